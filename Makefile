@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# make            everything: BPF object and skeleton, daemon, CLI
+# make check      unit, program and scenario tests (as root: the program tests, too)
+# make help       all targets
+
+BUILD   ?= build
+CC      ?= gcc
+CLANG   ?= clang-16
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PREFIX  ?= /usr
+DESTDIR ?=
+V       ?= 0
+VERSION := 0.1.0
+
+Q := $(if $(filter 0,$(V)),@,)
+say = @printf '  %-7s %s\n' '$(1)' '$(2)'
+
+PACKAGES := libbpf libxdp libelf zlib libsystemd libcares libldns jansson libcyaml yaml-0.1 sqlite3 libsodium
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror=implicit-function-declaration
+CFLAGS   ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -DFQ_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD)
+ALL_CFLAGS = -std=gnu17 $(WARN) -fno-strict-aliasing $(CFLAGS) $(if $(SAN),-fsanitize=address$(,)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+LDLIBS   += $(shell pkg-config --libs $(PACKAGES)) -pthread
+, := ,
+
+BPF_ARCH_INC := -I/usr/include/$(shell $(CC) -dumpmachine)
+BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow -fno-strict-aliasing -Iinclude -Ibpf $(BPF_ARCH_INC)
+
+LIB_SRC   := $(wildcard user/base/*.c user/core/*.c user/dataplane/*.c user/io/*.c user/store/*.c)
+LIB_SRC   += $(wildcard user/daemon/config*.c)
+DAEMON_SRC := $(filter-out $(LIB_SRC),$(wildcard user/daemon/*.c))
+CLI_SRC   := $(wildcard user/cli/*.c)
+UNIT_SRC  := $(wildcard tests/unit/test_*.c)
+SCEN_SRC  := $(wildcard tests/scenario/test_*.c)
+PROG_SRC  := $(wildcard tests/prog/test_*.c)
+TLIB_SRC  := $(wildcard tests/lib/*.c)
+BENCH_SRC := $(wildcard tests/bench/*.c)
+
+FORMAT    ?= clang-format-16
+FMT_SRC   := $(wildcard include/fqdnat/*.h bpf/*.[ch] user/*/*.[ch] tests/*/*.[ch])
+SCRIPTS   := $(wildcard scripts/*.sh tests/*/*.sh .ci/run)
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIB   := $(BUILD)/libfqdnat.a
+SKEL  := $(BUILD)/fqdnat.skel.h
+UNIT  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC) $(SCEN_SRC))
+PROG  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PROG_SRC))
+
+.PHONY: all bpf user tests check check-prog bench fuzz fmt lint install uninstall clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: bpf user
+
+bpf: $(SKEL)
+
+user: $(BUILD)/fqdnatd $(BUILD)/fqdnat
+
+tests: $(UNIT) $(PROG)
+
+$(BUILD)/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h include/fqdnat/*.h)
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+$(BUILD)/obj/%.o: %.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(call obj,$(wildcard user/dataplane/*.c) $(PROG_SRC) $(BENCH_SRC)): | $(SKEL)
+
+$(LIB): $(call obj,$(LIB_SRC))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/fqdnatd: $(call obj,$(DAEMON_SRC)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/fqdnat: $(call obj,$(CLI_SRC)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call obj,$(TLIB_SRC)) $(LIB)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+check: tests user
+	$(Q)set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
+
+check-prog: tests
+	$(Q)set -e; for t in $(PROG); do echo "== $$t"; $$t; done
+
+fmt:
+	$(Q)$(FORMAT) -i $(FMT_SRC)
+
+lint:
+	$(Q)$(FORMAT) --dry-run --Werror $(FMT_SRC)
+	$(Q)shellcheck -x $(SCRIPTS)
+	$(Q)mandoc -Tlint -Wwarning $(wildcard docs/man/*.[58])
+
+install: all
+	install -Dm755 -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/fqdnatd $(BUILD)/fqdnat
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man5 $(wildcard docs/man/*.5)
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(wildcard docs/man/*.8)
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system scripts/fqdnatd.service
+	install -Dm644 scripts/fqdnat.bash-completion \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/fqdnat
+	install -Dm640 docs/fqdnat.yaml $(DESTDIR)/etc/fqdnat/fqdnat.yaml.example
+	install -dm750 $(DESTDIR)/var/lib/fqdnat
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,fqdnatd fqdnat)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/,$(patsubst docs/man/%.5,man5/%.5,$(wildcard docs/man/*.5)) \
+		$(patsubst docs/man/%.8,man8/%.8,$(wildcard docs/man/*.8)))
+	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/fqdnatd.service
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fqdnat
+	rm -f $(DESTDIR)/etc/fqdnat/fqdnat.yaml.example
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'all (default)   BPF object, daemon build/fqdnatd, command line build/fqdnat'
+	@echo 'bpf             build/fqdnat.bpf.o and its skeleton'
+	@echo 'user            the daemon and the command line'
+	@echo 'check           unit and scenario tests; SAN=1 BUILD=build/san: sanitised'
+	@echo 'check-prog      tests of the loaded programs (root)'
+	@echo 'fuzz            every fuzz target for SECONDS=60 each'
+	@echo 'bench           the benchmark (root); writes build/bench.json'
+	@echo 'fmt, lint       format; check format, scripts and man pages'
+	@echo 'install         DESTDIR= PREFIX=/usr'
+	@echo 'clean           remove build/'
+	@echo 'Variables: CC CLANG BPFTOOL BUILD SAN=1 V=1. All tests: scripts/test.sh'

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Read-only settings of the BPF object: `const volatile struct fq_settings fq_settings` in
+ * .rodata, filled by the loader before the program is verified. A change means loading the
+ * program anew and replacing the old one.
+ */
+#pragma once
+
+#include <fqdnat/abi.h>
+
+struct fq_settings {
+	/* Proxy pools, by network address and mask (IPv4-mapped); G-11, P-01. */
+	struct fq_addr pool4, pool4_mask;
+	struct fq_addr pool6, pool6_mask;
+
+	/* Source NAT. */
+	__u32 masquerade;		/* enum fq_masquerade */
+	__u32 nat4_count, nat6_count;
+	struct fq_addr nat4[FQ_NAT_ADDRESSES];	/* given addresses; a client always gets the same */
+	struct fq_addr nat6[FQ_NAT_ADDRESSES];
+
+	/* NAT ports and ICMP ids, host order, inclusive (RFC 4787 REQ-3, RFC 6056). */
+	__u32 port_lo, port_hi;
+	/* The kernel's own ephemeral ports (ip_local_port_range), not used with an address of
+	 * this host, so that no socket opened later loses its flow; hi 0: no such range. */
+	__u32 local_lo, local_hi;
+	__u32 hash_seed;
+
+	/* ICMP errors we send: per receiver, and per CPU over all (RFC 1812 4.3.2.8, RFC 4443 2.4 f). */
+	__u32 icmp_per_second, icmp_burst;
+	__u32 icmp_cpu_per_second, icmp_cpu_burst;
+
+	__u64 tombstone_ns;		/* G-43: late packets of an ended session are dropped this long */
+	__u32 notify_sessions;		/* send FQ_UPCALL_SESSION */
+	__u32 pad;
+};
+
+enum fq_masquerade {
+	FQ_MASQ_AUTO,			/* the egress interface's address (devs) */
+	FQ_MASQ_NONE,			/* the client's own address */
+	FQ_MASQ_GIVEN,			/* nat4, nat6 */
+};
+
+FQ_ASSERT_SIZE(struct fq_settings, 384);

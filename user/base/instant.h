@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Time as a type. An instant is a point on CLOCK_MONOTONIC; durations are int64_t ..._ns.
+ * Pure code is given instants; only the daemon, the CLI and tests read a clock.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#define NSEC_PER_USEC 1000LL
+#define NSEC_PER_MSEC 1000000LL
+#define NSEC_PER_SEC  1000000000LL
+
+struct instant {
+	int64_t ns;
+};
+
+#define INSTANT_NEVER ((struct instant){INT64_MAX})
+
+static inline struct instant instant_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (struct instant){ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec};
+}
+
+static inline struct instant instant_add(struct instant t, int64_t ns)
+{
+	if (t.ns > INT64_MAX - ns)
+		return INSTANT_NEVER;
+	return (struct instant){t.ns + ns};
+}
+
+static inline int64_t instant_sub(struct instant a, struct instant b)
+{
+	return a.ns - b.ns;
+}
+
+static inline bool instant_reached(struct instant deadline, struct instant now)
+{
+	return now.ns >= deadline.ns;
+}
+
+static inline struct instant instant_min(struct instant a, struct instant b)
+{
+	return a.ns < b.ns ? a : b;
+}
