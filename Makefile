@@ -16,7 +16,7 @@ VERSION := 0.1.0
 Q := $(if $(filter 0,$(V)),@,)
 say = @printf '  %-7s %s\n' '$(1)' '$(2)'
 
-PACKAGES := libbpf libxdp libelf zlib libsystemd libcares libldns jansson libcyaml yaml-0.1 sqlite3 libsodium
+PACKAGES := libbpf libxdp libelf zlib libsystemd libcares ldns jansson libcyaml yaml-0.1 sqlite3 libsodium
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror=implicit-function-declaration
 CFLAGS   ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -DFQ_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD)
@@ -29,8 +29,9 @@ BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow -fno
 
 LIB_SRC   := $(wildcard user/base/*.c user/core/*.c user/dataplane/*.c user/io/*.c user/store/*.c)
 LIB_SRC   += $(wildcard user/daemon/config*.c)
+LIB_SRC   += $(addprefix user/cli/,expiry.c text.c words.c) $(wildcard user/cli/print*.c)
 DAEMON_SRC := $(filter-out $(LIB_SRC),$(wildcard user/daemon/*.c))
-CLI_SRC   := $(wildcard user/cli/*.c)
+CLI_SRC   := $(filter-out $(LIB_SRC),$(wildcard user/cli/*.c))
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 SCEN_SRC  := $(wildcard tests/scenario/test_*.c)
 PROG_SRC  := $(wildcard tests/prog/test_*.c)
@@ -73,7 +74,7 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(call obj,$(wildcard user/dataplane/*.c) $(PROG_SRC) $(BENCH_SRC)): | $(SKEL)
+$(call obj,$(wildcard user/dataplane/*.c) $(PROG_SRC) $(BENCH_SRC) $(TLIB_SRC)): | $(SKEL)
 
 $(LIB): $(call obj,$(LIB_SRC))
 	$(call say,AR,$@)

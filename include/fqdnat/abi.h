@@ -59,6 +59,8 @@ enum fq_dir {
 #define FQ_TCP_FIN	0x01
 #define FQ_TCP_SYN	0x02
 #define FQ_TCP_RST	0x04
+/* In direction only: a socket of this host has the tuple now. Set together with FQ_TCP_RST. */
+#define FQ_TCP_LOCAL	0x80
 
 /*
  * One direction of a session. What the packet becomes: source @src, destination @dst, and

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The XDP hook: carries out what the pipeline has decided. The only place that writes to
+ * frames, resizes and redirects them, and that knows XDP verdicts.
+ *
+ * XDP_TX is never returned: a veth peer without a program of its own would lose the frame.
+ * Answers are redirected to the interface they came from.
+ *
+ * Partial checksums: native XDP loses the mark that the sender's checksum is yet to be completed, so
+ * it is completed here. In generic mode the mark stays with the packet and the kernel completes it
+ * when it is sent, unless the daemon sends it (held, slow): then it is completed here, too.
+ */
+#pragma once
+
+#include "icmp_err.h"
+#include "nat.h"
+#include "pipeline.h"
+
+#define SUM_CHUNK	128
+#define SUM_CHUNKS_MAX	80	/* 10 KiB: more than a frame of one page */
+
+fq_inline void *frame_data(const struct xdp_md *ctx)
+{
+	return (void *)(long)ctx->data;
+}
+
+fq_inline void *frame_end(const struct xdp_md *ctx)
+{
+	return (void *)(long)ctx->data_end;
+}
+
+/* Too large for the stack at the end of a call chain. A word more than a rest can have. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u8[SUM_CHUNK + 4]);
+} sum_scratch SEC(".maps");
+
+/*
+ * Sum of the last @len bytes, 1 to SUM_CHUNK - 1; those that are missing to a word are zero.
+ *
+ * The bounds are checked on len - 1, hidden from the compiler: kernel 6.1 does not learn from
+ * "len != 0" that it is at least 1, which the helper requires (clang 16).
+ */
+fq_inline bool frame_sum_rest(struct xdp_md *ctx, __u32 off, __u32 len, __s64 *sum)
+{
+	__u32 zero = 0, last = len - 1;
+	__u8 *rest = bpf_map_lookup_elem(&sum_scratch, &zero);
+
+	barrier_var(last);
+	if (!rest || last >= SUM_CHUNK - 1)
+		return false;
+	len = last + 1;
+	for (__u32 i = 0; i < 3; i++)
+		rest[len + i] = 0;
+	if (bpf_xdp_load_bytes(ctx, off, rest, len))
+		return false;
+	*sum = bpf_csum_diff(NULL, 0, (__be32 *)rest, (len + 3) & ~3U, *sum);
+	return true;
+}
+
+/* Sum of the bytes [off, off + len) of the frame, not folded. */
+static __noinline bool frame_sum(struct xdp_md *ctx, __u32 off, __u32 len, __u64 *ret_sum)
+{
+	__s64 sum = 0;
+
+	if (off > FQ_L4_OFF_MAX)
+		return false;
+	for (int i = 0; i < SUM_CHUNKS_MAX && len >= SUM_CHUNK; i++) {
+		void *chunk = frame_data(ctx) + off;
+
+		if (chunk + SUM_CHUNK > frame_end(ctx))
+			return false;
+		sum = bpf_csum_diff(NULL, 0, chunk, SUM_CHUNK, sum);
+		off += SUM_CHUNK;
+		len -= SUM_CHUNK;
+	}
+	if (len && !frame_sum_rest(ctx, off, len, &sum))
+		return false;
+	*ret_sum = (__u32)sum;
+	return true;
+}
+
+/* The L4 checksum field; NULL cannot happen after parsing, but the verifier does not know. */
+fq_inline __u16 *frame_check(struct xdp_md *ctx, const struct fq_pkt *p)
+{
+	__u32 off = p->l4_off + nat_check_off(p->tuple.proto);
+	__u16 *check;
+
+	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp))
+		return NULL;
+	check = frame_data(ctx) + off;
+	return (void *)(check + 1) > frame_end(ctx) ? NULL : check;
+}
+
+/* Complete a partial checksum: the field holds the pseudo header's sum, so summing is enough. */
+static __noinline bool frame_complete(struct xdp_md *ctx, const struct fq_pkt *p)
+{
+	__u16 *check, value;
+	__u64 sum;
+
+	if (!frame_sum(ctx, p->l4_off, p->l4_len, &sum))
+		return false;
+	value = ~csum_fold(sum);
+	check = frame_check(ctx, p);
+	if (!check)
+		return false;
+	*check = p->tuple.proto == FQ_PROTO_UDP ? csum_udp_nonzero(value) : value;
+	stats_count(FQ_R_CSUM_PARTIAL, p->l3_len);
+	return true;
+}
+
+/* The same for a packet as received. *@ret_partial: it was partial. */
+static __noinline bool frame_complete_received(struct xdp_md *ctx, const struct fq_pkt *p,
+					       bool *ret_partial)
+{
+	const __u16 *check = frame_check(ctx, p);
+
+	if (!check)
+		return false;
+	*ret_partial = nat_csum_partial(p, *check);
+	return !*ret_partial || frame_complete(ctx, p);
+}
+
+/* Write the translation. *@ret_partial: the checksum is yet to be completed. */
+fq_inline bool frame_translate(struct xdp_md *ctx, const struct fq_pkt *p,
+			       const struct fq_plan *plan, bool *ret_partial)
+{
+	__u32 off = p->l4_off + nat_port_off(p->tuple.proto, plan->dir);
+	__u16 *check = frame_check(ctx, p);
+	void *l3 = frame_data(ctx) + FQ_L3_OFF;
+	void *end = frame_end(ctx);
+	__be16 *port;
+
+	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp))
+		return false;
+	port = frame_data(ctx) + off;
+	if (!check || (void *)(port + 1) > end)
+		return false;
+	if (p->family == FQ_AF_INET) {
+		if (l3 + sizeof(struct fq_ip4) > end)
+			return false;
+		nat_rewrite_ip4(p, plan, l3);
+	} else {
+		if (l3 + sizeof(struct fq_ip6) > end)
+			return false;
+		nat_rewrite_ip6(p, plan, l3);
+	}
+	*ret_partial = nat_rewrite_l4(p, plan, check, port);
+	return true;
+}
+
+/* A device map first: it is faster, and sends in bulk. */
+fq_inline int hook_redirect(__u32 oif)
+{
+	int verdict = bpf_redirect_map(&tx, oif, XDP_PASS);
+
+	return verdict == XDP_REDIRECT ? verdict : bpf_redirect(oif, 0);
+}
+
+/* Have the daemon send the packet, so that the kernel asks for the neighbour. */
+fq_inline enum fq_reason hook_slow(struct xdp_md *ctx, const struct fq_pkt *p,
+				   const struct fq_plan *plan)
+{
+	if (!upcall_frame(ctx, FQ_UPCALL_SLOW, plan->domain, &plan->src, p->l3_len))
+		return FQ_R_SLOW_FAILED;
+	return FQ_R_TRANSLATED_SLOW;
+}
+
+/*
+ * Translate and send.
+ *
+ * Return: TRANSLATED with *@ret_verdict; TRANSLATED_SLOW; SLOW_FAILED; WRITE_FAILED.
+ */
+fq_inline enum fq_reason hook_forward(struct xdp_md *ctx, const struct fq_pkt *p,
+				      const struct fq_plan *plan, bool generic, int *ret_verdict)
+{
+	struct ethhdr *eth;
+	bool partial;
+
+	if (!frame_translate(ctx, p, plan, &partial))
+		return FQ_R_WRITE_FAILED;
+	if (partial && (!generic || plan->slow) && !frame_complete(ctx, p))
+		return FQ_R_WRITE_FAILED;
+	if (plan->slow)
+		return hook_slow(ctx, p, plan);
+	eth = frame_data(ctx);
+	if ((void *)(eth + 1) > frame_end(ctx))
+		return FQ_R_WRITE_FAILED;
+	__builtin_memcpy(eth->h_dest, plan->dmac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, plan->smac, ETH_ALEN);
+	*ret_verdict = hook_redirect(plan->oif);
+	return FQ_R_TRANSLATED;
+}
+
+/* Give the packet to the daemon, as its sender would have sent it. */
+static __noinline enum fq_reason hook_hold(struct xdp_md *ctx, const struct fq_pkt *p,
+					   const struct fq_plan *plan)
+{
+	bool partial;
+
+	if (!frame_complete_received(ctx, p, &partial) ||
+	    !upcall_frame(ctx, FQ_UPCALL_HOLD, plan->domain, &p->tuple.dst, p->l3_len))
+		return FQ_R_HOLD_FAILED;
+	return FQ_R_HELD;
+}
+
+/* Rate limits: one receiver, then all (a receiver out of tokens must not use up everyone's). */
+static __noinline bool icmp_tokens(const struct fq_addr *receiver)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct fq_bucket fresh = {.refilled = now, .tokens = fq_settings.icmp_burst};
+	struct fq_bucket *b = bpf_map_lookup_elem(&icmp_buckets, receiver);
+	__u32 zero = 0;
+
+	if (b) {
+		if (!bucket_take(b, fq_settings.icmp_per_second, fq_settings.icmp_burst, now))
+			return false;
+	} else {
+		if (!fresh.tokens)
+			return false;
+		fresh.tokens--;
+		bpf_map_update_elem(&icmp_buckets, receiver, &fresh, BPF_ANY);
+	}
+	b = bpf_map_lookup_elem(&icmp_cpu, &zero);
+	return b && bucket_take(b, fq_settings.icmp_cpu_per_second, fq_settings.icmp_cpu_burst, now);
+}
+
+/*
+ * Whose address the error has. Out: the proxy address, which is the destination as far as the
+ * sender knows (G-31). In: ours on that interface, or what the resource takes for the sender.
+ */
+fq_inline void refuse_source(const struct xdp_md *ctx, const struct fq_pkt *p, __u8 dir,
+			     struct fq_addr *ret_src)
+{
+	__u32 ifindex = ctx->ingress_ifindex;
+	const struct fq_dev *dev;
+
+	*ret_src = p->tuple.dst;
+	if (dir == FQ_DIR_OUT)
+		return;
+	dev = bpf_map_lookup_elem(&devs, &ifindex);
+	if (!dev)
+		return;
+	if (p->family == FQ_AF_INET && !addr_is_zero(&dev->nat4))
+		*ret_src = dev->nat4;
+	if (p->family == FQ_AF_INET6 && !addr_is_zero(&dev->nat6))
+		*ret_src = dev->nat6;
+}
+
+/* Trim the frame to what is quoted, and make room for the headers before it. */
+fq_inline bool refuse_resize(struct xdp_md *ctx, __u16 quote, int hlen)
+{
+	int len = frame_end(ctx) - frame_data(ctx);
+
+	return !bpf_xdp_adjust_tail(ctx, FQ_L3_OFF + quote - len) &&
+	       !bpf_xdp_adjust_head(ctx, -hlen);
+}
+
+/* Turn the frame into the error @e, back to where it came from. */
+static __noinline bool refuse_write(struct xdp_md *ctx, struct icmp_err *e)
+{
+	int hlen = e->family == FQ_AF_INET ? ICMP_ERR_HLEN4 : ICMP_ERR_HLEN6;
+	struct ethhdr *eth = frame_data(ctx), old;
+	void *l3;
+
+	if ((void *)(eth + 1) > frame_end(ctx))
+		return false;
+	old = *eth;
+	if (!refuse_resize(ctx, e->quote_len, hlen) ||
+	    !frame_sum(ctx, FQ_L3_OFF + hlen, e->quote_len, &e->quote_sum))
+		return false;
+	eth = frame_data(ctx);
+	l3 = eth + 1;
+	if (l3 + ICMP_ERR_HLEN6 > frame_end(ctx))
+		return false;
+	__builtin_memcpy(eth->h_dest, old.h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, old.h_dest, ETH_ALEN);
+	eth->h_proto = old.h_proto;
+	if (e->family == FQ_AF_INET)
+		icmp_err_write4(e, l3);
+	else
+		icmp_err_write6(e, l3);
+	return true;
+}
+
+/*
+ * Send the error. In generic mode a packet with a partial checksum keeps the kernel's mark,
+ * which would have it "complete" a checksum in the middle of the quoted packet: such an error
+ * takes the slow way.
+ */
+fq_inline int refuse_send(struct xdp_md *ctx, const struct icmp_err *e, bool slow)
+{
+	__u32 hlen = e->family == FQ_AF_INET ? ICMP_ERR_HLEN4 : ICMP_ERR_HLEN6;
+
+	if (!slow)
+		return bpf_redirect(ctx->ingress_ifindex, 0);
+	upcall_frame(ctx, FQ_UPCALL_SLOW, 0, &e->src, hlen + e->quote_len);
+	return XDP_DROP;
+}
+
+/* Answer a refused packet by ICMP. Return: verdict. */
+static __noinline int hook_refuse(struct xdp_md *ctx, const struct fq_pkt *p,
+				  const struct fq_plan *plan, __u32 reason, bool generic)
+{
+	struct icmp_err e = {
+		.dst = p->tuple.src,
+		.quote_len = icmp_err_quote(p),
+		.family = p->family,
+	};
+	bool partial = false;
+
+	if (reason >= FQ_REASON_MAX || !icmp_err_allowed(p)) {
+		stats_count(FQ_R_ICMP_NOT_ALLOWED, p->l3_len);
+		return XDP_DROP;
+	}
+	if (!icmp_tokens(&e.dst)) {
+		stats_count(FQ_R_ICMP_LIMITED, p->l3_len);
+		return XDP_DROP;
+	}
+	e.type = p->family == FQ_AF_INET ? icmp_err_kinds[reason].type4 : icmp_err_kinds[reason].type6;
+	e.code = p->family == FQ_AF_INET ? icmp_err_kinds[reason].code4 : icmp_err_kinds[reason].code6;
+	if (reason == FQ_R_TOO_BIG)
+		e.mtu = plan->mtu;
+	refuse_source(ctx, p, plan->dir, &e.src);
+	if (!frame_complete_received(ctx, p, &partial) || !refuse_write(ctx, &e))
+		return XDP_DROP;
+	stats_count(FQ_R_ICMP_SENT, p->l3_len);
+	return refuse_send(ctx, &e, generic && partial);
+}
+
+/*
+ * One frame, from its first byte to its verdict.
+ *
+ * @generic: the program runs in generic (skb) mode
+ */
+fq_inline int hook_xdp(struct xdp_md *ctx, const bool generic)
+{
+	const void *data = frame_data(ctx), *end = frame_end(ctx);
+	__u32 bytes = end - data - FQ_L3_OFF;
+	struct fq_plan plan = {};
+	struct fq_pkt p = {};
+	int verdict = XDP_DROP;
+	enum fq_reason r;
+
+	r = parse_frame(data, end, &p);
+	r = pipeline(ctx, r, &p, &plan);
+	if (!r)
+		r = hook_forward(ctx, &p, &plan, generic, &verdict);
+	else if (r == FQ_R_HELD)
+		r = hook_hold(ctx, &p, &plan);
+	stats_count(r, p.l3_len ? p.l3_len : bytes);
+
+	switch (reason_class(r)) {
+	case FQ_CLASS_FORWARD:
+		return verdict;
+	case FQ_CLASS_PASS:
+		return XDP_PASS;
+	case FQ_CLASS_REFUSE:
+		return hook_refuse(ctx, &p, &plan, r, generic);
+	default:
+		return XDP_DROP;
+	}
+}

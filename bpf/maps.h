@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The maps and the settings: what the programs share with user space and with each other.
+ *
+ * Names are names of pins; keys and values are in <fqdnat/abi.h>. Sizes are defaults, the loader
+ * sets those of sessions by the configuration.
+ *
+ * Sessions are preallocated: making one takes no memory and a full table is full at the
+ * stated number. It is no LRU map, because that would end live sessions to make room (RFC
+ * 6888 REQ-11). What is written by administrators is not preallocated: it is small, and its
+ * limits are large.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include <fqdnat/abi.h>
+#include <fqdnat/config.h>
+#include <fqdnat/reason.h>
+
+const volatile struct fq_settings fq_settings;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * 262144);	/* one entry a direction */
+	__type(key, struct fq_tuple);
+	__type(value, struct fq_session);
+} sessions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FQ_TOMBSTONES_MAX);
+	__type(key, struct fq_tuple);
+	__type(value, __u64);
+} tombstones SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct fq_prefix);
+	__type(value, struct fq_client);
+} clients SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4 * 65536);
+	__type(key, struct fq_grant_key);
+	__type(value, struct fq_grant);
+} grants SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FQ_RESOURCES_MAX);
+	__type(key, __u32);
+	__type(value, struct fq_filter);
+} filters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct fq_xlat_key);
+	__type(value, struct fq_xlat);
+} xlat SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct fq_addr);
+	__type(value, struct fq_edge);
+} edge SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct fq_dev);
+} devs SEC(".maps");
+
+/* Interfaces that take redirected frames, by index. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u32);
+} tx SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FQ_CLIENTS_MAX);
+	__type(key, __u32);
+	__type(value, struct fq_quota);
+} quota SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fq_control);
+} control SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FQ_REASON_MAX);
+	__type(key, __u32);
+	__type(value, struct fq_count);
+} stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FQ_ICMP_BUCKETS_MAX);
+	__type(key, struct fq_addr);
+	__type(value, struct fq_bucket);
+} icmp_buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fq_bucket);
+} icmp_cpu SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, FQ_UPCALL_BYTES);
+} upcalls SEC(".maps");

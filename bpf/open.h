@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Opening a session: source address, quota, port, and both entries of the map.
+ *
+ * Two CPUs may open the same session, or different ones that want the same port. BPF_NOEXIST
+ * decides both races: the in entry claims the port, the out entry claims the flow. The in entry
+ * comes first, because a reply can only follow the packet that is still in our hands.
+ *
+ * A port that a socket of this host uses is not taken, and the kernel's own ephemeral range
+ * is left to it where the source address is this host's. Nothing is evicted to make room.
+ *
+ * RFC 4787 (REQ-1 to 3, 8), RFC 6056, RFC 6888 (REQ-4, 11). Statements N-01 to N-05, N-11.
+ */
+#pragma once
+
+#include "nat.h"
+#include "policy.h"
+#include "route.h"
+#include "session.h"
+#include "stats.h"
+#include "upcall.h"
+
+#define EEXIST 17
+
+/*
+ * What the steps find out about a new flow, and the entries under construction. Too large for the
+ * 512 bytes of stack that a chain of calls has.
+ */
+struct open_work {
+	struct policy_ask ask;
+	struct policy_right right;
+	struct fq_addr real;
+	struct fq_addr nat;
+	__u32 domain;
+	__u32 policy_gen;
+	struct nat_ports ports;
+	struct fq_tuple in;
+	struct fq_session s_out;
+	struct fq_session s_in;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct open_work);
+} open_scratch SEC(".maps");
+
+fq_inline struct open_work *open_work(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&open_scratch, &zero);
+}
+
+/* Return: FQ_OK with *@ret_nat; NO_NAT_ADDRESS. */
+fq_inline enum fq_reason open_nat_address(const struct fq_pkt *p, __u32 oif,
+					  struct fq_addr *ret_nat)
+{
+	bool v4 = p->family == FQ_AF_INET;
+	const struct fq_dev *dev;
+	__u32 count, i;
+
+	switch (fq_settings.masquerade) {
+	case FQ_MASQ_NONE:
+		*ret_nat = p->tuple.src;
+		return FQ_OK;
+	case FQ_MASQ_GIVEN:
+		count = v4 ? fq_settings.nat4_count : fq_settings.nat6_count;
+		if (count == 0)
+			return FQ_R_NO_NAT_ADDRESS;
+		i = nat_pick(&p->tuple.src, fq_settings.hash_seed, count) % FQ_NAT_ADDRESSES;
+		*ret_nat = v4 ? fq_settings.nat4[i] : fq_settings.nat6[i];
+		return FQ_OK;
+	default:
+		dev = bpf_map_lookup_elem(&devs, &oif);
+		if (!dev)
+			return FQ_R_NO_NAT_ADDRESS;
+		*ret_nat = v4 ? dev->nat4 : dev->nat6;
+		return addr_is_zero(ret_nat) ? FQ_R_NO_NAT_ADDRESS : FQ_OK;
+	}
+}
+
+/* Count one more session. Return: FQ_OK; QUOTA; TABLE_FULL. */
+fq_inline enum fq_reason open_account(__u32 client)
+{
+	struct fq_quota *q = bpf_map_lookup_elem(&quota, &client);
+	struct fq_control *c = policy_control();
+
+	if (!q || !c)
+		return FQ_R_QUOTA;
+	if (__sync_fetch_and_add(&q->sessions, 1) >= READ_ONCE(q->max)) {
+		__sync_fetch_and_add(&q->sessions, -1);
+		return FQ_R_QUOTA;
+	}
+	if (__sync_fetch_and_add(&c->sessions, 1) >= READ_ONCE(c->sessions_max)) {
+		__sync_fetch_and_add(&c->sessions, -1);
+		__sync_fetch_and_add(&q->sessions, -1);
+		return FQ_R_TABLE_FULL;
+	}
+	return FQ_OK;
+}
+
+fq_inline void open_unaccount(__u32 client)
+{
+	struct fq_quota *q = bpf_map_lookup_elem(&quota, &client);
+	struct fq_control *c = policy_control();
+
+	if (!q || !c)
+		return;
+	__sync_fetch_and_add(&c->sessions, -1);
+	__sync_fetch_and_add(&q->sessions, -1);
+}
+
+/*
+ * Would the kernel give a packet with this in tuple to a socket of this host?
+ *
+ * @sport: the resource's port
+ * @connected: only a TCP socket with exactly this tuple counts, no listener
+ */
+static __noinline bool local_socket(struct xdp_md *ctx, const struct fq_tuple *in, __be16 sport,
+				    bool connected)
+{
+	struct bpf_sock_tuple t = {};
+	struct bpf_sock *sk;
+	__u32 size;
+	bool found;
+
+	if (addr_is_mapped(&in->src)) {
+		t.ipv4.saddr = in->src.w[3];
+		t.ipv4.daddr = in->dst.w[3];
+		t.ipv4.sport = sport;
+		t.ipv4.dport = in->dport;
+		size = sizeof(t.ipv4);
+	} else {
+		__builtin_memcpy(t.ipv6.saddr, &in->src, sizeof(t.ipv6.saddr));
+		__builtin_memcpy(t.ipv6.daddr, &in->dst, sizeof(t.ipv6.daddr));
+		t.ipv6.sport = sport;
+		t.ipv6.dport = in->dport;
+		size = sizeof(t.ipv6);
+	}
+	if (in->proto == FQ_PROTO_TCP)
+		sk = bpf_sk_lookup_tcp(ctx, &t, size, BPF_F_CURRENT_NETNS, 0);
+	else
+		sk = bpf_sk_lookup_udp(ctx, &t, size, BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return false;
+	found = !connected || sk->state != BPF_TCP_LISTEN;
+	bpf_sk_release(sk);
+	return found;
+}
+
+/*
+ * The ports to choose from. The hash leaves out the peer's port, so that a client's port
+ * towards one proxy address maps to one port as long as that is free (RFC 4787 REQ-1).
+ */
+fq_inline void open_ports(const struct fq_pkt *p, struct nat_ports *ret_ports)
+{
+	__u32 hash = nat_hash_addr(fq_settings.hash_seed, &p->tuple.src);
+	__u32 skip_lo = 1, skip_hi = 0;
+
+	hash = nat_hash_addr(hash, &p->tuple.dst);
+	hash = nat_mix(hash, (__u32)p->sport << 16 | p->tuple.proto);
+	hash = nat_finish(hash);
+	if (!proto_has_ports(p->tuple.proto)) {
+		nat_ports_init(ret_ports, 0, 0xffff, 1, 0, hash);
+		return;
+	}
+	if (fq_settings.masquerade == FQ_MASQ_AUTO && fq_settings.local_hi) {
+		skip_lo = fq_settings.local_lo;
+		skip_hi = fq_settings.local_hi;
+	}
+	nat_ports_init(ret_ports, fq_settings.port_lo, fq_settings.port_hi, skip_lo, skip_hi, hash);
+}
+
+/* Try to claim a port. Return: FQ_OK; NO_PORT if it is taken; TABLE_FULL. */
+static __noinline enum fq_reason open_claim(struct xdp_md *ctx, struct open_work *w, __be16 rport,
+					    __u32 port)
+{
+	long err;
+
+	w->in.dport = bpf_htons(port);
+	if (proto_has_ports(w->in.proto) && fq_settings.masquerade != FQ_MASQ_NONE &&
+	    local_socket(ctx, &w->in, rport, false))
+		return FQ_R_NO_PORT;
+	err = bpf_map_update_elem(&sessions, &w->in, &w->s_in, BPF_NOEXIST);
+	if (!err)
+		return FQ_OK;
+	return err == -EEXIST ? FQ_R_NO_PORT : FQ_R_TABLE_FULL;
+}
+
+/* The client's own port if possible, else one after the other from the hashed start. */
+fq_inline enum fq_reason open_claim_any(struct xdp_md *ctx, const struct fq_pkt *p,
+					struct open_work *w)
+{
+	__u32 own = bpf_ntohs(p->sport);
+	enum fq_reason r;
+
+	open_ports(p, &w->ports);
+	if (fq_settings.masquerade == FQ_MASQ_NONE || nat_port_allowed(&w->ports, own)) {
+		r = open_claim(ctx, w, p->dport, own);
+		if (r != FQ_R_NO_PORT)
+			return r;
+		stats_count(FQ_R_PORT_RETRY, p->l3_len);
+	}
+	for (__u32 i = 0; i < NAT_TRIES && i < w->ports.usable; i++) {
+		r = open_claim(ctx, w, p->dport, nat_port(&w->ports, i));
+		if (r != FQ_R_NO_PORT)
+			return r;
+		stats_count(FQ_R_PORT_RETRY, p->l3_len);
+	}
+	return FQ_R_NO_PORT;
+}
+
+/* An entry without its direction's part. */
+fq_inline void open_fill(struct fq_session *s, const struct fq_pkt *p, const struct open_work *w)
+{
+	__builtin_memset(s, 0, sizeof(*s));
+	s->port = p->sport;
+	s->peer_port = w->ask.port;
+	s->client = w->ask.client;
+	s->resource = w->right.resource;
+	s->domain = w->domain;
+	s->policy_gen = w->policy_gen;
+	s->grant_expires = w->right.expires;
+	s->created = w->ask.now;
+}
+
+fq_inline void open_fill_both(struct open_work *w, const struct fq_pkt *p)
+{
+	__builtin_memset(&w->in, 0, sizeof(w->in));
+	w->in.src = w->real;
+	w->in.dst = w->nat;
+	w->in.sport = p->tuple.dport;
+	w->in.proto = p->tuple.proto;
+
+	open_fill(&w->s_in, p, w);
+	w->s_in.dir = FQ_DIR_IN;
+	w->s_in.src = p->tuple.dst;
+	w->s_in.dst = p->tuple.src;
+
+	open_fill(&w->s_out, p, w);
+	w->s_out.dir = FQ_DIR_OUT;
+	w->s_out.src = w->nat;
+	w->s_out.dst = w->real;
+}
+
+/*
+ * Make both entries of a session that has been accounted for.
+ *
+ * Return: FQ_OK, also if another CPU has made the same session meanwhile (*@ret_mine is
+ * false: ours is undone); NO_PORT; TABLE_FULL.
+ */
+fq_inline enum fq_reason open_insert(struct xdp_md *ctx, const struct fq_pkt *p,
+				     struct open_work *w, bool *ret_mine)
+{
+	enum fq_reason r;
+	long err;
+
+	open_fill_both(w, p);
+	r = open_claim_any(ctx, p, w);
+	if (r)
+		return r;
+	w->s_out.port = w->in.dport;
+	err = bpf_map_update_elem(&sessions, &p->tuple, &w->s_out, BPF_NOEXIST);
+	if (err) {
+		bpf_map_delete_elem(&sessions, &w->in);
+		return err == -EEXIST ? FQ_OK : FQ_R_TABLE_FULL;
+	}
+	bpf_map_delete_elem(&tombstones, &w->in);
+	*ret_mine = true;
+	return FQ_OK;
+}
+
+/*
+ * Open the session of an out packet that policy permits and that has a route (plan->oif).
+ * Another CPU's session may go elsewhere: then the route is forgotten.
+ *
+ * Return: FQ_OK; NO_NAT_ADDRESS; QUOTA; TABLE_FULL; NO_PORT.
+ */
+fq_inline enum fq_reason open_session(struct xdp_md *ctx, const struct fq_pkt *p,
+				      struct open_work *w, struct fq_plan *plan)
+{
+	bool mine = false;
+	enum fq_reason r;
+
+	r = open_nat_address(p, plan->oif, &w->nat);
+	if (r)
+		return r;
+	r = open_account(w->ask.client);
+	if (r)
+		return r;
+	r = open_insert(ctx, p, w, &mine);
+	if (!mine) {
+		open_unaccount(w->ask.client);
+		plan->oif = 0;
+		return r;
+	}
+	stats_count(FQ_R_SESSION_CREATED, p->l3_len);
+	if (fq_settings.notify_sessions)
+		upcall_session(ctx, w->domain, &p->tuple);
+	return FQ_OK;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From bytes to struct fq_pkt: Ethernet, IPv4 with options, IPv6 with extension headers, TCP,
+ * UDP and ICMP echo.
+ *
+ * Pure: no helper, no map. Reads only between @data and @end, believes no length it has
+ * not checked, writes nothing but the struct fq_pkt. Every bound is checked immediately before
+ * use: the verifier wants it there, and so does the reader.
+ *
+ * The reasons are those of a packet that is not to a proxy address; pipeline.h knows better.
+ */
+#pragma once
+
+#include "csum.h"
+#include "pkt.h"
+
+#define IP4_HLEN_MIN	  20
+#define IP4_MF_OFFSET	  0x3fff	/* more fragments, fragment offset */
+#define IP4_OPTION_WORDS  10		/* ihl is at most 15 words */
+#define IP6_EXT_MAX	  6		/* extension headers walked */
+
+/* RFC 792 */
+#define ICMP_ECHO_REPLY	  0
+#define ICMP_UNREACHABLE  3
+#define ICMP_QUENCH	  4
+#define ICMP_REDIRECT	  5
+#define ICMP_ECHO	  8
+#define ICMP_EXCEEDED	  11
+#define ICMP_PARAMETER	  12
+/* RFC 4443 2.1: errors have the high bit clear */
+#define ICMP6_INFO	  128
+#define ICMP6_ECHO	  128
+#define ICMP6_ECHO_REPLY  129
+
+fq_inline enum fq_reason parse_tcp(const void *data, const void *end, struct fq_pkt *p)
+{
+	const struct fq_tcp *tcp = data + p->l4_off;
+	__u32 hlen;
+
+	if ((const void *)(tcp + 1) > end)
+		return FQ_R_MALFORMED;
+	hlen = (tcp->doff >> 4) * 4;
+	if (hlen < sizeof(*tcp) || hlen > p->l4_len)
+		return FQ_R_MALFORMED;
+	p->sport = tcp->sport;
+	p->dport = tcp->dport;
+	p->tcp_flags = tcp->flags & (FQ_TCP_FIN | FQ_TCP_SYN | FQ_TCP_RST);
+	return FQ_OK;
+}
+
+fq_inline enum fq_reason parse_udp(const void *data, const void *end, struct fq_pkt *p)
+{
+	const struct fq_udp *udp = data + p->l4_off;
+	__u16 len;
+
+	if ((const void *)(udp + 1) > end)
+		return FQ_R_MALFORMED;
+	len = bpf_ntohs(udp->len);
+	if (len < sizeof(*udp) || len > p->l4_len)
+		return FQ_R_MALFORMED;
+	p->sport = udp->sport;
+	p->dport = udp->dport;
+	p->l4_len = len;
+	return FQ_OK;
+}
+
+fq_inline enum fq_reason icmp4_class(__u8 type)
+{
+	switch (type) {
+	case ICMP_ECHO:
+	case ICMP_ECHO_REPLY:
+		return FQ_OK;
+	case ICMP_UNREACHABLE:
+	case ICMP_QUENCH:
+	case ICMP_REDIRECT:
+	case ICMP_EXCEEDED:
+	case ICMP_PARAMETER:
+		return FQ_R_ICMP_ERROR;
+	default:
+		return FQ_R_L4_UNSUPPORTED;
+	}
+}
+
+fq_inline enum fq_reason icmp6_class(__u8 type)
+{
+	if (type == ICMP6_ECHO || type == ICMP6_ECHO_REPLY)
+		return FQ_OK;
+	return type < ICMP6_INFO ? FQ_R_ICMP_ERROR : FQ_R_L4_UNSUPPORTED;
+}
+
+fq_inline enum fq_reason parse_icmp(const void *data, const void *end, struct fq_pkt *p)
+{
+	const struct fq_icmp *icmp = data + p->l4_off;
+	enum fq_reason r;
+
+	if ((const void *)(icmp + 1) > end || p->l4_len < sizeof(*icmp))
+		return FQ_R_MALFORMED;
+	r = p->family == FQ_AF_INET ? icmp4_class(icmp->type) : icmp6_class(icmp->type);
+	if (r)
+		return r;
+	p->echo_reply = icmp->type == ICMP_ECHO_REPLY || icmp->type == ICMP6_ECHO_REPLY;
+	if (p->echo_reply)
+		p->dport = icmp->id;
+	else
+		p->sport = icmp->id;
+	return FQ_OK;
+}
+
+/*
+ * @off: of the L4 header in the frame
+ * @len: bytes of the IP packet from there; the frame has been found to hold them
+ */
+fq_inline enum fq_reason parse_l4(const void *data, const void *end, struct fq_pkt *p, __u8 proto,
+				  __u32 off, __u32 len)
+{
+	enum fq_reason r;
+
+	if (off > FQ_L4_OFF_MAX)
+		return FQ_R_L4_UNSUPPORTED;
+	p->l4_off = off;
+	p->l4_len = len;
+	p->tuple.proto = proto;
+	if (proto == FQ_PROTO_TCP)
+		r = parse_tcp(data, end, p);
+	else if (proto == FQ_PROTO_UDP)
+		r = parse_udp(data, end, p);
+	else if (proto == (p->family == FQ_AF_INET ? FQ_PROTO_ICMP : FQ_PROTO_ICMPV6))
+		r = parse_icmp(data, end, p);
+	else
+		r = FQ_R_L4_UNSUPPORTED;
+	return r;
+}
+
+/* RFC 1812 5.2.2: the header checksum is verified before anything else is believed. */
+fq_inline bool ip4_header_valid(const struct fq_ip4 *ip, const void *end, __u32 hlen)
+{
+	const __u32 *word = (const __u32 *)ip;
+	__u64 sum = 0;
+
+	for (int i = 0; i < IP4_HLEN_MIN / 4; i++)
+		sum += word[i];
+	for (int i = 0; i < IP4_OPTION_WORDS; i++) {
+		const __u32 *option = word + IP4_HLEN_MIN / 4 + i;
+
+		if (IP4_HLEN_MIN + 4 * i >= (int)hlen)
+			break;
+		if ((const void *)(option + 1) > end)
+			return false;
+		sum += *option;
+	}
+	return csum_fold(sum) == 0xffff;
+}
+
+fq_inline enum fq_reason parse_ip4(const void *data, const void *end, struct fq_pkt *p)
+{
+	const struct fq_ip4 *ip = data + FQ_L3_OFF;
+	__u32 hlen, len, room;
+
+	if ((const void *)(ip + 1) > end || ip->version_ihl >> 4 != 4)
+		return FQ_R_MALFORMED;
+	addr_set4(&p->tuple.src, ip->src);
+	addr_set4(&p->tuple.dst, ip->dst);
+	p->family = FQ_AF_INET;
+	p->ttl = ip->ttl;
+	p->tos = ip->tos;
+
+	room = end - data - FQ_L3_OFF;
+	hlen = (ip->version_ihl & 15) * 4;
+	len = bpf_ntohs(ip->tot_len);
+	if (hlen < IP4_HLEN_MIN || len < hlen || len > room || !ip4_header_valid(ip, end, hlen))
+		return FQ_R_MALFORMED;
+	p->l3_len = len;
+	if (ip->frag_off & bpf_htons(IP4_MF_OFFSET))
+		return FQ_R_FRAGMENT;
+	return parse_l4(data, end, p, ip->protocol, FQ_L3_OFF + hlen, len - hlen);
+}
+
+/*
+ * Walk the extension headers (RFC 8200 4) to the one we can translate behind.
+ *
+ * A routing header that is still in use says that the destination is not the final one: the
+ * L4 checksum covers another address, and the packet is not for whom it seems to be.
+ */
+fq_inline enum fq_reason parse_ip6_ext(const void *data, const void *end, struct fq_pkt *p,
+				       __u8 proto)
+{
+	__u32 off = FQ_L3_OFF + sizeof(struct fq_ip6);
+	__u32 l3_end = FQ_L3_OFF + p->l3_len;
+
+	for (int i = 0; i < IP6_EXT_MAX; i++) {
+		const struct fq_ip6_ext *ext;
+
+		if (proto == FQ_PROTO_FRAGMENT)
+			return FQ_R_FRAGMENT;
+		if (proto != FQ_PROTO_HOPOPTS && proto != FQ_PROTO_ROUTING &&
+		    proto != FQ_PROTO_DSTOPTS)
+			break;
+		if (proto == FQ_PROTO_HOPOPTS && i > 0)
+			return FQ_R_MALFORMED;
+		if (off > FQ_L4_OFF_MAX)
+			return FQ_R_L4_UNSUPPORTED;
+		ext = data + off;
+		if ((const void *)(ext + 1) > end)
+			return FQ_R_MALFORMED;
+		if (proto == FQ_PROTO_ROUTING && ext->segments_left)
+			return FQ_R_L4_UNSUPPORTED;
+		proto = ext->next_header;
+		off += 8 + ext->len * 8;
+		if (off > l3_end)
+			return FQ_R_MALFORMED;
+	}
+	return parse_l4(data, end, p, proto, off, l3_end - off);
+}
+
+fq_inline enum fq_reason parse_ip6(const void *data, const void *end, struct fq_pkt *p)
+{
+	const struct fq_ip6 *ip = data + FQ_L3_OFF;
+	__u32 len, room;
+
+	if ((const void *)(ip + 1) > end || (bpf_ntohl(ip->flowinfo) >> 28) != 6)
+		return FQ_R_MALFORMED;
+	/* Such addresses are not seen on a wire, and would be taken for IPv4 ones. */
+	if (addr_is_mapped(&ip->src) || addr_is_mapped(&ip->dst))
+		return FQ_R_MALFORMED;
+	p->tuple.src = ip->src;
+	p->tuple.dst = ip->dst;
+	p->family = FQ_AF_INET6;
+	p->ttl = ip->hop_limit;
+	p->flowinfo = ip->flowinfo & bpf_htonl(0x0fffffff);
+
+	room = end - data - FQ_L3_OFF;
+	len = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (len > room || len > 0xffff)
+		return FQ_R_MALFORMED;
+	p->l3_len = len;
+	return parse_ip6_ext(data, end, p, ip->next_header);
+}
+
+/*
+ * Parse a frame.
+ *
+ * @data, @end: the frame
+ * @p:          zeroed by the caller; says how far we came, also when a reason is returned
+ *
+ * Return: FQ_OK for TCP, UDP and ICMP echo; NOT_IP, VLAN, MALFORMED, FRAGMENT, ICMP_ERROR,
+ * L4_UNSUPPORTED otherwise.
+ */
+fq_inline enum fq_reason parse_frame(const void *data, const void *end, struct fq_pkt *p)
+{
+	const struct ethhdr *eth = data;
+
+	if ((const void *)(eth + 1) > end)
+		return FQ_R_MALFORMED;
+	p->l2_group = eth->h_dest[0] & 1;
+	switch (eth->h_proto) {
+	case bpf_htons(ETH_P_IP):
+		return parse_ip4(data, end, p);
+	case bpf_htons(ETH_P_IPV6):
+		return parse_ip6(data, end, p);
+	case bpf_htons(ETH_P_8021Q):
+	case bpf_htons(ETH_P_8021AD):
+		return FQ_R_VLAN;
+	default:
+		return FQ_R_NOT_IP;
+	}
+}

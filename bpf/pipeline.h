@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The path of a packet, in its order: direction, session, edge, gateway, route.
+ *
+ * Reads and plans. Nothing here writes to the packet or knows an XDP verdict: the outcome is
+ * a reason, and with FQ_OK a plan that the hook carries out. HELD means that the hook is to
+ * hold the packet, a reason of class REFUSE that it is to tell the sender.
+ */
+#pragma once
+
+#include "open.h"
+#include "parse.h"
+
+#define TOUCH_AGAIN_NS 2000000000ULL	/* C-08: the daemon is told again after this long */
+
+fq_inline bool pool_contains(const struct fq_pkt *p)
+{
+	const volatile struct fq_settings *c = &fq_settings;
+	const struct fq_addr *a = &p->tuple.dst;
+
+	/* The mask of a pool in use begins with ones, also in the mapped form. */
+	if (p->family == FQ_AF_INET)
+		return c->pool4_mask.w[0] && (a->w[3] & c->pool4_mask.w[3]) == c->pool4.w[3];
+	return c->pool6_mask.w[0] && (a->w[0] & c->pool6_mask.w[0]) == c->pool6.w[0] &&
+	       (a->w[1] & c->pool6_mask.w[1]) == c->pool6.w[1] &&
+	       (a->w[2] & c->pool6_mask.w[2]) == c->pool6.w[2] &&
+	       (a->w[3] & c->pool6_mask.w[3]) == c->pool6.w[3];
+}
+
+/* The parser's reason for a packet to a proxy address: such a packet is never the kernel's. */
+fq_inline enum fq_reason pool_reason(enum fq_reason r)
+{
+	switch (r) {
+	case FQ_R_MALFORMED:
+		return FQ_R_POOL_MALFORMED;
+	case FQ_R_FRAGMENT:
+		return FQ_R_POOL_FRAGMENT;
+	case FQ_R_ICMP_ERROR:
+		return FQ_R_POOL_ICMP_ERROR;
+	case FQ_R_L4_UNSUPPORTED:
+		return FQ_R_POOL_L4;
+	default:
+		return r;
+	}
+}
+
+/*
+ * Give the tuple the form of the session map (struct fq_tuple). Only requests go out and only
+ * replies come in; the other way round they are not ours.
+ */
+fq_inline enum fq_reason normalise(struct fq_pkt *p, __u8 dir)
+{
+	struct fq_tuple *t = &p->tuple;
+	bool tcp = t->proto == FQ_PROTO_TCP;
+
+	if (!proto_has_ports(t->proto) && p->echo_reply != (dir == FQ_DIR_IN))
+		return FQ_R_L4_UNSUPPORTED;
+	if (dir == FQ_DIR_OUT || tcp)
+		t->sport = p->sport;
+	if (dir == FQ_DIR_IN || tcp)
+		t->dport = p->dport;
+	return FQ_OK;
+}
+
+/* Edge: what is to become of packets to this proxy address. */
+fq_inline enum fq_reason edge_stage(struct xdp_md *ctx, const struct fq_pkt *p,
+				    struct fq_plan *plan, __u64 now)
+{
+	struct fq_edge *e = bpf_map_lookup_elem(&edge, &p->tuple.dst);
+	__u64 touch_at;
+
+	if (!e)
+		return FQ_R_NO_TRANSLATION;
+	plan->domain = e->domain;
+	switch (e->verdict) {
+	case FQ_EDGE_FORWARD:
+		break;
+	case FQ_EDGE_HOLD:
+		return FQ_R_HELD;
+	default:
+		return FQ_R_DOMAIN_FAILED;
+	}
+	touch_at = READ_ONCE(e->touch_at);
+	if (touch_at && now >= touch_at &&
+	    __sync_val_compare_and_swap(&e->touch_at, touch_at, now + TOUCH_AGAIN_NS) == touch_at)
+		upcall_touch(ctx, e->domain, &p->tuple.dst);
+	return FQ_OK;
+}
+
+/* Gateway: translation, right, TTL, route; then the session. */
+fq_inline enum fq_reason gateway_stage(struct xdp_md *ctx, const struct fq_pkt *p,
+				       struct fq_plan *plan, const struct fq_client *client,
+				       __u64 now)
+{
+	struct fq_xlat_key key = {.scope = client->scope, .proxy = p->tuple.dst};
+	const struct fq_xlat *x = bpf_map_lookup_elem(&xlat, &key);
+	struct fq_control *c = policy_control();
+	struct open_work *w = open_work();
+	enum fq_reason r;
+
+	if (!x || !c || !w)
+		return FQ_R_NO_TRANSLATION;
+	w->ask.now = now;
+	w->ask.client = client->client;
+	w->ask.port = session_peer_port(p, FQ_DIR_OUT);
+	w->ask.proto = p->tuple.proto;
+	/* Read before the policy: what changes after this is asked again with the next packet. */
+	w->policy_gen = READ_ONCE(c->policy_gen);
+	r = policy_xlat(&w->ask, x, &w->right);
+	if (r)
+		return r;
+	if (!x->has_real)
+		return FQ_R_NO_FAMILY;
+	if (p->ttl <= 1)
+		return FQ_R_TTL_EXCEEDED;
+	w->real = x->real;
+	w->domain = x->domain;
+	r = route(ctx, p, &w->real, plan);
+	if (r)
+		return r;
+	return open_session(ctx, p, w, plan);
+}
+
+/* Out, no session yet. Strangers are refused first: they are neither held nor told anything. */
+static __noinline enum fq_reason out_new(struct xdp_md *ctx, const struct fq_pkt *p,
+					 struct fq_plan *plan, __u64 now)
+{
+	const struct fq_client *client;
+	enum fq_reason r;
+
+	if (p->tcp_flags & FQ_TCP_RST)
+		return FQ_R_NO_SESSION_RST;
+	client = policy_client(&p->tuple.src);
+	if (!client)
+		return FQ_R_NOT_A_CLIENT;
+	r = edge_stage(ctx, p, plan, now);
+	if (r)
+		return r;
+	return gateway_stage(ctx, p, plan, client, now);
+}
+
+/*
+ * Has a socket of this host taken over the tuple? A new connection between the two (SYN), where
+ * packets of the old one have come in before, is not the session's. Such a session is
+ * marked, left alone, and ended by user space.
+ */
+static __noinline bool taken_over(struct xdp_md *ctx, struct fq_session *s, const struct fq_pkt *p)
+{
+	if (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)
+		return true;
+	if (!(p->tcp_flags & FQ_TCP_SYN) || !READ_ONCE(s->packets) ||
+	    fq_settings.masquerade == FQ_MASQ_NONE ||
+	    !local_socket(ctx, &p->tuple, p->sport, true))
+		return false;
+	session_tcp_seen(s, FQ_TCP_LOCAL | FQ_TCP_RST);
+	return true;
+}
+
+/* A packet of a session: may it pass, and what becomes of it? */
+fq_inline enum fq_reason session_stage(struct xdp_md *ctx, struct fq_session *s,
+				       const struct fq_pkt *p, struct fq_plan *plan, __u64 now)
+{
+	enum fq_reason r;
+
+	if (plan->dir == FQ_DIR_IN && p->tuple.proto == FQ_PROTO_TCP &&
+	    ((p->tcp_flags & FQ_TCP_SYN) || (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)) &&
+	    taken_over(ctx, s, p))
+		return FQ_R_LOCAL_SOCKET;
+	r = session_check(s, p, now);
+	if (r)
+		return plan->dir == FQ_DIR_OUT ? r : FQ_R_REVOKED;
+	if (p->ttl <= 1)
+		return FQ_R_TTL_EXCEEDED;
+	plan->src = s->src;
+	plan->dst = s->dst;
+	plan->port = s->port;
+	plan->domain = s->domain;
+	if (!plan->oif) {
+		r = route(ctx, p, &plan->dst, plan);
+		if (r)
+			return r;
+	}
+	session_count(s, p, now);
+	return FQ_OK;
+}
+
+/*
+ * Decide about a parsed packet.
+ *
+ * @r:    what parse_frame said
+ * @p:    what it found; the tuple is normalised here
+ * @plan: zeroed by the caller; complete if FQ_OK is returned, @dir in any case
+ */
+fq_inline enum fq_reason pipeline(struct xdp_md *ctx, enum fq_reason r, struct fq_pkt *p,
+				  struct fq_plan *plan)
+{
+	bool to_pool = p->family && pool_contains(p);
+	struct fq_session *s;
+	__u64 now;
+
+	plan->dir = to_pool ? FQ_DIR_OUT : FQ_DIR_IN;
+	if (!r)
+		r = normalise(p, plan->dir);
+	if (r)
+		return to_pool ? pool_reason(r) : r;
+	if (p->l2_group || addr_is_multicast(&p->tuple.src, p->family) ||
+	    addr_is_broadcast(&p->tuple.src, p->family))
+		return to_pool ? FQ_R_BROADCAST : FQ_R_NOT_OURS;
+
+	s = session_find(&p->tuple);
+	if (!s && !to_pool)
+		return session_tombstone(&p->tuple) ? FQ_R_EXPIRED_SESSION : FQ_R_NOT_OURS;
+	now = bpf_ktime_get_coarse_ns();
+	if (!s) {
+		r = out_new(ctx, p, plan, now);
+		if (r)
+			return r;
+		s = session_find(&p->tuple);
+		if (!s)
+			return FQ_R_TABLE_FULL;
+	}
+	return session_stage(ctx, s, p, plan, now);
+}

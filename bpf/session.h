@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sessions that exist: finding, asking again whether they are still permitted, counting.
+ *
+ * A session is two entries of one map, one a direction, so that a packet touches one. They are
+ * made by open.h and ended by user space, never here: who deletes an entry adjusts the
+ * counts.
+ *
+ * Statements A-08, F-09, G-43, G-46, M-06, N-09, N-10 of docs/behaviours.md.
+ */
+#pragma once
+
+#include "policy.h"
+
+/* Plain loads and stores of what another CPU may be changing: done once, and not torn. */
+#define READ_ONCE(x)	  (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v)  (*(volatile __typeof__(x) *)&(x) = (v))
+
+fq_inline struct fq_session *session_find(const struct fq_tuple *tuple)
+{
+	return bpf_map_lookup_elem(&sessions, tuple);
+}
+
+/* The resource's port in this packet; ICMP has none. */
+fq_inline __be16 session_peer_port(const struct fq_pkt *p, __u8 dir)
+{
+	if (p->tuple.proto != FQ_PROTO_TCP && p->tuple.proto != FQ_PROTO_UDP)
+		return 0;
+	return dir == FQ_DIR_OUT ? p->dport : p->sport;
+}
+
+/*
+ * Ask the policy anew, and note its answer in the session.
+ *
+ * The resource by which the session was permitted comes first; if it permits no longer,
+ * another one of the same domain and proxy address may (M-06). Whatever has become of the
+ * translation itself is of no interest: session first.
+ */
+static __noinline enum fq_reason session_permit(struct fq_session *s, const struct fq_pkt *p,
+						__u64 now, __u32 gen)
+{
+	__u8 dir = s->dir;
+	const struct fq_addr *host = dir == FQ_DIR_OUT ? &p->tuple.src : &s->dst;
+	const struct fq_client *client = policy_client(host);
+	struct policy_ask ask = {
+		.now = now,
+		.port = session_peer_port(p, dir),
+		.proto = p->tuple.proto,
+	};
+	struct policy_right right = {};
+	enum fq_reason r;
+
+	if (!client)
+		return FQ_R_NOT_A_CLIENT;
+	ask.client = client->client;
+	r = policy_resource(&ask, s->resource, &right);
+	if (r) {
+		struct fq_xlat_key key = {
+			.scope = client->scope,
+			.proxy = dir == FQ_DIR_OUT ? p->tuple.dst : s->src,
+		};
+		const struct fq_xlat *x = bpf_map_lookup_elem(&xlat, &key);
+
+		if (!x || x->domain != s->domain)
+			return r;
+		r = policy_xlat(&ask, x, &right);
+		if (r)
+			return r;
+	}
+	WRITE_ONCE(s->resource, right.resource);
+	WRITE_ONCE(s->grant_expires, right.expires);
+	WRITE_ONCE(s->peer_port, ask.port);
+	WRITE_ONCE(s->policy_gen, gen);
+	return FQ_OK;
+}
+
+/*
+ * Is the packet still permitted? Costs nothing but comparisons as long as nothing has
+ * changed. UDP mappings serve every port of the peer, so a new port is a new question (G-46).
+ */
+fq_inline enum fq_reason session_check(struct fq_session *s, const struct fq_pkt *p, __u64 now)
+{
+	struct fq_control *c = policy_control();
+	__u64 expires = READ_ONCE(s->grant_expires);
+	__u32 gen;
+
+	if (!c)
+		return FQ_R_NOT_GRANTED;
+	gen = READ_ONCE(c->policy_gen);
+	if (READ_ONCE(s->policy_gen) == gen && (!expires || now < expires) &&
+	    READ_ONCE(s->peer_port) == session_peer_port(p, s->dir))
+		return FQ_OK;
+	return session_permit(s, p, now, gen);
+}
+
+/* TCP flags, set atomically: the 32-bit word around them has no other writer. */
+fq_inline void session_tcp_seen(struct fq_session *s, __u8 flags)
+{
+	union {
+		__u8 b[4];
+		__u32 w;
+	} word = {.b = {0, flags, 0, 0}};
+
+	_Static_assert(offsetof(struct fq_session, tcp_seen) % 4 == 1, "tcp_seen is byte 1");
+	if (flags & ~READ_ONCE(s->tcp_seen))
+		__sync_fetch_and_or((__u32 *)&s->dir, word.w);
+}
+
+/*
+ * A packet of the session goes on its way. ICMP errors are no such packets (N-09), and
+ * neither are those that were refused.
+ */
+fq_inline void session_count(struct fq_session *s, const struct fq_pkt *p, __u64 now)
+{
+	WRITE_ONCE(s->last, now);
+	__sync_fetch_and_add(&s->packets, 1);
+	__sync_fetch_and_add(&s->bytes, p->l3_len);
+	session_tcp_seen(s, p->tcp_flags);
+}
+
+/* A tuple that belonged to a session not long ago (G-43). */
+fq_inline bool session_tombstone(const struct fq_tuple *tuple)
+{
+	const __u64 *until = bpf_map_lookup_elem(&tombstones, tuple);
+
+	return until && bpf_ktime_get_coarse_ns() < *until;
+}

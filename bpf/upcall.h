@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the programs tell the daemon, by ring buffer. A full ring is reported to the caller,
+ * never waited for.
+ *
+ * Frames are copied into records of three sizes: the size of a reservation has to be a
+ * constant for the verifier (kernel 6.1 to 6.18), and one size for all would fill the
+ * ring with air.
+ */
+#pragma once
+
+#include "maps.h"
+#include "pkt.h"
+
+/* A record of @cap bytes for a frame of @len <= @cap. */
+fq_inline bool upcall_frame_cap(struct xdp_md *ctx, const struct fq_upcall *head, __u32 cap)
+{
+	struct fq_upcall *u = bpf_ringbuf_reserve(&upcalls, sizeof(*u) + cap, 0);
+	__u32 len = head->len;
+
+	if (!u)
+		return false;
+	*u = *head;
+	/* Bounds as the verifier wants them: the helper refuses a length that may be 0. */
+	if (len < ETH_HLEN || len > cap || bpf_xdp_load_bytes(ctx, 0, u->frame, len)) {
+		bpf_ringbuf_discard(u, 0);
+		return false;
+	}
+	bpf_ringbuf_submit(u, 0);
+	return true;
+}
+
+/*
+ * Send the frame, from its Ethernet header to the end of its IP packet.
+ *
+ * @kind:   FQ_UPCALL_HOLD or _SLOW
+ * @proxy:  HOLD: destination; SLOW: source
+ * @l3_len: of the IP packet
+ *
+ * Return: false if it is too long or the ring is full.
+ */
+static __noinline bool upcall_frame(struct xdp_md *ctx, __u32 kind, __u32 domain,
+				    const struct fq_addr *proxy, __u32 l3_len)
+{
+	struct fq_upcall head = {
+		.kind = kind,
+		.domain = domain,
+		.ifindex = ctx->ingress_ifindex,
+		.len = FQ_L3_OFF + l3_len,
+		.l3_offset = FQ_L3_OFF,
+		.proxy = *proxy,
+	};
+
+	if (head.len <= 128)
+		return upcall_frame_cap(ctx, &head, 128);
+	if (head.len <= 512)
+		return upcall_frame_cap(ctx, &head, 512);
+	if (head.len <= FQ_HOLD_FRAME_MAX)
+		return upcall_frame_cap(ctx, &head, FQ_HOLD_FRAME_MAX);
+	return false;
+}
+
+/* A new flow of a domain whose touch_at has come. Lost if the ring is full: the next one tells. */
+fq_inline void upcall_touch(struct xdp_md *ctx, __u32 domain, const struct fq_addr *proxy)
+{
+	struct fq_upcall *u = bpf_ringbuf_reserve(&upcalls, sizeof(*u), 0);
+
+	if (!u)
+		return;
+	*u = (struct fq_upcall){
+		.kind = FQ_UPCALL_TOUCH,
+		.domain = domain,
+		.ifindex = ctx->ingress_ifindex,
+		.proxy = *proxy,
+	};
+	bpf_ringbuf_submit(u, 0);
+}
+
+/* A session has been opened; its out tuple stands in place of a frame. */
+fq_inline void upcall_session(struct xdp_md *ctx, __u32 domain, const struct fq_tuple *out)
+{
+	struct fq_upcall *u = bpf_ringbuf_reserve(&upcalls, sizeof(*u) + sizeof(*out), 0);
+
+	if (!u)
+		return;
+	*u = (struct fq_upcall){
+		.kind = FQ_UPCALL_SESSION,
+		.domain = domain,
+		.ifindex = ctx->ingress_ifindex,
+		.len = sizeof(*out),
+		.proxy = out->dst,
+	};
+	__builtin_memcpy(u->frame, out, sizeof(*out));
+	bpf_ringbuf_submit(u, 0);
+}
