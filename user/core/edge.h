@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The edge: which domains have proxy addresses, what each gateway has said about each, and
+ * which packets wait for an answer. One state machine for every (gateway, domain, resource),
+ * called an entry (C-01 to C-25, P-01 to P-11).
+ *
+ * Inputs come in as function calls with the time, effects go out as a queue of actions
+ * (edge_next) and a deadline (edge_deadline). It never reads a clock, sends, sleeps or logs.
+ * No input costs more than a constant number of domains, but for edge_set_resources and
+ * edge_restored (all domains), edge_gateway_lost and _gone (its domains) and edge_gateway_up
+ * (its domains, and those that hold packets).
+ *
+ * An input that returns an error has changed nothing, unless it says otherwise.
+ * Called by the daemon and by core/stub.h.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <fqdnat/abi.h>
+
+#include "base/cleanup.h"
+#include "base/instant.h"
+#include "core/dname.h"
+#include "core/held.h"
+#include "core/pool.h"
+#include "core/uuid.h"
+
+#define EDGE_RESOURCE_GATEWAYS 8
+#define EDGE_DOMAIN_RESOURCES  FQ_XLAT_RESOURCES /* that may share a domain, most specific first */
+
+#define EDGE_RESEND_NS    (2 * NSEC_PER_SEC)    /* C-07, C-08, C-24 */
+#define EDGE_SAME_ASK_NS  (100 * NSEC_PER_MSEC) /* A and AAAA are asked in parallel */
+#define EDGE_HELD_MAX_NS  (30 * NSEC_PER_SEC)   /* default of held_max_ns */
+#define EDGE_RESEND_BATCH 16                    /* other domains looked after per query */
+
+enum ip_stack {
+	IP_STACK_DUAL,
+	IP_STACK_IPV4,
+	IP_STACK_IPV6,
+};
+
+enum edge_state {
+	EDGE_NONE,       /* no entry */
+	EDGE_PENDING,    /* AssignedIps sent, no answer yet */
+	EDGE_RECREATING, /* to be asked again: in 2 s, or when the gateway can be reached */
+	EDGE_CONFIRMED,
+	EDGE_FAILED, /* left alone until its name is asked for again */
+};
+
+/* A resource as the edge sees it. Strings are copied. */
+struct edge_resource {
+	uint32_t id;
+	char uuid[UUID_STRLEN]; /* lower case */
+	const char *name;
+	const char *pattern;
+	enum ip_stack ip_stack;
+	uint32_t gateways[EDGE_RESOURCE_GATEWAYS]; /* the first that is up serves */
+	unsigned int gateway_count;
+};
+
+struct edge_settings {
+	struct pool_settings pool;
+	uint32_t domains_max;
+	size_t held_bytes_max; /* of all held packets */
+	int64_t held_max_ns;   /* a packet is held at least this, less than twice this long */
+	uint32_t generation;   /* the first one sent is greater; restored ones raise it */
+	uint8_t hash_key[DNAME_KEY_LEN]; /* random */
+
+	/*
+	 * Whether sessions of the domain exist. Domains that nobody has asked for in the pool's
+	 * quarantine time, that hold nothing and are not in use give way when the pool or
+	 * domains_max is nearly exhausted. NULL: no domain ever gives way.
+	 */
+	bool (*in_use)(void *ctx, uint32_t domain);
+	void *ctx;
+};
+
+struct edge;
+
+/* Return: 0; -EINVAL (as pool_new, domains_max 0); -ENOMEM. */
+int edge_new(const struct edge_settings *settings, struct edge **ret_edge);
+struct edge *edge_free(struct edge *edge);
+DEFINE_CLEANUP(struct edge *, edge_free)
+
+/* ---- inputs: configuration and gateways ---- */
+
+/*
+ * Replace the set of resources (C-19, D-08, P-09).
+ *
+ * Domains keep their addresses. Entries go away if their resource does, no longer matches
+ * the domain, or is no longer served by their gateway. A resource whose pattern is invalid
+ * is left out and reported by EDGE_RESOURCE_IGNORED (M-03).
+ *
+ * Return: 0; -EEXIST: two have one id or uuid; -EINVAL: too many gateways or a bad uuid; -ENOMEM.
+ */
+int edge_set_resources(struct edge *edge, const struct edge_resource *resources, size_t count,
+		       struct instant now);
+
+/*
+ * A gateway can be reached from now on. Domains that hold packets and wait for it are asked
+ * for at once, others with their next query or packet (C-21). Return: 0; -ENOMEM.
+ */
+int edge_gateway_up(struct edge *edge, uint32_t gateway, struct instant now);
+
+/*
+ * Contact to a gateway is lost, nothing else (C-20): Confirmed entries go on, nothing is sent
+ * until edge_gateway_up; what is Pending is asked anew then. Return: 0; -ENOMEM.
+ */
+int edge_gateway_lost(struct edge *edge, uint32_t gateway, struct instant now);
+
+/* A gateway is gone or said Goodbye: its entries vanish (C-18). Return: 0; -ENOMEM. */
+int edge_gateway_gone(struct edge *edge, uint32_t gateway, struct instant now);
+
+/* ---- inputs: names ---- */
+
+struct edge_answer {
+	bool matched; /* a resource publishes the name; the rest is valid only then */
+	uint32_t domain;
+	bool ipv4, ipv6;        /* families that any matching resource has (P-05, P-06) */
+	struct proxies proxies; /* all of them, whatever the families */
+};
+
+/*
+ * An A or AAAA query for @name: assign addresses if it is new (P-02), ask its gateways
+ * (C-01, C-10 to C-13), look after up to EDGE_RESEND_BATCH other pending domains.
+ *
+ * A Confirmed or Failed entry is recreated: a Failed one asks its gateway at once, packets
+ * are held; a Confirmed one asks at once, or 2 s later if it asked less than 2 s ago
+ * (EDGE_RECREATING until then), packets flow. A query within EDGE_SAME_ASK_NS of the last
+ * AssignedIps is part of the same asking (the AAAA to an A) and changes nothing.
+ *
+ * Return: 0; -ENOSPC: the name matches, but there is no address or room left (idle domains may
+ * have given way for later ones); -ENOMEM.
+ */
+int edge_query(struct edge *edge, const struct dname *name, struct instant now,
+	       struct edge_answer *ret_answer);
+
+/* The same for another local answer (PTR, HTTPS): never makes a domain (D-03). Return: 0; -ENOMEM.
+ */
+int edge_requery(struct edge *edge, const struct dname *name, struct instant now);
+
+/* Whether a resource publishes @name; asks and changes nothing. */
+bool edge_matches(const struct edge *edge, const struct dname *name);
+
+struct edge_site {
+	uint32_t resource;
+	uint32_t gateway; /* the first that is up, else the first */
+	bool up;
+};
+
+/* The most specific resource that publishes @name, ties by greatest uuid. Return: whether one does.
+ */
+bool edge_site(const struct edge *edge, const struct dname *name, struct edge_site *ret_site);
+
+/* For an operator: as a query, at once. Return: 0; -ENOENT: no such domain; -ENOMEM. */
+int edge_refresh(struct edge *edge, const struct dname *name, struct instant now);
+
+/* For an operator: give the domain up; its addresses are quarantined. Return: 0; -ENOENT; -ENOMEM.
+ */
+int edge_forget(struct edge *edge, const struct dname *name, struct instant now);
+
+/* ---- inputs: packets ---- */
+
+/*
+ * A packet that the packet path wants held: hold it, or, if the domain's verdict is another
+ * one by now, release it at once so that the packet path forwards or refuses it (C-23).
+ * AssignedIps is repeated if it is 2 s old (C-08).
+ *
+ * @proxy: destination of the packet
+ *
+ * Return: 0; -ENOENT: no domain has @proxy, the packet is not kept; -ENOMEM: not kept.
+ */
+int edge_packet(struct edge *edge, const struct fq_addr *proxy, const struct held_offer *frame,
+		struct instant now);
+
+/* A new flow of the domain passed at or after touch_at of its verdict. Return: 0; -ENOENT; -ENOMEM.
+ */
+int edge_touch(struct edge *edge, uint32_t domain, struct instant now);
+
+/* ---- inputs: control messages ---- */
+
+struct edge_status {
+	uint32_t gateway;
+	uint32_t generation; /* 0: none, always taken */
+	const char *uuid;    /* of the resource, in any case */
+	const struct dname *domain;
+	bool active;
+};
+
+enum edge_status_outcome {
+	EDGE_STATUS_APPLIED,
+	EDGE_STATUS_UNKNOWN, /* there is no such entry (C-15) */
+	EDGE_STATUS_STALE, /* of an earlier request, or older than a status already taken (C-17) */
+};
+
+/* Return: 0; -ENOMEM. */
+int edge_status(struct edge *edge, const struct edge_status *status, struct instant now,
+		enum edge_status_outcome *ret_outcome);
+
+/* ---- inputs: time ---- */
+
+/* When edge_tick has something to do; INSTANT_NEVER: nothing. Changes with every input. */
+struct instant edge_deadline(const struct edge *edge);
+
+/* Do what is due: ask again for Recreating domains, drop what was held too long. Return: 0;
+ * -ENOMEM. */
+int edge_tick(struct edge *edge, struct instant now);
+
+/* ---- inputs: restart ---- */
+
+struct edge_domain_record {
+	uint32_t id;
+	struct dname name;
+	struct proxies proxies;
+};
+
+/*
+ * Give a domain back its id and addresses (P-08); new ids are greater than every restored one.
+ *
+ * Return: 0; -EEXIST: the name, id or an address is taken; -ERANGE: an address is not in the
+ * pools; -EINVAL: not PROXIES_MAX addresses, or id 0; -ENOSPC: domains_max; -ENOMEM.
+ */
+int edge_restore_domain(struct edge *edge, const struct edge_domain_record *record,
+			struct instant now);
+
+struct edge_entry_record {
+	uint32_t gateway;
+	uint32_t domain;
+	uint32_t resource;
+	enum edge_state
+		state; /* Confirmed, Recreating: Confirmed; else Failed: nothing is retried */
+	uint32_t generation;
+};
+
+/*
+ * Give an entry back, after the resources and its domain; its gateway need not be up.
+ *
+ * Return: 0; -ENOENT: no such domain or resource, or they no longer belong together: forget
+ * the record; -EEXIST; -ENOMEM.
+ */
+int edge_restore_entry(struct edge *edge, const struct edge_entry_record *record,
+		       struct instant now);
+
+/* Everything is restored: emit the verdict of every domain. Return: 0; -ENOMEM. */
+int edge_restored(struct edge *edge);
+
+/* ---- outputs ---- */
+
+enum edge_action_kind {
+	EDGE_SEND_ASSIGNED,    /* send AssignedIps (.send) */
+	EDGE_SET_VERDICT,      /* of all addresses in .proxies (.verdict) */
+	EDGE_DEL_VERDICT,      /* .proxies are nobody's */
+	EDGE_RELEASE,          /* put held frames back into the packet path, in order (.frames) */
+	EDGE_HELD_EVENT,       /* count (.held) */
+	EDGE_STATE_CHANGED,    /* (.state) for log, monitor and store */
+	EDGE_DOMAIN_SET,       /* new domain, or its resources changed (P-07, P-09): store it
+				  (.domain_set) */
+	EDGE_DOMAIN_GONE,      /* delete it, and its entries, from the store */
+	EDGE_RESOURCE_IGNORED, /* its pattern is invalid (.resource_ignored) */
+};
+
+enum edge_held_event {
+	EDGE_HELD_FULL,      /* oldest overwritten: FQ_R_HELD_FULL */
+	EDGE_HELD_DUPLICATE, /* was held already, or replaced a SYN: FQ_R_HELD_DUPLICATE */
+	EDGE_HELD_DROPPED,   /* domain failed, was removed, or nobody answered: FQ_R_HELD_DROPPED */
+	EDGE_HELD_LIMIT,     /* not held, memory limit: FQ_R_HELD_LIMIT */
+};
+
+struct edge_action {
+	enum edge_action_kind kind;
+	uint32_t domain;          /* 0 for EDGE_RESOURCE_IGNORED */
+	const struct dname *name; /* valid until the next call of edge_next; NULL as above */
+	struct proxies proxies;   /* SEND: of the resource's families only (P-06); else all */
+	union {
+		struct {
+			uint32_t gateway;
+			uint32_t generation; /* never 0 */
+			uint32_t resource;
+			char uuid[UUID_STRLEN];
+			unsigned int resends; /* of this request so far; 0: first */
+		} send;
+		struct {
+			enum fq_edge_verdict verdict;
+			uint32_t gateway;        /* of FORWARD and HOLD; else 0 */
+			struct instant touch_at; /* tell of new flows from then on; INSTANT_NEVER */
+		} verdict;
+		struct {
+			struct held_frame *first; /* list, the receiver's: held_frames_free */
+			unsigned int count;
+		} frames;
+		struct {
+			enum edge_held_event event;
+			unsigned int count;
+		} held;
+		struct {
+			uint32_t gateway;
+			uint32_t resource;
+			uint32_t generation;
+			enum edge_state from, to; /* EDGE_NONE: there was or is no entry */
+			enum edge_state
+				stored; /* what edge_restore_entry shall be given; NONE: delete */
+		} state;
+		struct {
+			bool is_new;
+			unsigned int count;
+			uint32_t resources[EDGE_DOMAIN_RESOURCES]; /* most specific first */
+		} domain_set;
+		struct {
+			uint32_t resource;
+		} resource_ignored;
+	};
+};
+
+/*
+ * Take the next action; they are to be applied in this order.
+ *
+ * Frames of EDGE_RELEASE belong to the caller.
+ *
+ * Return: whether there was one; false: nothing left to do.
+ */
+bool edge_next(struct edge *edge, struct edge_action *ret_action);
+
+/* ---- views ---- */
+
+struct edge_entry_view {
+	uint32_t gateway;
+	uint32_t resource;
+	enum edge_state state;
+	bool buffering;         /* Pending and Recreating: packets are held */
+	struct instant since;   /* of this state */
+	struct instant sent_at; /* of the last AssignedIps; meaningful if generation is not 0 */
+	unsigned int resends;   /* of this request */
+	uint32_t generation;    /* of the last AssignedIps */
+};
+
+struct edge_domain_view {
+	uint32_t id;
+	const struct dname *name;
+	const struct proxies *proxies;
+	bool ipv4, ipv6; /* families of its resources */
+	enum fq_edge_verdict verdict;
+	unsigned int held;      /* packets */
+	struct instant queried; /* last DNS query */
+	unsigned int resource_count;
+	uint32_t resources[EDGE_DOMAIN_RESOURCES]; /* that match, most specific first */
+	unsigned int entry_count;
+	struct edge_entry_view entries[EDGE_DOMAIN_RESOURCES];
+};
+
+/* Call @cb for every domain, in order of creation, until it returns false. It must not call inputs.
+ */
+void edge_foreach_domain(const struct edge *edge,
+			 bool (*cb)(const struct edge_domain_view *domain, void *ctx), void *ctx);
+
+/* Find a domain. Pointers in the view live until the next input. Return: whether there is one. */
+bool edge_find_name(const struct edge *edge, const struct dname *name,
+		    struct edge_domain_view *ret_domain);
+bool edge_find_proxy(const struct edge *edge, const struct fq_addr *proxy,
+		     struct edge_domain_view *ret_domain);
+bool edge_find_id(const struct edge *edge, uint32_t domain, struct edge_domain_view *ret_domain);
+
+struct edge_usage {
+	uint32_t domains, domains_max;
+	uint32_t entries;
+	uint32_t pending; /* entries that are Pending or Recreating */
+	size_t held_packets, held_bytes, held_bytes_max;
+	size_t actions; /* queued */
+	struct pool_usage v4, v6;
+};
+
+void edge_usage(const struct edge *edge, struct edge_usage *ret_usage);
+
+/* "pending", "recreating", "confirmed", "failed", "none": the words of the JSON contract. */
+const char *edge_state_name(enum edge_state state);

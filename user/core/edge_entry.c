@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The states of an entry, and what they mean for the packets of its domain.
+ *
+ *	             DNS query             packet, touch       Active      other status
+ *	NONE         ask                   ask                 -           -
+ *	Pending      repeat after 2 s      repeat after 2 s    Confirmed   Failed
+ *	Recreating   -                     -                   Confirmed   Failed
+ *	Confirmed    Recreating, then ask  -                   Confirmed   Failed
+ *	Failed       Recreating, then ask  -                   Confirmed   Failed
+ *
+ * Called by the inputs in edge*.c, which have made room in the queue: nothing here fails.
+ */
+#include "core/edge_internal.h"
+
+#include <string.h>
+
+struct edge_gateway *edge_gateway_of(const struct edge *edge, const struct resource *r)
+{
+	for (unsigned int i = 0; i < r->gateway_count; i++) {
+		struct edge_gateway *g = edge_gateway_find(edge, r->gateways[i]);
+
+		if (g && g->up)
+			return g;
+	}
+	return NULL;
+}
+
+static bool is_open(enum edge_state state)
+{
+	return state == EDGE_PENDING || state == EDGE_RECREATING;
+}
+
+/* Whether packets of new flows pass while the entry is in its state. */
+static bool is_flowing(const struct entry *e)
+{
+	return e->state == EDGE_CONFIRMED || (is_open(e->state) && !e->buffering);
+}
+
+void edge_entry_bind(struct entry *e, struct edge_gateway *gateway)
+{
+	if (e->gateway)
+		DL_DELETE2(e->gateway->entries, e, gw_prev, gw_next);
+	e->gateway = gateway;
+	if (gateway)
+		DL_APPEND2(gateway->entries, e, gw_prev, gw_next);
+}
+
+static enum edge_state stored_state(const struct entry *e)
+{
+	if (e->state == EDGE_NONE)
+		return EDGE_NONE;
+	return is_flowing(e) ? EDGE_CONFIRMED : EDGE_FAILED;
+}
+
+static void entry_unqueue(struct edge *edge, struct entry *e)
+{
+	if (e->state == EDGE_PENDING)
+		DL_DELETE(edge->pending, e);
+	if (e->waiting)
+		DL_DELETE(edge->due, e);
+	e->waiting = false;
+}
+
+void edge_entry_set_state(struct edge *edge, struct entry *e, enum edge_state to,
+			  struct instant now)
+{
+	struct record *r;
+
+	if (to == e->state)
+		return;
+	entry_unqueue(edge, e);
+	edge->entry_count += (to != EDGE_NONE) - (e->state != EDGE_NONE);
+	edge->open_count += is_open(to) - is_open(e->state);
+
+	r = edge_queue_add(edge, EDGE_STATE_CHANGED, e->domain);
+	r->gateway = e->gateway ? e->gateway->id : 0;
+	r->resource = e->resource->id;
+	r->generation = e->generation;
+	r->from = (uint8_t)e->state;
+	r->to = (uint8_t)to;
+	e->state = to;
+	e->since = now;
+	r->stored = (uint8_t)stored_state(e);
+	if (to == EDGE_PENDING)
+		DL_APPEND(edge->pending, e);
+}
+
+static bool resend_is_due(const struct entry *e, struct instant now)
+{
+	return instant_reached(instant_add(e->sent_at, EDGE_RESEND_NS), now);
+}
+
+/* Queue AssignedIps with a generation of its own. The entry is Pending. */
+static void entry_send(struct edge *edge, struct entry *e, struct instant now)
+{
+	struct record *r = edge_queue_add(edge, EDGE_SEND_ASSIGNED, e->domain);
+
+	r->gateway = e->gateway->id;
+	r->generation = e->generation;
+	r->resource = e->resource->id;
+	r->count = e->resends;
+	r->ip_stack = (uint8_t)e->resource->ip_stack;
+	memcpy(r->uuid, e->resource->uuid, sizeof(r->uuid));
+	e->sent_at = now;
+}
+
+static uint32_t next_generation(struct edge *edge)
+{
+	if (++edge->generation == 0) /* 0 means none */
+		edge->generation = 1;
+	return edge->generation;
+}
+
+/* Begin a request: earlier statuses are void from now on. The gateway is up. */
+static void entry_ask(struct edge *edge, struct entry *e, struct instant now)
+{
+	e->generation = e->request = next_generation(edge);
+	e->taken = 0;
+	e->resends = 0;
+	edge_entry_set_state(edge, e, EDGE_PENDING, now);
+	entry_send(edge, e, now);
+}
+
+/* Repeat a request, at the end of the list of pending ones. */
+static void entry_resend(struct edge *edge, struct entry *e, struct instant now)
+{
+	e->generation = next_generation(edge);
+	e->resends++;
+	DL_DELETE(edge->pending, e);
+	DL_APPEND(edge->pending, e);
+	entry_send(edge, e, now);
+}
+
+void edge_entry_suspend(struct edge *edge, struct entry *e, struct instant now)
+{
+	if (e->state == EDGE_PENDING)
+		edge_entry_set_state(edge, e, EDGE_RECREATING, now);
+	else
+		entry_unqueue(edge, e);
+}
+
+/* Have edge_run_due ask 2 s from now. */
+static void entry_wait(struct edge *edge, struct entry *e, struct instant now)
+{
+	e->due_at = instant_add(now, EDGE_RESEND_NS);
+	e->waiting = true;
+	DL_APPEND(edge->due, e);
+}
+
+/* Begin anew what has been answered: ask at once, in 2 s, or when the gateway comes up. */
+static void entry_recreate(struct edge *edge, struct entry *e, struct instant now, bool at_once)
+{
+	e->buffering = e->state == EDGE_FAILED;
+	at_once = at_once || e->buffering || resend_is_due(e, now);
+	edge_entry_set_state(edge, e, EDGE_RECREATING, now);
+	if (!e->gateway->up)
+		return;
+	if (at_once)
+		entry_ask(edge, e, now);
+	else
+		entry_wait(edge, e, now);
+}
+
+void edge_entry_wake(struct edge *edge, struct entry *e, struct instant now)
+{
+	struct edge_gateway *g;
+
+	switch (e->state) {
+	case EDGE_NONE:
+		g = edge_gateway_of(edge, e->resource);
+		if (!g)
+			return;
+		edge_entry_bind(e, g);
+		e->buffering = true;
+		entry_ask(edge, e, now);
+		return;
+	case EDGE_PENDING:
+		if (resend_is_due(e, now))
+			entry_resend(edge, e, now);
+		return;
+	case EDGE_RECREATING:
+		if (!e->gateway->up)
+			return;
+		if (e->waiting ? instant_reached(e->due_at, now) : resend_is_due(e, now))
+			entry_ask(edge, e, now);
+		else if (!e->waiting)
+			entry_wait(edge, e, now);
+		return;
+	case EDGE_CONFIRMED:
+	case EDGE_FAILED:
+		return;
+	}
+}
+
+/* A DNS query for the domain (@at_once: an operator's wish). */
+static void entry_query(struct edge *edge, struct entry *e, struct instant now, bool at_once)
+{
+	bool same_ask = instant_sub(now, e->sent_at) < EDGE_SAME_ASK_NS;
+
+	if (e->waiting && at_once)
+		entry_ask(edge, e, now);
+	else if (e->state != EDGE_CONFIRMED && e->state != EDGE_FAILED)
+		edge_entry_wake(edge, e, now);
+	else if (at_once || !same_ask)
+		entry_recreate(edge, e, now, at_once);
+}
+
+/* ---- a domain ---- */
+
+struct verdict {
+	enum fq_edge_verdict verdict;
+	uint32_t gateway;
+	struct instant touch_at;
+};
+
+/* What all entries together mean for packets. */
+static struct verdict domain_verdict(const struct domain *d)
+{
+	struct verdict v = {.verdict = FQ_EDGE_REFUSE, .touch_at = INSTANT_NEVER};
+	bool unknown = d->entry_count > 0;
+
+	for (unsigned int i = 0; i < d->entry_count; i++) {
+		const struct entry *e = d->entries[i];
+
+		unknown = unknown && e->state == EDGE_NONE;
+		if (e->state == EDGE_PENDING)
+			v.touch_at =
+				instant_min(v.touch_at, instant_add(e->sent_at, EDGE_RESEND_NS));
+		if (is_flowing(e) && v.verdict != FQ_EDGE_FORWARD) {
+			v.verdict = FQ_EDGE_FORWARD;
+			v.gateway = e->gateway->id;
+		} else if (is_open(e->state) && v.verdict == FQ_EDGE_REFUSE) {
+			v.verdict = FQ_EDGE_HOLD;
+			v.gateway = e->gateway->id;
+		}
+	}
+	if (unknown) /* no gateway has been asked: the first packets wait for one (C-21, C-24) */
+		v.verdict = FQ_EDGE_HOLD;
+	if (v.verdict != FQ_EDGE_FORWARD)
+		v.touch_at = INSTANT_NEVER;
+	return v;
+}
+
+static void domain_release(struct edge *edge, struct domain *d)
+{
+	struct record *r;
+
+	if (!d->held.count)
+		return;
+	r = edge_queue_add(edge, EDGE_RELEASE, d);
+	r->count = d->held.count;
+	r->frames = held_take(&d->held, &edge->held);
+	DL_DELETE2(edge->holding, d, hold_prev, hold_next);
+}
+
+void edge_domain_settle(struct edge *edge, struct domain *d)
+{
+	struct verdict v = domain_verdict(d);
+
+	if (!d->has_verdict || v.verdict != d->verdict || v.gateway != d->verdict_gateway ||
+	    v.touch_at.ns != d->touch_at.ns) {
+		struct record *r = edge_queue_add(edge, EDGE_SET_VERDICT, d);
+
+		r->detail = (uint8_t)v.verdict;
+		r->gateway = v.gateway;
+		r->touch_at = v.touch_at;
+		d->has_verdict = true;
+		d->verdict = v.verdict;
+		d->verdict_gateway = v.gateway;
+		d->touch_at = v.touch_at;
+	}
+	if (v.verdict == FQ_EDGE_FORWARD)
+		domain_release(edge, d);
+	else if (v.verdict == FQ_EDGE_REFUSE)
+		edge_domain_drop_held(edge, d);
+}
+
+void edge_domain_wake(struct edge *edge, struct domain *d, struct instant now)
+{
+	for (unsigned int i = 0; i < d->entry_count; i++)
+		edge_entry_wake(edge, d->entries[i], now);
+	edge_domain_settle(edge, d);
+}
+
+void edge_domain_query(struct edge *edge, struct domain *d, struct instant now, bool at_once)
+{
+	edge_domain_queried(edge, d, now);
+	for (unsigned int i = 0; i < d->entry_count; i++)
+		entry_query(edge, d->entries[i], now, at_once);
+	edge_domain_settle(edge, d);
+}
+
+void edge_run_due(struct edge *edge, struct instant now, unsigned int max)
+{
+	for (; max && edge->due && instant_reached(edge->due->due_at, now); max--) {
+		struct entry *e = edge->due;
+
+		entry_ask(edge, e, now);
+		edge_domain_settle(edge, e->domain);
+	}
+}
+
+/* Repeat the oldest requests of any domain, a bounded number (C-25). */
+static void run_pending(struct edge *edge, struct instant now, unsigned int max)
+{
+	for (; max && edge->pending && resend_is_due(edge->pending, now); max--) {
+		struct entry *e = edge->pending;
+
+		entry_resend(edge, e, now);
+		edge_domain_settle(edge, e->domain);
+	}
+}
+
+void edge_look_after_others(struct edge *edge, struct instant now)
+{
+	edge_run_due(edge, now, EDGE_RESEND_BATCH);
+	run_pending(edge, now, EDGE_RESEND_BATCH);
+}

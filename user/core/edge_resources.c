@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The resources of the edge, and which of them publish a name.
+ *
+ * Resources are found by the literal end of their pattern: a name with n labels costs n + 1
+ * look-ups and then only the patterns that end like it, however many resources there are.
+ */
+#include "core/edge_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Put a resource into the list of its suffix. Return: 0; -ENOMEM. */
+static int index_suffix(struct resources *set, struct resource *r)
+{
+	const char *text = pattern_literal_suffix(&r->pattern);
+	struct suffix *s;
+
+	HASH_FIND_STR(set->suffixes, text, s);
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			return -ENOMEM;
+		s->text = text;
+		HASH_ADD_KEYPTR(hh, set->suffixes, s->text, strlen(s->text), s);
+		if (!s->hh.tbl) {
+			free(s);
+			return -ENOMEM;
+		}
+	}
+	LL_PREPEND(s->resources, r);
+	return 0;
+}
+
+/* Return: 0; -EINVAL; -EEXIST; -ENOMEM. @r is in by_id, or freed. */
+static int resources_add(struct resources *set, const struct edge_resource *from)
+{
+	_cleanup_(freep) struct resource *r = calloc(1, sizeof(*r));
+	struct resource *other, *added;
+
+	if (!r)
+		return -ENOMEM;
+	if (from->gateway_count > EDGE_RESOURCE_GATEWAYS || uuid_from_text(from->uuid, r->uuid) < 0)
+		return -EINVAL;
+	r->id = from->id;
+	r->ip_stack = from->ip_stack;
+	r->gateway_count = from->gateway_count;
+	memcpy(r->gateways, from->gateways, sizeof(r->gateways));
+
+	HASH_FIND(hh_id, set->by_id, &r->id, sizeof(r->id), other);
+	if (other)
+		return -EEXIST;
+	HASH_FIND(hh_uuid, set->by_uuid, r->uuid, UUID_STRLEN - 1, other);
+	if (other)
+		return -EEXIST;
+	/* M-03: kept, so that its id and uuid stay unique, but it publishes nothing. */
+	if (pattern_parse(from->pattern, &r->pattern) < 0)
+		r->pattern = (struct pattern){0};
+
+	added = r;
+	HASH_ADD(hh_id, set->by_id, id, sizeof(r->id), added);
+	if (!added->hh_id.tbl)
+		return -ENOMEM;
+	r = NULL;
+	HASH_ADD(hh_uuid, set->by_uuid, uuid[0], UUID_STRLEN - 1, added);
+	if (!added->hh_uuid.tbl)
+		return -ENOMEM;
+	return added->pattern.len ? index_suffix(set, added) : 0;
+}
+
+int edge_resources_new(const struct edge_resource *list, size_t count,
+		       struct resources **ret_resources)
+{
+	_cleanup_(edge_resources_freep) struct resources *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		int r = resources_add(set, &list[i]);
+
+		if (r < 0)
+			return r;
+	}
+	*ret_resources = TAKE_PTR(set);
+	return 0;
+}
+
+struct resources *edge_resources_free(struct resources *set)
+{
+	struct suffix *s, *s_next;
+	struct resource *r, *r_next;
+
+	if (!set)
+		return NULL;
+	HASH_ITER (hh, set->suffixes, s, s_next) {
+		HASH_DEL(set->suffixes, s);
+		free(s);
+	}
+	HASH_CLEAR(hh_uuid, set->by_uuid);
+	HASH_ITER (hh_id, set->by_id, r, r_next) {
+		HASH_DELETE(hh_id, set->by_id, r);
+		free(r);
+	}
+	free(set);
+	return NULL;
+}
+
+struct resource *edge_resources_find(const struct resources *set, uint32_t id)
+{
+	struct resource *r;
+
+	HASH_FIND(hh_id, set->by_id, &id, sizeof(id), r);
+	return r;
+}
+
+static bool goes_before(const struct resource *a, const struct resource *b)
+{
+	int r = pattern_compare(&a->pattern, &b->pattern);
+
+	return r ? r < 0 : strcmp(a->uuid, b->uuid) > 0;
+}
+
+/* Insert in order; the least specific ones fall out. */
+static void match_insert(struct match *m, struct resource *r)
+{
+	unsigned int at = m->count;
+
+	while (at && goes_before(r, m->resource[at - 1]))
+		at--;
+	if (at == EDGE_DOMAIN_RESOURCES)
+		return;
+	if (m->count < EDGE_DOMAIN_RESOURCES)
+		m->count++;
+	memmove(&m->resource[at + 1], &m->resource[at],
+		(m->count - 1 - at) * sizeof(m->resource[0]));
+	m->resource[at] = r;
+}
+
+static void match_suffix(const struct resources *set, const char *text, const struct dname *name,
+			 struct match *m)
+{
+	struct suffix *s;
+
+	HASH_FIND_STR(set->suffixes, text, s);
+	if (!s)
+		return;
+	for (struct resource *r = s->resources; r; r = r->next)
+		if (pattern_match(&r->pattern, name))
+			match_insert(m, r);
+}
+
+void edge_resources_match(const struct resources *set, const struct dname *name,
+			  struct match *ret_match)
+{
+	struct match m = {0};
+	const char *at = name->text;
+
+	while (at) {
+		const char *dot = strchr(at, '.');
+
+		match_suffix(set, at, name, &m);
+		at = dot ? dot + 1 : NULL;
+	}
+	match_suffix(set, "", name, &m);
+	*ret_match = m;
+}

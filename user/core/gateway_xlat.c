@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The gateway's translations: which proxy addresses of a scope belong to which domain, which
+ * resources let packets use them, and which real address they mean.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "core/gateway_internal.h"
+
+struct gw_xlat *gw_xlat_find(const struct gateway *gw, const struct fq_xlat_key *key)
+{
+	struct gw_xlat *xlat;
+
+	HASH_FIND(hh, gw->xlats, key, sizeof(*key), xlat);
+	return xlat;
+}
+
+/* A translation of no binding yet. */
+static struct gw_xlat *xlat_new(struct gateway *gw, const struct fq_xlat_key *key)
+{
+	struct gw_xlat *xlat = calloc(1, sizeof(*xlat));
+
+	if (!xlat)
+		return NULL;
+	xlat->key = *key;
+	HASH_ADD(hh, gw->xlats, key, sizeof(xlat->key), xlat);
+	if (!xlat->hh.tbl) {
+		free(xlat);
+		return NULL;
+	}
+	return xlat;
+}
+
+static void xlat_drop(struct gateway *gw, struct gw_xlat *xlat)
+{
+	HASH_DELETE(hh, gw->xlats, xlat);
+	free(xlat);
+}
+
+static void xlat_uninstall(struct gateway *gw, struct gw_xlat *xlat)
+{
+	if (xlat->installed)
+		gw_push(gw, GATEWAY_XLAT_DEL)->xlat.key = xlat->key;
+	xlat->installed = false;
+}
+
+static void xlat_install(struct gateway *gw, struct gw_xlat *xlat)
+{
+	struct gateway_action *action = gw_push(gw, GATEWAY_XLAT_SET);
+
+	action->xlat.key = xlat->key;
+	action->xlat.value = xlat->value;
+	xlat->installed = true;
+}
+
+static enum gateway_family family_of(const struct gw_xlat *xlat)
+{
+	return ipaddr_is_v4(&xlat->key.proxy) ? GATEWAY_A : GATEWAY_AAAA;
+}
+
+/* Take the translation out of its binding; it keeps its place in the table. */
+static void xlat_unlink(struct gateway *gw, struct gw_xlat *xlat)
+{
+	enum gateway_family f = family_of(xlat);
+	struct gw_binding *binding = xlat->binding;
+	unsigned int at = 0;
+
+	xlat_uninstall(gw, xlat);
+	while (binding->xlat[f][at] != xlat)
+		at++;
+	binding->count[f]--;
+	memmove(&binding->xlat[f][at], &binding->xlat[f][at + 1],
+		(binding->count[f] - at) * sizeof(binding->xlat[f][0]));
+	binding->scope->xlats--;
+	xlat->binding = NULL;
+	xlat->value = (struct fq_xlat){0};
+}
+
+static void xlat_link(struct gw_xlat *xlat, struct gw_binding *binding)
+{
+	enum gateway_family f = family_of(xlat);
+	unsigned int at = binding->count[f];
+
+	assert(at < PROXIES_PER_FAMILY);
+	while (at > 0 && ipaddr_cmp(&binding->xlat[f][at - 1]->key.proxy, &xlat->key.proxy) > 0) {
+		binding->xlat[f][at] = binding->xlat[f][at - 1];
+		at--;
+	}
+	binding->xlat[f][at] = xlat;
+	binding->count[f]++;
+	binding->scope->xlats++;
+	xlat->binding = binding;
+	xlat->value.domain = binding->domain->id;
+}
+
+struct gw_binding *gw_binding_find(const struct gateway *gw, uint32_t scope, uint32_t domain)
+{
+	struct gw_binding_key key = {.scope = scope, .domain = domain};
+	struct gw_binding *binding;
+
+	HASH_FIND(hh, gw->bindings, &key, sizeof(key), binding);
+	return binding;
+}
+
+int gw_binding_get(struct gateway *gw, struct gw_scope *scope, struct gw_domain *domain,
+		   struct gw_binding **ret_binding)
+{
+	struct gw_binding *binding = gw_binding_find(gw, scope->id, domain->id);
+
+	if (!binding) {
+		binding = calloc(1, sizeof(*binding));
+		if (!binding)
+			return -ENOMEM;
+		binding->key = (struct gw_binding_key){.scope = scope->id, .domain = domain->id};
+		binding->scope = scope;
+		binding->domain = domain;
+		HASH_ADD(hh, gw->bindings, key, sizeof(binding->key), binding);
+		if (!binding->hh.tbl) {
+			free(binding);
+			return -ENOMEM;
+		}
+		LIST_INSERT_HEAD(&domain->bindings, binding, of_domain);
+	} else {
+		TAILQ_REMOVE(&scope->bindings, binding, of_scope);
+	}
+	TAILQ_INSERT_TAIL(&scope->bindings, binding, of_scope);
+	*ret_binding = binding;
+	return 0;
+}
+
+static bool binding_empty(const struct gw_binding *binding)
+{
+	return binding->count[GATEWAY_A] == 0 && binding->count[GATEWAY_AAAA] == 0;
+}
+
+void gw_binding_free(struct gateway *gw, struct gw_binding *binding)
+{
+	struct gw_domain *domain = binding->domain;
+
+	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
+		while (binding->count[f]) {
+			struct gw_xlat *xlat = binding->xlat[f][binding->count[f] - 1];
+
+			xlat_unlink(gw, xlat);
+			xlat_drop(gw, xlat);
+		}
+	}
+	HASH_DELETE(hh, gw->bindings, binding);
+	TAILQ_REMOVE(&binding->scope->bindings, binding, of_scope);
+	LIST_REMOVE(binding, of_domain);
+	free(binding);
+	gw_domain_release(gw, domain);
+}
+
+void gw_binding_abandon(struct gateway *gw, struct gw_binding *binding)
+{
+	/* Ignoring a lack of memory: an empty binding is filled or evicted later. */
+	if (binding_empty(binding) && gw_reserve(gw, BINDING_ACTIONS) == 0)
+		gw_binding_free(gw, binding);
+}
+
+static bool listed(const struct fq_addr *addr, const struct fq_addr *list, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (ipaddr_equal(addr, &list[i]))
+			return true;
+	return false;
+}
+
+/* Proxy addresses that the edge does not use for this domain any more. */
+static void binding_drop_others(struct gateway *gw, struct gw_binding *binding,
+				enum gateway_family family, const struct fq_addr *proxies)
+{
+	for (unsigned int i = binding->count[family]; i-- > 0;) {
+		struct gw_xlat *xlat = binding->xlat[family][i];
+
+		if (listed(&xlat->key.proxy, proxies, PROXIES_PER_FAMILY))
+			continue;
+		xlat_unlink(gw, xlat);
+		xlat_drop(gw, xlat);
+	}
+}
+
+/* Find or make the translations of @proxies; those of no binding are new. */
+static int xlats_get(struct gateway *gw, uint32_t scope, const struct fq_addr *proxies,
+		     struct gw_xlat *ret_xlats[PROXIES_PER_FAMILY])
+{
+	struct gw_xlat *xlats[PROXIES_PER_FAMILY];
+
+	for (unsigned int i = 0; i < PROXIES_PER_FAMILY; i++) {
+		struct fq_xlat_key key = {.scope = scope, .proxy = proxies[i]};
+
+		xlats[i] = gw_xlat_find(gw, &key) ?: xlat_new(gw, &key);
+		if (xlats[i])
+			continue;
+		while (i-- > 0)
+			if (!xlats[i]->binding)
+				xlat_drop(gw, xlats[i]);
+		return -ENOMEM;
+	}
+	memcpy(ret_xlats, xlats, sizeof(xlats));
+	return 0;
+}
+
+int gw_binding_assign(struct gateway *gw, struct gw_binding *binding, enum gateway_family family,
+		      const struct fq_addr *proxies, bool *moved)
+{
+	struct gw_xlat *xlats[PROXIES_PER_FAMILY];
+	int r;
+
+	r = xlats_get(gw, binding->scope->id, proxies, xlats);
+	if (r < 0)
+		return r;
+	binding_drop_others(gw, binding, family, proxies);
+	for (unsigned int i = 0; i < PROXIES_PER_FAMILY; i++) {
+		struct gw_binding *from = xlats[i]->binding;
+
+		if (from == binding)
+			continue;
+		if (from) {
+			xlat_unlink(gw, xlats[i]);
+			if (binding_empty(from))
+				gw_binding_free(gw, from);
+		}
+		xlat_link(xlats[i], binding);
+		*moved = true;
+	}
+	return 0;
+}
+
+int gw_binding_restore(struct gateway *gw, struct gw_binding *binding,
+		       const struct fq_xlat_key *key, const struct fq_xlat *value)
+{
+	enum gateway_family family = ipaddr_is_v4(&key->proxy) ? GATEWAY_A : GATEWAY_AAAA;
+	struct gw_xlat *xlat;
+
+	if (binding->count[family] == PROXIES_PER_FAMILY)
+		return -ENOSPC;
+	xlat = xlat_new(gw, key);
+	if (!xlat)
+		return -ENOMEM;
+	xlat->value = *value;
+	xlat->installed = true;
+	xlat_link(xlat, binding);
+	return 0;
+}
+
+/* Insert in order; the least specific gives way if there is no room. Return: whether it is new. */
+static bool value_permit(const struct policy *policy, struct fq_xlat *value, uint32_t resource)
+{
+	unsigned int at;
+
+	for (unsigned int i = 0; i < value->resources; i++)
+		if (value->resource[i] == resource)
+			return false;
+	if (value->resources == FQ_XLAT_RESOURCES) {
+		if (policy_compare(policy, resource, value->resource[FQ_XLAT_RESOURCES - 1]) > 0)
+			return false;
+		value->resources--;
+	}
+	at = value->resources++;
+	while (at > 0 && policy_compare(policy, value->resource[at - 1], resource) > 0) {
+		value->resource[at] = value->resource[at - 1];
+		at--;
+	}
+	value->resource[at] = resource;
+	return true;
+}
+
+void gw_binding_permit(struct gateway *gw, struct gw_binding *binding, enum gateway_family family,
+		       uint32_t resource)
+{
+	for (unsigned int i = 0; i < binding->count[family]; i++) {
+		struct gw_xlat *xlat = binding->xlat[family][i];
+
+		if (value_permit(gw->policy, &xlat->value, resource) && xlat->installed)
+			xlat_install(gw, xlat);
+	}
+}
+
+void gw_binding_install(struct gateway *gw, struct gw_binding *binding)
+{
+	const struct gw_domain *domain = binding->domain;
+
+	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
+		unsigned int n = domain->known_count[f];
+
+		for (unsigned int i = 0; i < binding->count[f]; i++) {
+			struct fq_xlat *value = &binding->xlat[f][i]->value;
+
+			value->has_real = n > 0;
+			value->real = n ? domain->known[f][i % n] : (struct fq_addr){0};
+			xlat_install(gw, binding->xlat[f][i]);
+		}
+	}
+}
+
+void gw_binding_review(struct gateway *gw, struct gw_binding *binding)
+{
+	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
+		for (unsigned int i = binding->count[f]; i-- > 0;) {
+			struct gw_xlat *xlat = binding->xlat[f][i];
+			struct fq_xlat value = xlat->value;
+
+			memset(value.resource, 0, sizeof(value.resource));
+			value.resources = 0;
+			for (unsigned int k = 0; k < xlat->value.resources; k++) {
+				uint32_t resource = xlat->value.resource[k];
+
+				if (policy_matches(gw->policy, resource, &binding->domain->name))
+					(void)value_permit(gw->policy, &value, resource);
+			}
+			if (!value.resources) {
+				xlat_unlink(gw, xlat);
+				xlat_drop(gw, xlat);
+			} else if (memcmp(&value, &xlat->value, sizeof(value)) != 0) {
+				xlat->value = value;
+				if (xlat->installed)
+					xlat_install(gw, xlat);
+			}
+		}
+	}
+	if (binding_empty(binding))
+		gw_binding_free(gw, binding);
+}
+
+void gateway_foreach_xlat(const struct gateway *gw,
+			  void (*fn)(void *ctx, const struct gateway_xlat *), void *ctx)
+{
+	for (const struct gw_xlat *xlat = gw->xlats; xlat; xlat = xlat->hh.next)
+		if (xlat->installed)
+			fn(ctx, &(struct gateway_xlat){
+					.key = &xlat->key,
+					.value = &xlat->value,
+					.name = &xlat->binding->domain->name,
+				});
+}
