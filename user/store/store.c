@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The store's file: opening, schema, locking, transactions, and errors.
+ *
+ * Rows are in store_rows.c, ids in store_ids.c. A lock file of our own keeps a second daemon
+ * out: SQLite's locks let two writers take turns, and closing any other descriptor of the
+ * database would drop them.
+ */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "store/store_impl.h"
+
+#define SCHEMA_VERSION	 1
+#define APPLICATION_ID	 0x66716e74	/* "fqnt": a file of ours, not somebody else's database */
+#define WRITER_WAIT_MS	 1000
+#define READER_WAIT_MS	 3000
+#define DIRECTORY_MODE	 0750
+#define STORE_PATH_LEN	 4096
+
+#define TEXT_(x) #x
+#define TEXT(x)	 TEXT_(x)
+
+static const char schema[] =
+	"BEGIN IMMEDIATE;"
+	"CREATE TABLE ids (kind INTEGER, id INTEGER, key TEXT NOT NULL,"
+	" PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE domains (id INTEGER PRIMARY KEY, name TEXT NOT NULL, proxies BLOB NOT NULL,"
+	" created INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE entries (gateway INTEGER, domain INTEGER, resource INTEGER,"
+	" state INTEGER NOT NULL, generation INTEGER NOT NULL,"
+	" PRIMARY KEY (gateway, domain, resource)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX entries_domain ON entries (domain);"
+	"CREATE TABLE records (domain INTEGER PRIMARY KEY, v4 BLOB NOT NULL, v6 BLOB NOT NULL) STRICT;"
+	"CREATE TABLE grants (client TEXT, resource TEXT, expires INTEGER NOT NULL,"
+	" revoked INTEGER NOT NULL, PRIMARY KEY (client, resource)) STRICT, WITHOUT ROWID;"
+	"PRAGMA application_id = " TEXT(APPLICATION_ID) ";"
+	"PRAGMA user_version = " TEXT(SCHEMA_VERSION) ";"
+	"COMMIT;";
+
+static const char *const sql[STATEMENTS] = {
+	[STMT_BEGIN] = "BEGIN IMMEDIATE",
+	[STMT_COMMIT] = "COMMIT",
+	[STMT_ROLLBACK] = "ROLLBACK",
+	[STMT_DELETE_ENTRIES] = "DELETE FROM entries WHERE domain = ?",
+
+	[STMT_PUT + TABLE_IDS] = "REPLACE INTO ids VALUES (?, ?, ?)",
+	[STMT_PUT + TABLE_DOMAINS] = "REPLACE INTO domains VALUES (?, ?, ?, ?)",
+	[STMT_PUT + TABLE_ENTRIES] = "REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
+	[STMT_PUT + TABLE_RECORDS] = "REPLACE INTO records VALUES (?, ?, ?)",
+	[STMT_PUT + TABLE_GRANTS] = "REPLACE INTO grants VALUES (?, ?, ?, ?)",
+
+	[STMT_DELETE + TABLE_IDS] = "DELETE FROM ids WHERE kind = ? AND id = ?",
+	[STMT_DELETE + TABLE_DOMAINS] = "DELETE FROM domains WHERE id = ?",
+	[STMT_DELETE + TABLE_ENTRIES] =
+		"DELETE FROM entries WHERE gateway = ? AND domain = ? AND resource = ?",
+	[STMT_DELETE + TABLE_RECORDS] = "DELETE FROM records WHERE domain = ?",
+	[STMT_DELETE + TABLE_GRANTS] = "DELETE FROM grants WHERE client = ? AND resource = ?",
+
+	[STMT_SELECT + TABLE_IDS] = "SELECT kind, id, key FROM ids ORDER BY kind, id",
+	[STMT_SELECT + TABLE_DOMAINS] = "SELECT id, name, proxies, created FROM domains ORDER BY id",
+	[STMT_SELECT + TABLE_ENTRIES] = "SELECT gateway, domain, resource, state, generation"
+					" FROM entries ORDER BY gateway, domain, resource",
+	[STMT_SELECT + TABLE_RECORDS] = "SELECT domain, v4, v6 FROM records ORDER BY domain",
+	[STMT_SELECT + TABLE_GRANTS] = "SELECT client, resource, expires, revoked"
+				       " FROM grants ORDER BY client, resource",
+};
+
+int store_fail(struct store *store, int rc)
+{
+	int system_errno = sqlite3_system_errno(store->db);
+
+	snprintf(store->error, sizeof(store->error), "%s", sqlite3_errmsg(store->db));
+	switch (rc & 0xff) {
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_SCHEMA:
+		return -EBADMSG;
+	default:
+		return system_errno > 0 ? -system_errno : -EIO;
+	}
+}
+
+int store_run(struct store *store, sqlite3_stmt *stmt)
+{
+	int rc = sqlite3_step(stmt);
+	int r = rc == SQLITE_DONE ? 0 : store_fail(store, rc);
+
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return r;
+}
+
+static int exec(struct store *store, const char *text)
+{
+	int rc = sqlite3_exec(store->db, text, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : store_fail(store, rc);
+}
+
+/* The first column of the first row of @text, as a number. */
+static int query_int(struct store *store, const char *text, int64_t *ret_value)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(store->db, text, -1, &stmt, NULL);
+	int r = 0;
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*ret_value = sqlite3_column_int64(stmt, 0);
+	else
+		r = store_fail(store, rc);
+	sqlite3_finalize(stmt);
+	return r;
+}
+
+/* Does the file hold together? Refused by the first word of SQLite's check. */
+static int check_integrity(struct store *store)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+	int r = 0;
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc != SQLITE_ROW) {
+		r = store_fail(store, rc);
+	} else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0) {
+		snprintf(store->error, sizeof(store->error), "%s", sqlite3_column_text(stmt, 0));
+		r = -EBADMSG;
+	}
+	sqlite3_finalize(stmt);
+	return r;
+}
+
+/* Make the tables of a new file; refuse those of another program or version. */
+static int check_schema(struct store *store)
+{
+	int64_t application, version, tables;
+	int r;
+
+	r = query_int(store, "PRAGMA application_id", &application);
+	if (r == 0)
+		r = query_int(store, "PRAGMA user_version", &version);
+	if (r == 0)
+		r = query_int(store, "SELECT count(*) FROM sqlite_schema", &tables);
+	if (r < 0)
+		return r;
+	if (application == APPLICATION_ID && version == SCHEMA_VERSION)
+		return 0;
+	if (application == 0 && version == 0 && tables == 0 && !store->readonly)
+		return exec(store, schema);
+	if (application == 0 && version == 0 && tables == 0)
+		snprintf(store->error, sizeof(store->error), "is empty: no daemon has used it yet");
+	else if (application != APPLICATION_ID)
+		snprintf(store->error, sizeof(store->error), "is another program's database");
+	else
+		snprintf(store->error, sizeof(store->error),
+			 "has schema version %lld, expected %d: written by another release",
+			 (long long)version, SCHEMA_VERSION);
+	return -EPROTONOSUPPORT;
+}
+
+static int open_database(struct store *store, const char *path)
+{
+	int flags = store->readonly ? SQLITE_OPEN_READONLY
+				    : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	int rc, r;
+
+	rc = sqlite3_open_v2(path, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+	if (!store->db)
+		return -ENOMEM;
+	if (rc != SQLITE_OK)
+		return store_fail(store, rc);
+	sqlite3_extended_result_codes(store->db, 1);
+	sqlite3_busy_timeout(store->db, store->readonly ? READER_WAIT_MS : WRITER_WAIT_MS);
+	if (!store->readonly) {
+		r = exec(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
+		if (r == 0)
+			r = check_integrity(store);
+		if (r < 0)
+			return r;
+	}
+	r = check_schema(store);
+	for (int i = 0; i < STATEMENTS && r == 0; i++) {
+		rc = sqlite3_prepare_v3(store->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+					&store->statements[i], NULL);
+		if (rc != SQLITE_OK)
+			r = store_fail(store, rc);
+	}
+	if (r < 0)
+		return r;
+	return store_ids_load(store);
+}
+
+static void close_database(struct store *store)
+{
+	for (int i = 0; i < STATEMENTS; i++) {
+		sqlite3_finalize(store->statements[i]);
+		store->statements[i] = NULL;
+	}
+	sqlite3_close(store->db);
+	store->db = NULL;
+	store_ids_done(store);
+}
+
+/* One daemon a directory; the kernel drops the lock when the process ends. */
+static int lock_directory(struct store *store, const char *dir)
+{
+	char path[STORE_PATH_LEN];
+
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (store->lock_fd < 0) {
+		snprintf(store->error, sizeof(store->error), "cannot make lock file: %s",
+			 strerror(errno));
+		return -errno;
+	}
+	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		snprintf(store->error, sizeof(store->error), "%s",
+			 errno == EWOULDBLOCK ? "in use by another daemon" : strerror(errno));
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	}
+	return 0;
+}
+
+/* Rename a corrupt file, and what belongs to it, so that a new one can begin. */
+static int set_aside(struct store *store, const char *path)
+{
+	static const char *const parts[] = {"-wal", "-shm", ""};
+	char from[STORE_PATH_LEN + 8], to[STORE_PATH_LEN + 48];
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		snprintf(from, sizeof(from), "%s%s", path, parts[i]);
+		snprintf(to, sizeof(to), "%s.corrupt-%lld%s", path, (long long)time(NULL), parts[i]);
+		if (rename(from, to) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	store->set_aside = strdup(to);
+	return store->set_aside ? 0 : -ENOMEM;
+}
+
+static int open_in(struct store *store, const char *dir, enum store_mode mode)
+{
+	char path[STORE_PATH_LEN];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/" STORE_FILE, dir);
+	if (mode == STORE_READ) {
+		if (access(path, F_OK) < 0) {
+			snprintf(store->error, sizeof(store->error), "%s", strerror(errno));
+			return -errno;
+		}
+		return open_database(store, path);
+	}
+	if (mkdir(dir, DIRECTORY_MODE) < 0 && errno != EEXIST) {
+		snprintf(store->error, sizeof(store->error), "cannot make directory: %s",
+			 strerror(errno));
+		return -errno;
+	}
+	r = lock_directory(store, dir);
+	if (r < 0)
+		return r;
+	r = open_database(store, path);
+	if (r != -EBADMSG || mode != STORE_WRITE_SET_ASIDE)
+		return r;
+	close_database(store);
+	r = set_aside(store, path);
+	if (r < 0)
+		return r;
+	return open_database(store, path);
+}
+
+int store_open(const char *dir, enum store_mode mode, struct store **ret_store,
+	       char ret_error[STORE_ERROR_LEN])
+{
+	_cleanup_(store_freep) struct store *store = NULL;
+	int r;
+
+	if (strlen(dir) > STORE_PATH_LEN - 64) {
+		snprintf(ret_error, STORE_ERROR_LEN, "state directory: path too long");
+		return -ENAMETOOLONG;
+	}
+	store = calloc(1, sizeof(*store));
+	if (!store) {
+		snprintf(ret_error, STORE_ERROR_LEN, "out of memory");
+		return -ENOMEM;
+	}
+	store->readonly = mode == STORE_READ;
+	store->lock_fd = -1;
+	r = open_in(store, dir, mode);
+	if (r < 0) {
+		snprintf(ret_error, STORE_ERROR_LEN, "%.200s/" STORE_FILE ": %.100s", dir,
+			 store->error[0] ? store->error : strerror(-r));
+		return r;
+	}
+	*ret_store = TAKE_PTR(store);
+	return 0;
+}
+
+static void drop_changes(struct store *store)
+{
+	struct change *change, *next;
+
+	HASH_ITER(hh, store->changes, change, next) {
+		HASH_DEL(store->changes, change);
+		free(change->row);
+		free(change);
+	}
+}
+
+void store_free(struct store *store)
+{
+	if (!store)
+		return;
+	drop_changes(store);
+	close_database(store);
+	closep(&store->lock_fd);
+	free(store->set_aside);
+	free(store);
+}
+
+const char *store_set_aside(const struct store *store)
+{
+	return store->set_aside;
+}
+
+const char *store_error(const struct store *store)
+{
+	return store->error;
+}
+
+size_t store_pending(const struct store *store)
+{
+	return HASH_COUNT(store->changes);
+}
+
+/* Statements that delete what belongs to a domain. */
+static int apply_cascade(struct store *store, uint32_t domain)
+{
+	sqlite3_stmt *const stmts[] = {store->statements[STMT_DELETE_ENTRIES],
+				       store->statements[STMT_DELETE + TABLE_RECORDS]};
+	int r = 0;
+
+	for (int i = 0; i < 2 && r == 0; i++) {
+		sqlite3_bind_int64(stmts[i], 1, domain);
+		r = store_run(store, stmts[i]);
+	}
+	return r;
+}
+
+static int apply(struct store *store, const struct change *change)
+{
+	sqlite3_stmt *stmt;
+	int rc, r;
+
+	if (change->cascade) {
+		r = apply_cascade(store, ((const struct store_domain *)change->row)->id);
+		if (r < 0)
+			return r;
+	}
+	stmt = store->statements[(change->remove ? STMT_DELETE : STMT_PUT) + change->table];
+	rc = change->remove ? store_bind_key(stmt, change->table, change->row)
+			    : store_bind_row(stmt, change->table, change->row);
+	if (rc != SQLITE_OK)
+		return store_fail(store, rc);
+	return store_run(store, stmt);
+}
+
+int store_commit(struct store *store)
+{
+	const struct change *change;
+	int r;
+
+	if (!store->changes)
+		return 0;
+	r = store_run(store, store->statements[STMT_BEGIN]);
+	if (r < 0)
+		return r;
+	for (change = store->changes; change && r == 0; change = change->hh.next)
+		r = apply(store, change);
+	if (r == 0)
+		r = store_run(store, store->statements[STMT_COMMIT]);
+	if (r == 0) {
+		drop_changes(store);
+		return 0;
+	}
+	/* Some errors have rolled back already; keep the words of the first one. */
+	if (!sqlite3_get_autocommit(store->db)) {
+		sqlite3_step(store->statements[STMT_ROLLBACK]);
+		sqlite3_reset(store->statements[STMT_ROLLBACK]);
+	}
+	return r;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What must survive a restart: ids that index pinned maps, domains with their proxy addresses,
+ * the state of their entries, what they resolved to, and grants changed by hand. SQLite in
+ * write-ahead mode, DIR/state.db; one writer, any number of readers beside it.
+ *
+ * Changes are kept in memory, the newest one of a row, until store_commit writes them all in
+ * one transaction: call it once per round of the event loop. If it fails (disk full, say),
+ * nothing is lost: the changes stay, newer ones join them, and the next commit tries again.
+ * Memory is bounded by the number of rows, whose limits are the owner's.
+ *
+ * A crash of the process loses what was not committed; a crash of the machine may lose the last
+ * commits (synchronous=NORMAL), but never leaves half a one.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <fqdnat/abi.h>
+
+#include "base/cleanup.h"
+
+#define STORE_DIR_DEFAULT   "/var/lib/fqdnat"
+#define STORE_FILE	    "state.db"
+#define STORE_ERROR_LEN	    320
+#define STORE_NAME_LEN	    256	/* a domain name or a name of the configuration, with its NUL */
+#define STORE_PROXIES_MAX   8
+#define STORE_ADDRESSES_MAX 32	/* of a domain, each family */
+
+struct store;
+
+enum store_mode {
+	STORE_READ,		/* beside a daemon or without one */
+	STORE_WRITE,		/* the daemon: one at a time */
+	STORE_WRITE_SET_ASIDE,	/* as STORE_WRITE; a corrupt file is renamed and a new one begun */
+};
+
+/*
+ * Open DIR/state.db; for writing, make what is missing.
+ *
+ * @dir:       the directory
+ * @ret_error: on failure: which file, and what is wrong with it
+ *
+ * Return: 0; -ENOENT (STORE_READ, no file); -EBUSY if another daemon writes; -EBADMSG if the file is
+ * corrupt or no database; -EPROTONOSUPPORT if it has another schema; -ENOSPC; others.
+ */
+int store_open(const char *dir, enum store_mode mode, struct store **ret_store,
+	       char ret_error[STORE_ERROR_LEN]);
+
+/* Changes that were not committed are lost. */
+void store_free(struct store *store);
+DEFINE_CLEANUP(struct store *, store_free)
+
+/* The name a corrupt file was given by STORE_WRITE_SET_ASIDE; NULL: it was not corrupt. */
+const char *store_set_aside(const struct store *store);
+
+/*
+ * Write all changes since the last commit. Cheap if there are none.
+ *
+ * Return: 0; -ENOSPC, -EIO, -EROFS, -EBADMSG, ...: the changes are kept for the next commit.
+ */
+int store_commit(struct store *store);
+
+/* Changes waiting for store_commit. */
+size_t store_pending(const struct store *store);
+
+/* What went wrong last, in SQLite's words; for the log line beside an errno. */
+const char *store_error(const struct store *store);
+
+/*
+ * Ids: small numbers that stand for names in pinned maps, the same over restarts.
+ */
+enum store_kind {
+	STORE_CLIENT,		/* from 0, less than FQ_CLIENTS_MAX (index of the map quota) */
+	STORE_RESOURCE,		/* from 1, less than FQ_RESOURCES_MAX */
+	STORE_GATEWAY,		/* from 1: 0 is the gateway in this process */
+	STORE_KINDS,
+};
+
+/*
+ * The id of @key, made if it has none: the least one that is free.
+ *
+ * @key: a name, up to STORE_NAME_LEN - 1 bytes; copied
+ *
+ * Return: 0; -ENOSPC if every id is taken; -EINVAL if @key is empty or too long; -ENOMEM; -EROFS.
+ */
+int store_id(struct store *store, enum store_kind kind, const char *key, uint32_t *ret_id);
+
+/* The key of an id; NULL: none. Valid until the id is purged. */
+const char *store_name(const struct store *store, enum store_kind kind, uint32_t id);
+
+/*
+ * Free an id for reuse; the caller has removed it from every map before. No error if there is none.
+ *
+ * Return: 0; -ENOMEM; -EROFS.
+ */
+int store_id_purge(struct store *store, enum store_kind kind, uint32_t id);
+
+/* Every id of a kind, in no order. A callback's value other than 0 ends the walk and is returned. */
+int store_foreach_id(struct store *store, enum store_kind kind,
+		     int (*fn)(void *ctx, uint32_t id, const char *key), void *ctx);
+
+/*
+ * Rows. put replaces the row with the same key; delete of one that does not exist is no error.
+ * Both return 0; -ENOMEM; -EROFS. foreach commits what is pending, then walks in the order of
+ * the key; a callback's value other than 0 ends the walk and is returned; rows that make no sense
+ * end it with -EBADMSG. A callback must not change the store.
+ */
+
+struct store_domain {		/* key: id */
+	uint32_t id;
+	char name[STORE_NAME_LEN];
+	struct fq_addr proxies[STORE_PROXIES_MAX];	/* in the order of assignment */
+	unsigned int proxy_count;
+	int64_t created_s;	/* wall clock, Unix time */
+};
+
+int store_put_domain(struct store *store, const struct store_domain *row);
+/* With its entries and records. */
+int store_delete_domain(struct store *store, uint32_t id);
+int store_foreach_domain(struct store *store, int (*fn)(void *ctx, const struct store_domain *),
+			 void *ctx);
+
+struct store_entry {		/* key: gateway, domain, resource */
+	uint32_t gateway;
+	uint32_t domain;
+	uint32_t resource;
+	uint32_t state;		/* of core/edge.h; not looked at */
+	uint32_t generation;
+};
+
+int store_put_entry(struct store *store, const struct store_entry *row);
+int store_delete_entry(struct store *store, uint32_t gateway, uint32_t domain, uint32_t resource);
+int store_foreach_entry(struct store *store, int (*fn)(void *ctx, const struct store_entry *),
+			void *ctx);
+
+struct store_records {		/* key: domain */
+	uint32_t domain;
+	struct fq_addr v4[STORE_ADDRESSES_MAX];
+	struct fq_addr v6[STORE_ADDRESSES_MAX];
+	unsigned int v4_count;
+	unsigned int v6_count;
+};
+
+int store_put_records(struct store *store, const struct store_records *row);
+int store_delete_records(struct store *store, uint32_t domain);
+int store_foreach_records(struct store *store, int (*fn)(void *ctx, const struct store_records *),
+			  void *ctx);
+
+struct store_grant {		/* key: client, resource; overrides the configuration's */
+	char client[STORE_NAME_LEN];
+	char resource[STORE_NAME_LEN];
+	int64_t expires_s;	/* wall clock, Unix time; 0: never */
+	bool revoked;
+};
+
+int store_put_grant(struct store *store, const struct store_grant *row);
+int store_delete_grant(struct store *store, const char *client, const char *resource);
+int store_foreach_grant(struct store *store, int (*fn)(void *ctx, const struct store_grant *),
+			void *ctx);

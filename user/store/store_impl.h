@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Inside the store: what its files share. Included by store/ only. */
+#pragma once
+
+#include <sqlite3.h>
+#include <uthash.h>
+
+#include "store/store.h"
+
+enum store_table {
+	TABLE_IDS,
+	TABLE_DOMAINS,
+	TABLE_ENTRIES,
+	TABLE_RECORDS,
+	TABLE_GRANTS,
+	TABLES,
+};
+
+struct id_row {
+	enum store_kind kind;
+	uint32_t id;
+	char key[STORE_NAME_LEN];
+};
+
+/* A change that waits for the commit: the newest of its row. */
+struct change {
+	UT_hash_handle hh;
+	enum store_table table;
+	bool remove;		/* delete the row; row has its key only */
+	bool cascade;		/* TABLE_DOMAINS: entries and records go first */
+	void *row;		/* struct id_row, store_domain, ... */
+	size_t key_len;
+	unsigned char key[];	/* table and key of the row */
+};
+
+/* An id in use. */
+struct id {
+	UT_hash_handle hh;
+	uint32_t id;
+	char key[];
+};
+
+struct ids {
+	struct id *by_key;	/* uthash */
+	struct id **by_id;	/* ids_cap[kind] of them */
+	uint32_t least_free;	/* no id below is free */
+};
+
+enum statement {
+	STMT_BEGIN,
+	STMT_COMMIT,
+	STMT_ROLLBACK,
+	STMT_DELETE_ENTRIES,	/* of a domain */
+	STMT_PUT,		/* + enum store_table */
+	STMT_DELETE = STMT_PUT + TABLES,
+	STMT_SELECT = STMT_DELETE + TABLES,
+	STATEMENTS = STMT_SELECT + TABLES,
+};
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *statements[STATEMENTS];
+	struct change *changes;	/* uthash, in the order in which they are to be applied */
+	struct ids ids[STORE_KINDS];
+	bool readonly;
+	int lock_fd;
+	char *set_aside;
+	char error[STORE_ERROR_LEN];
+};
+
+/* Remember what SQLite says and translate it. Return: negative errno. */
+int store_fail(struct store *store, int rc);
+
+/* Step a statement that returns no rows, and reset it. Return: 0; negative errno. */
+int store_run(struct store *store, sqlite3_stmt *stmt);
+
+/* Bind the key of a row, or all of it, to the statement. Return: an SQLite code. */
+int store_bind_key(sqlite3_stmt *stmt, enum store_table table, const void *row);
+int store_bind_row(sqlite3_stmt *stmt, enum store_table table, const void *row);
+
+/* Queue a change. Return: 0; -ENOMEM; -EROFS. */
+int store_change(struct store *store, enum store_table table, bool remove, const void *row);
+
+/* Walk over a table as rows. @fn gets the row struct of the table. */
+int store_walk(struct store *store, enum store_table table, int (*fn)(void *ctx, const void *row),
+	       void *ctx);
+
+/* Read the ids of the file into memory; forget them. */
+int store_ids_load(struct store *store);
+void store_ids_done(struct store *store);
