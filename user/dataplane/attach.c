@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Programs on interfaces: by libxdp's dispatcher where that is possible (dispatch.c), else by
+ * a bpf_link of our own, pinned, so that the program outlives the process.
+ *
+ * A new version takes the place of an old one by an update of the link: every packet meets one
+ * of the two. Only a change of mode detaches first.
+ */
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dataplane/internal.h"
+
+static const char *const mode_names[] = {
+	[DP_MODE_AUTO] = "auto",
+	[DP_MODE_NATIVE] = "native",
+	[DP_MODE_GENERIC] = "generic",
+};
+
+int dp_mode_parse(const char *word, enum dp_mode *ret_mode)
+{
+	for (enum dp_mode m = 0; m < sizeof(mode_names) / sizeof(mode_names[0]); m++) {
+		if (strcmp(word, mode_names[m]) == 0) {
+			*ret_mode = m;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *dp_mode_name(enum dp_mode mode)
+{
+	return mode_names[mode];
+}
+
+/* ---- what is there ---- */
+
+int xdp_state_get(uint32_t ifindex, struct xdp_state *ret_state)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+	int r = bpf_xdp_query((int)ifindex, 0, &opts);
+
+	if (r < 0)
+		return r;
+	*ret_state =
+		(struct xdp_state){.native_id = opts.drv_prog_id, .generic_id = opts.skb_prog_id};
+	return 0;
+}
+
+int link_info(int link_fd, uint32_t *ret_ifindex, uint32_t *ret_prog_id)
+{
+	struct bpf_link_info info = {0};
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(link_fd, &info, &len) < 0)
+		return -errno;
+	*ret_ifindex = info.xdp.ifindex;
+	*ret_prog_id = info.prog_id;
+	return 0;
+}
+
+static int prog_info(uint32_t id, struct bpf_prog_info *info)
+{
+	_cleanup_(closep) int fd = bpf_prog_get_fd_by_id(id);
+	uint32_t len = sizeof(*info);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, info, &len) < 0)
+		return -errno;
+	return 0;
+}
+
+uint32_t map_id(int fd)
+{
+	struct bpf_map_info info = {0};
+	uint32_t len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) < 0 ? 0 : info.id;
+}
+
+bool prog_uses_map(uint32_t prog_id, uint32_t wanted)
+{
+	uint32_t ids[64];
+	struct bpf_prog_info info = {.map_ids = (uintptr_t)ids, .nr_map_ids = 64};
+
+	if (!wanted || prog_info(prog_id, &info) < 0)
+		return false;
+	for (uint32_t i = 0; i < info.nr_map_ids && i < 64; i++)
+		if (ids[i] == wanted)
+			return true;
+	return false;
+}
+
+enum dp_mode link_mode(uint32_t ifindex, uint32_t prog_id)
+{
+	struct bpf_prog_info info = {0};
+	struct xdp_state state;
+
+	if (xdp_state_get(ifindex, &state) == 0) {
+		if (state.native_id == prog_id)
+			return DP_MODE_NATIVE;
+		if (state.generic_id == prog_id)
+			return DP_MODE_GENERIC;
+	}
+	if (prog_info(prog_id, &info) < 0)
+		return DP_MODE_NATIVE;
+	/* The kernel keeps 15 bytes of a name. */
+	return strncmp(info.name, prog_names[P_GENERIC], sizeof(info.name) - 1) == 0
+		       ? DP_MODE_GENERIC
+		       : DP_MODE_NATIVE;
+}
+
+static int prog_for(const struct dataplane *dp, enum dp_mode mode)
+{
+	return dp->progs[mode == DP_MODE_GENERIC ? P_GENERIC : P_NATIVE];
+}
+
+/* ---- replacing ---- */
+
+struct replace {
+	struct dataplane *dp;
+	struct dp_error *err;
+};
+
+static int replace_link(void *ctx, int fd, uint32_t ifindex, const char *path)
+{
+	const struct replace *replace = ctx;
+	uint32_t alive = 0, prog_id = 0;
+	int r;
+
+	r = link_info(fd, &alive, &prog_id);
+	if (r < 0)
+		return r;
+	if (!alive) {
+		/* The interface is gone, or another has its index now. */
+		(void)unlink(path);
+		return 0;
+	}
+	r = bpf_link_update(fd, prog_for(replace->dp, link_mode(ifindex, prog_id)), NULL);
+	if (r < 0)
+		return dp_fail(replace->err, r, "cannot replace the program on interface %u: %s",
+			       ifindex, strerror(-r));
+	return 0;
+}
+
+int attach_replace(struct dataplane *dp, struct dp_error *err)
+{
+	struct replace replace = {.dp = dp, .err = err};
+	int r = bpffs_links(dp->bpffs, replace_link, &replace);
+
+	return r < 0 ? r : dispatch_replace(dp, err);
+}
+
+/* ---- attaching ---- */
+
+static int check_interface(const char *ifname, struct dp_error *err, uint32_t *ret_ifindex)
+{
+	_cleanup_(closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = {0};
+
+	if (fd < 0)
+		return -errno;
+	if (!*ifname || strlen(ifname) >= sizeof(req.ifr_name))
+		return dp_fail(err, -ENODEV, "'%s' is no interface name", ifname);
+	strcpy(req.ifr_name, ifname);
+	if (ioctl(fd, SIOCGIFINDEX, &req) < 0)
+		return dp_fail(err, -ENODEV, "no interface '%s' in this network namespace", ifname);
+	*ret_ifindex = (uint32_t)req.ifr_ifindex;
+	if (ioctl(fd, SIOCGIFHWADDR, &req) < 0)
+		return dp_fail(err, -errno, "%s: %s", ifname, strerror(errno));
+	if (req.ifr_hwaddr.sa_family != ARPHRD_ETHER)
+		return dp_fail(
+			err, -EMEDIUMTYPE,
+			"%s has no Ethernet header (TUN, WireGuard, PPP, loopback): XDP cannot "
+			"translate there",
+			ifname);
+	if (ioctl(fd, SIOCGIFFLAGS, &req) < 0)
+		return dp_fail(err, -errno, "%s: %s", ifname, strerror(errno));
+	if (!(req.ifr_flags & IFF_UP))
+		return dp_fail(err, -ENETDOWN, "%s is down: ip link set %s up", ifname, ifname);
+	return 0;
+}
+
+static const char *native_refusal(int r)
+{
+	switch (-r) {
+	case EOPNOTSUPP:
+		return "driver has no native XDP";
+	case ERANGE:
+		return "MTU too large for native XDP (here or at the veth peer)";
+	case ENOSPC:
+		return "native XDP needs as many receive queues as the peer has transmit queues "
+		       "(ethtool -L)";
+	case EINVAL:
+		return "driver refuses native XDP with these settings (MTU, LRO or queues)";
+	default:
+		return strerror(-r);
+	}
+}
+
+static int fail_busy(const char *ifname, uint32_t ifindex, struct dp_error *err)
+{
+	struct xdp_state state = {0};
+	struct bpf_prog_info info = {0};
+	uint32_t id;
+
+	(void)xdp_state_get(ifindex, &state);
+	id = state.native_id ? state.native_id : state.generic_id;
+	(void)prog_info(id, &info);
+	return dp_fail(err, -EBUSY,
+		       "%s already has another XDP program (id %u, %s): remove it, or run where "
+		       "libxdp's dispatcher works",
+		       ifname, id, *info.name ? info.name : "unnamed");
+}
+
+static int create_link(struct dataplane *dp, uint32_t ifindex, enum dp_mode mode)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .flags = mode == DP_MODE_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
+	_cleanup_(closep) int fd = -1;
+	char path[DP_PATH_MAX];
+	int r;
+
+	r = dp_path_link(path, dp->bpffs, ifindex);
+	if (r < 0)
+		return r;
+	fd = bpf_link_create(prog_for(dp, mode), (int)ifindex, BPF_XDP, &opts);
+	if (fd < 0)
+		return -errno;
+	/* Not pinned, the link ends with the descriptor: nothing is left behind. */
+	return bpffs_pin(fd, path);
+}
+
+/* Would generic mode do better after this? Not if the interface is taken or gone. */
+static bool generic_may_help(int r)
+{
+	return r != -EBUSY && r != -EEXIST && r != -ENODEV && r != -EPERM && r != -ENOMEM;
+}
+
+static int attach_link(struct dataplane *dp, const char *ifname, enum dp_mode mode,
+		       struct dp_error *err, struct dp_attached *a)
+{
+	int r;
+
+	a->mode = mode == DP_MODE_GENERIC ? DP_MODE_GENERIC : DP_MODE_NATIVE;
+	r = create_link(dp, a->ifindex, a->mode);
+	if (r < 0 && mode == DP_MODE_AUTO && generic_may_help(r)) {
+		snprintf(a->note, sizeof(a->note), "generic: %s", native_refusal(r));
+		a->mode = DP_MODE_GENERIC;
+		r = create_link(dp, a->ifindex, a->mode);
+	}
+	if (r == -EBUSY || r == -EEXIST)
+		return fail_busy(ifname, a->ifindex, err);
+	if (r < 0 && a->mode == DP_MODE_NATIVE)
+		return dp_fail(err, r == -EOPNOTSUPP ? -ENOTSUP : r,
+			       "%s: cannot attach natively: %s", ifname, native_refusal(r));
+	if (r < 0)
+		return dp_fail(err, r, "%s: cannot attach: %s", ifname, strerror(-r));
+	return 0;
+}
+
+/*
+ * By libxdp, if that is wanted and possible.
+ *
+ * *@ret_done: attached; otherwise our own link has to do.
+ */
+static int attach_dispatcher(struct dataplane *dp, const char *ifname, enum dp_mode mode,
+			     struct dp_error *err, struct dp_attached *a, bool *ret_done)
+{
+	bool required = dp->settings.dispatcher == DP_DISPATCHER_REQUIRE;
+	int r;
+
+	*ret_done = false;
+	if (dp->settings.dispatcher == DP_DISPATCHER_NEVER)
+		return 0;
+	if (!dispatch_possible()) {
+		if (required)
+			return dp_fail(
+				err, -ENOTSUP,
+				"%s: libxdp's dispatcher is required, but this kernel refuses "
+				"programs of type EXT, of which it is made",
+				ifname);
+		return 0;
+	}
+	a->mode = mode == DP_MODE_GENERIC ? DP_MODE_GENERIC : DP_MODE_NATIVE;
+	r = dispatch_attach(dp, a->ifindex, a->mode, err);
+	if (r < 0 && mode == DP_MODE_AUTO && generic_may_help(r)) {
+		snprintf(a->note, sizeof(a->note), "generic: %s", native_refusal(r));
+		a->mode = DP_MODE_GENERIC;
+		r = dispatch_attach(dp, a->ifindex, a->mode, err);
+	}
+	if (r < 0 && required)
+		return r;
+	a->dispatcher = *ret_done = r == 0;
+	if (r < 0)
+		a->note[0] = '\0';
+	return 0;
+}
+
+/* Frames may be redirected to it: devmap values are an index, and zero for "no program". */
+static int tx_add(const struct dataplane *dp, uint32_t ifindex)
+{
+	return bpf_map_update_elem(dp->maps[M_TX], &ifindex, &ifindex, BPF_ANY);
+}
+
+/*
+ * What of ours is on the interface already.
+ *
+ * *@ret_current: its mode; AUTO: nothing
+ */
+static int attached_mode(struct dataplane *dp, uint32_t ifindex, bool *ret_dispatcher,
+			 enum dp_mode *ret_current)
+{
+	_cleanup_(closep) int fd = -1;
+	uint32_t alive = 0, prog_id;
+	char path[DP_PATH_MAX];
+	int r;
+
+	*ret_current = DP_MODE_AUTO;
+	*ret_dispatcher = false;
+	r = dp_path_link(path, dp->bpffs, ifindex);
+	if (r < 0)
+		return r;
+	fd = bpf_obj_get(path);
+	if (fd >= 0) {
+		r = link_info(fd, &alive, &prog_id);
+		if (r < 0)
+			return r;
+		if (alive)
+			*ret_current = link_mode(ifindex, prog_id);
+		else
+			(void)unlink(path);
+	}
+	if (!alive && dispatch_find(ifindex, map_id(dp->maps[M_SESSIONS]), ret_current, &prog_id))
+		*ret_dispatcher = true;
+	return 0;
+}
+
+static bool dispatcher_suits(enum dp_dispatcher wanted, bool have)
+{
+	return wanted == DP_DISPATCHER_AUTO || have == (wanted == DP_DISPATCHER_REQUIRE);
+}
+
+int dataplane_attach(struct dataplane *dp, const char *ifname, enum dp_mode mode,
+		     struct dp_error *err, struct dp_attached *ret_attached)
+{
+	struct dp_attached a = {0};
+	enum dp_mode current;
+	bool done;
+	int r;
+
+	r = check_interface(ifname, err, &a.ifindex);
+	if (r == 0)
+		r = dataplane_pin(dp, err);
+	if (r < 0)
+		return r;
+	r = attached_mode(dp, a.ifindex, &a.dispatcher, &current);
+	if (r < 0)
+		return dp_fail(err, r, "%s: %s", ifname, strerror(-r));
+	done = current != DP_MODE_AUTO && (mode == DP_MODE_AUTO || mode == current) &&
+	       dispatcher_suits(dp->settings.dispatcher, a.dispatcher);
+	if (done)
+		a.mode = current;
+	else if (current != DP_MODE_AUTO)
+		r = detach_interface(dp->bpffs, a.ifindex, map_id(dp->maps[M_SESSIONS]), err);
+	if (r == 0 && !done)
+		r = attach_dispatcher(dp, ifname, mode, err, &a, &done);
+	if (r == 0 && !done)
+		r = attach_link(dp, ifname, mode, err, &a);
+	if (r < 0)
+		return r;
+	if (tx_add(dp, a.ifindex) < 0)
+		return dp_fail(err, -errno, "%s: cannot be redirected to: %s", ifname,
+			       strerror(errno));
+	*ret_attached = a;
+	return 0;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The daemon's side of the dataplane: programs loaded, pinned, attached and replaced; maps
+ * written; upcalls read; held packets put back; ended sessions removed.
+ *
+ * Everything lives under one directory of a bpffs and stays when the process ends:
+ *
+ *	maps/NAME		the maps of the BPF object, and "user" (see struct dp_user)
+ *	prog_xdp		program for native mode
+ *	prog_xdp_generic	program for generic mode
+ *	links/IFINDEX		one link for each interface we are attached to
+ *
+ * Who opens the same directory again takes over what is there. Two processes must not have it
+ * open for writing at once: the caller holds a lock. Looking (view.h) needs none.
+ *
+ * Never logs, never loops, never sleeps. All functions work on the network namespace of the
+ * caller. Called by daemon/ (all) and cli/ (dataplane_open_pinned, _attach, _detach).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <fqdnat/abi.h>
+#include <fqdnat/config.h>
+#include <fqdnat/reason.h>
+
+#include "base/cleanup.h"
+#include "base/instant.h"
+#include "base/ipaddr.h"
+#include "dataplane/error.h"
+#include "dataplane/expiry.h"
+
+struct dataplane;
+
+/* ---- life ---- */
+
+enum dp_dispatcher {
+	DP_DISPATCHER_AUTO, /* libxdp's dispatcher if the kernel can, else our own link */
+	DP_DISPATCHER_NEVER,
+	DP_DISPATCHER_REQUIRE, /* fail rather than use our own link */
+};
+
+struct dp_settings {
+	const char *bpffs;          /* NULL: FQ_BPFFS_DEFAULT */
+	struct fq_settings program; /* see <fqdnat/config.h> */
+	uint32_t sessions_max;      /* sessions, not entries */
+	enum dp_dispatcher dispatcher;
+	struct expiry_policy expiry;
+};
+
+/* "auto", "never", "require". Return: 0; -EINVAL. */
+int dp_dispatcher_parse(const char *word, enum dp_dispatcher *ret_dispatcher);
+
+/*
+ * Load the programs, take over or make the maps, pin all, and put the new programs in the
+ * place of those that are attached, without losing a packet.
+ *
+ * A pinned session table of another size is kept (its sessions count more); then fewer than
+ * sessions_max sessions may be what dataplane_sessions_capacity says. Counters of open sessions
+ * are recomputed from the table.
+ *
+ * @settings: copied
+ *
+ * Return: 0; -EPROTO if the pinned maps have another ABI version; -ENOTSUP if the directory is
+ * on no bpffs; other errors of the kernel. @err says what to do.
+ */
+int dataplane_open(const struct dp_settings *settings, struct dp_error *err,
+		   struct dataplane **ret_dp);
+
+/*
+ * Open what is pinned, without loading anything: for a CLI that works without the daemon.
+ * dataplane_attach and dataplane_detach work; nothing else is meant to be called.
+ *
+ * Return: 0; -ENOENT if nothing is pinned there; -EPROTO.
+ */
+int dataplane_open_pinned(const char *bpffs, enum dp_dispatcher dispatcher, struct dp_error *err,
+			  struct dataplane **ret_dp);
+
+/*
+ * Load the programs anew with other settings and replace those that run. The session table is
+ * not touched. If it fails, the old ones go on.
+ */
+int dataplane_reload(struct dataplane *dp, const struct dp_settings *settings,
+		     struct dp_error *err);
+
+/* Close; programs, maps and sessions stay. Accepts NULL. */
+void dataplane_free(struct dataplane *dp);
+DEFINE_CLEANUP(struct dataplane *, dataplane_free)
+
+/* Sessions the table has room for. */
+uint32_t dataplane_sessions_capacity(const struct dataplane *dp);
+
+/* The sessions map and the programs were there before: an earlier daemon's state was taken over. */
+bool dataplane_taken_over(const struct dataplane *dp);
+
+/* ---- interfaces (attach.c) ---- */
+
+enum dp_mode {
+	DP_MODE_AUTO, /* native if the driver has it, else generic */
+	DP_MODE_NATIVE,
+	DP_MODE_GENERIC,
+};
+
+/* "auto", "native", "generic". Return: 0; -EINVAL. */
+int dp_mode_parse(const char *word, enum dp_mode *ret_mode);
+const char *dp_mode_name(enum dp_mode mode);
+
+struct dp_attached {
+	uint32_t ifindex;
+	enum dp_mode mode; /* never AUTO */
+	bool dispatcher;   /* by libxdp, beside other programs */
+	char note[160];    /* why not natively, or by our own link; empty: nothing to say */
+};
+
+/*
+ * Run on an interface. Does nothing if we do already in the right mode.
+ *
+ * Return: 0; -ENODEV no such interface; -ENETDOWN; -EMEDIUMTYPE not Ethernet; -EBUSY another XDP
+ * program is there (@err names it); -ENOTSUP the mode or the dispatcher asked for is not possible.
+ */
+int dataplane_attach(struct dataplane *dp, const char *ifname, enum dp_mode mode,
+		     struct dp_error *err, struct dp_attached *ret_attached);
+
+/*
+ * Run there no longer. The last interface takes every trace with it: maps, programs, sessions
+ * and the directory. (A later dataplane_attach of the same @dp pins them again.)
+ *
+ * Return: 0; -ENODEV no such interface; -ENOENT we are not attached there.
+ */
+int dataplane_detach(struct dataplane *dp, const char *ifname, struct dp_error *err);
+
+/*
+ * The same without an open dataplane: by what is pinned alone, whatever its version.
+ *
+ * @bpffs: NULL: FQ_BPFFS_DEFAULT
+ */
+int dataplane_detach_pinned(const char *bpffs, const char *ifname, struct dp_error *err);
+
+/* Detach everywhere and remove every trace. Return: 0, also if there was nothing. */
+int dataplane_purge(const char *bpffs, struct dp_error *err);
+
+/*
+ * What is likely to go wrong on an interface, in words: redirected frames that would be lost
+ * silently (a veth whose peer has no NAPI, a driver that cannot transmit them), forwarding off,
+ * generic mode with segmentation offload.
+ *
+ * @cb: called for every warning; @text is valid during the call
+ *
+ * Return: number of warnings; negative errno if the interface cannot be looked at.
+ */
+typedef void (*dp_warning_fn)(void *ctx, const char *text);
+int dataplane_warnings(uint32_t ifindex, enum dp_mode mode, dp_warning_fn cb, void *ctx);
+
+/* ---- addresses and interfaces of this namespace (addr.c) ---- */
+
+enum dp_link_event {
+	DP_LINK_UP,   /* there and up: may be attached to */
+	DP_LINK_DOWN, /* there and down */
+	DP_LINK_GONE,
+};
+
+typedef void (*dp_link_fn)(void *ctx, enum dp_link_event event, uint32_t ifindex,
+			   const char *ifname);
+
+/* Readable when something has changed. -1: dataplane_open_pinned. */
+int dataplane_netlink_fd(const struct dataplane *dp);
+
+/*
+ * Read what has changed, bring the masquerade addresses (map devs) up to date, report changes
+ * of interfaces that matter for attaching. Once called by dataplane_open itself.
+ *
+ * @cb: may be NULL
+ *
+ * Return: 0; negative errno.
+ */
+int dataplane_netlink_ready(struct dataplane *dp, dp_link_fn cb, void *ctx);
+
+/* ---- maps (maps.c) ---- */
+
+int dataplane_client_set(struct dataplane *dp, const struct ipprefix *prefix,
+			 const struct fq_client *client);
+int dataplane_client_del(struct dataplane *dp, const struct ipprefix *prefix);
+
+/* @expires_ns: instant, CLOCK_MONOTONIC; 0: never */
+int dataplane_grant_set(struct dataplane *dp, uint32_t client, uint32_t resource,
+			uint64_t expires_ns);
+int dataplane_grant_del(struct dataplane *dp, uint32_t client, uint32_t resource);
+
+int dataplane_filter_set(struct dataplane *dp, uint32_t resource, const struct fq_filter *filter);
+int dataplane_filter_del(struct dataplane *dp, uint32_t resource);
+
+int dataplane_xlat_set(struct dataplane *dp, uint32_t scope, const struct fq_addr *proxy,
+		       const struct fq_xlat *xlat);
+int dataplane_xlat_del(struct dataplane *dp, uint32_t scope, const struct fq_addr *proxy);
+
+int dataplane_edge_set(struct dataplane *dp, const struct fq_addr *proxy,
+		       const struct fq_edge *edge);
+int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy);
+
+/*
+ * All of the above: deleting what is not there is no failure.
+ *
+ * Return: 0; -E2BIG or -ENOSPC if the map is full; other errors of the kernel.
+ */
+
+/* Sessions are checked anew with their next packet. After a batch of client, grant, filter changes.
+ */
+void dataplane_policy_changed(struct dataplane *dp);
+
+/*
+ * Taking over: between begin and end, every entry that ought to be there is set; end deletes the
+ * others, left from before, from clients, grants, filters, xlat and edge. Nothing is missing at
+ * any moment.
+ *
+ * Return of end: number of entries deleted; negative errno.
+ */
+int dataplane_sync_begin(struct dataplane *dp);
+int dataplane_sync_end(struct dataplane *dp);
+
+/* @client: < FQ_CLIENTS_MAX. */
+void dataplane_quota_set(struct dataplane *dp, uint32_t client, uint32_t sessions_max);
+uint32_t dataplane_quota_used(const struct dataplane *dp, uint32_t client);
+
+/* Capped at dataplane_sessions_capacity. Return: the limit that holds now. */
+uint32_t dataplane_sessions_max_set(struct dataplane *dp, uint32_t sessions_max);
+uint32_t dataplane_sessions_used(const struct dataplane *dp);
+
+/* Count events that happen in user space; `stats show` adds them to the programs' counters. */
+void dataplane_count(struct dataplane *dp, enum fq_reason reason, uint64_t n);
+
+/* ---- upcalls and packets (upcall.c) ---- */
+
+/* Readable when upcalls are waiting. */
+int dataplane_upcalls_fd(const struct dataplane *dp);
+
+/* @upcall: aligned, upcall->len bytes of frame follow, l3_offset lies inside; valid during the
+ * call. */
+typedef void (*dp_upcall_fn)(void *ctx, const struct fq_upcall *upcall);
+
+/*
+ * Read upcalls.
+ *
+ * @max: at most so many (at least 1)
+ *
+ * Return: number read; negative errno. Records that contradict themselves are skipped.
+ */
+int dataplane_upcalls_poll(struct dataplane *dp, dp_upcall_fn cb, void *ctx, unsigned int max);
+
+enum dp_injected {
+	DP_INJECT_SENT,     /* translated (or refused by ICMP) and handed to the kernel */
+	DP_INJECT_CONSUMED, /* dropped, held again, or on its way as FQ_UPCALL_SLOW: counted there
+			     */
+	DP_INJECT_PASSED,   /* not ours any more */
+};
+
+/*
+ * Put a held frame back on its way: through the program, as if it had just come in, and what
+ * comes out of it through the kernel's routing, which resolves the neighbour and queues.
+ *
+ * @frame:   Ethernet frame as held, complete checksums; at most FQ_HOLD_FRAME_MAX bytes
+ * @ifindex: where it came from
+ *
+ * Return: 0; -EMSGSIZE shorter or longer than a held frame can be, or than the route's MTU; -ENODEV
+ * interface gone; -ENETUNREACH, -ENOBUFS and others of the kernel.
+ */
+int dataplane_inject(struct dataplane *dp, const void *frame, size_t len, uint32_t ifindex,
+		     enum dp_injected *ret_injected);
+
+/*
+ * Send an IP packet as it is (addresses, TTL, checksums) by the kernel's routes.
+ *
+ * @packet: IP header first
+ *
+ * Return: 0; -EBADMSG not an IP packet of that length; errors of sendto.
+ */
+int dataplane_send_l3(struct dataplane *dp, const void *packet, size_t len);
+
+/* ---- sessions (sessions.c) ---- */
+
+struct dp_sweep {
+	uint64_t examined; /* entries */
+	uint64_t expired;  /* sessions */
+	uint64_t orphans;  /* entries without their other half */
+	bool pass_done;    /* the whole table has been seen since the last true */
+};
+
+/*
+ * Look at the next part of the session table and remove what has ended. Removed sessions leave a
+ * tombstone, so that late packets are dropped (G-43).
+ *
+ * @budget: entries at most (64 at least)
+ *
+ * Return: 0; negative errno.
+ */
+int dataplane_sweep(struct dataplane *dp, struct instant now, unsigned int budget,
+		    struct dp_sweep *ret_sweep);
+
+/* Which sessions: all conditions that are set must hold; none set: every session. */
+struct dp_match {
+	const struct ipprefix *client_addr;
+	const struct fq_addr *proxy;
+	const struct fq_addr *real;
+	const uint32_t *domain;
+	const uint32_t *client;
+	const uint32_t *resource;
+};
+
+/*
+ * Remove sessions at once. Walks the whole table.
+ *
+ * Return: 0; negative errno (@ret_flushed is what was done before).
+ */
+int dataplane_flush(struct dataplane *dp, const struct dp_match *match, struct instant now,
+		    uint64_t *ret_flushed);

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of dataplane/ share; nobody else includes it. */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "dataplane/dataplane.h"
+
+#define DP_PATH_MAX 256
+#define DP_BATCH    1024 /* entries of one batched lookup */
+
+enum dp_map {
+	M_CONTROL,
+	M_SESSIONS,
+	M_TOMBSTONES,
+	M_CLIENTS,
+	M_GRANTS,
+	M_FILTERS,
+	M_XLAT,
+	M_EDGE,
+	M_DEVS,
+	M_TX,
+	M_QUOTA,
+	M_STATS,
+	M_ICMP_BUCKETS,
+	M_ICMP_CPU,
+	M_UPCALLS,
+	M_USER,
+	M_COUNT
+};
+
+/* What a pinned map has to be; the programs' own expectation is checked by libbpf. */
+struct map_spec {
+	const char *name;
+	enum bpf_map_type type;
+	uint32_t key_size, value_size;
+};
+
+extern const struct map_spec map_specs[M_COUNT];
+
+enum dp_prog { P_NATIVE, P_GENERIC, P_COUNT };
+
+extern const char *const prog_pins[P_COUNT];
+extern const char *const prog_names[P_COUNT];
+
+/*
+ * Map "user": one mmapable element written by the daemon alone, for those who look: events
+ * counted in user space, and the times by which sessions expire.
+ */
+#define DP_EVENTS_MAX 256
+
+struct dp_user {
+	uint64_t events[DP_EVENTS_MAX]; /* by enum fq_reason */
+	struct expiry_policy expiry;
+};
+
+_Static_assert(FQ_REASON_MAX <= DP_EVENTS_MAX, "room for every reason");
+_Static_assert(sizeof(struct dp_user) == 8 * DP_EVENTS_MAX + 48, "pinned: a change is a new ABI");
+
+struct sync;
+struct ring_buffer;
+
+struct dataplane {
+	char bpffs[DP_PATH_MAX];
+	struct dp_settings settings;
+	bool loaded; /* false: dataplane_open_pinned */
+	bool taken_over;
+
+	int maps[M_COUNT];
+	int progs[P_COUNT];
+	uint32_t capacity;          /* sessions */
+	struct fq_control *control; /* these three: mapped */
+	struct fq_quota *quota;
+	struct dp_user *user;
+
+	struct sync *sync; /* maps.c */
+
+	struct ring_buffer *ring; /* upcall.c */
+	dp_upcall_fn upcall_cb;
+	void *upcall_ctx;
+	unsigned int upcall_left, upcall_read;
+	int raw4, raw6;
+
+	int netlink;        /* addr.c */
+	bool netlink_dirty; /* the devs map may be behind */
+
+	struct { /* sessions.c */
+		uint32_t cursor;
+		bool midway;   /* @cursor is valid */
+		bool thorough; /* look for orphans among busy entries, too */
+		struct fq_tuple *keys;
+		struct fq_session *entries;
+		unsigned int cap;
+	} sweep;
+};
+
+/* ---- bpffs.c: the directory ---- */
+
+/* Paths inside it. Return: 0; -ENAMETOOLONG. */
+int dp_path(char path[DP_PATH_MAX], const char *bpffs, const char *leaf);
+int dp_path_map(char path[DP_PATH_MAX], const char *bpffs, enum dp_map map);
+int dp_path_link(char path[DP_PATH_MAX], const char *bpffs, uint32_t ifindex);
+
+/* Make the directory; mount /sys/fs/bpf if that is where it is and nothing is mounted. */
+int bpffs_prepare(const char *bpffs, struct dp_error *err);
+
+/* Remove the directories that are empty. */
+void bpffs_tidy(const char *bpffs);
+
+/* Remove pinned maps and programs, then the directories. Links are the caller's. */
+void bpffs_unpin(const char *bpffs);
+
+/* Pin @fd at @path, in the place of what is pinned there. */
+int bpffs_pin(int fd, const char *path);
+
+/* Every pinned link: fd and the interface's index by its file name. @cb returns non-zero to end. */
+typedef int (*bpffs_link_fn)(void *ctx, int fd, uint32_t ifindex, const char *path);
+int bpffs_links(const char *bpffs, bpffs_link_fn cb, void *ctx);
+
+/* Open the pinned maps into @maps (-1 where there is none) and check what they are. */
+int bpffs_open_maps(const char *bpffs, uint32_t file_flags, struct dp_error *err,
+		    int maps[M_COUNT]);
+void close_fds(int *fds, size_t n);
+
+/* ---- load.c: the BPF object ---- */
+
+/*
+ * Load the programs on top of @maps; what is -1 is made and filled in.
+ *
+ * @ret_progs: program fds, owned by the caller
+ */
+int load_object(const struct fq_settings *settings, uint32_t sessions_max, int maps[M_COUNT],
+		struct dp_error *err, int ret_progs[P_COUNT]);
+
+/* An object opened on top of @maps, not loaded, only @prog in it: for libxdp. */
+int load_prepare(const struct fq_settings *settings, const int maps[M_COUNT], enum dp_prog prog,
+		 struct bpf_object **ret_object, void **ret_skeleton);
+void load_release(void *skeleton);
+
+/* Keep the words of libbpf and libxdp for an error text. */
+void log_capture(void);
+const char *log_captured(void);
+
+/* ---- attach.c ---- */
+
+/* What runs on an interface. */
+struct xdp_state {
+	uint32_t native_id, generic_id;
+};
+
+int xdp_state_get(uint32_t ifindex, struct xdp_state *ret_state);
+
+/* ifindex of the device of a link (0: it is gone) and the program's id. */
+int link_info(int link_fd, uint32_t *ret_ifindex, uint32_t *ret_prog_id);
+
+/* Native or generic, by what runs there or, from another namespace, by the program's name. */
+enum dp_mode link_mode(uint32_t ifindex, uint32_t prog_id);
+
+/* Put our programs in the place of those behind every pinned link. */
+int attach_replace(struct dataplane *dp, struct dp_error *err);
+
+/* A map's id (0: cannot be asked), and whether a program uses it. */
+uint32_t map_id(int fd);
+bool prog_uses_map(uint32_t prog_id, uint32_t wanted);
+
+/* ---- detach.c ---- */
+
+/*
+ * @sessions_id: of the session table, by which our programs are known in a dispatcher
+ *
+ * Return: 0; -ENOENT if we are not there.
+ */
+int detach_interface(const char *bpffs, uint32_t ifindex, uint32_t sessions_id,
+		     struct dp_error *err);
+
+/* ---- dispatch.c ---- */
+
+bool dispatch_possible(void);
+int dispatch_attach(struct dataplane *dp, uint32_t ifindex, enum dp_mode mode,
+		    struct dp_error *err);
+
+/* Is our program (one that uses the map of id @sessions_id) in the dispatcher of @ifindex? */
+bool dispatch_find(uint32_t ifindex, uint32_t sessions_id, enum dp_mode *ret_mode,
+		   uint32_t *ret_prog_id);
+int dispatch_detach(uint32_t ifindex, uint32_t sessions_id, struct dp_error *err);
+
+/* The same on every interface of this namespace. */
+typedef int (*dispatch_fn)(void *ctx, uint32_t ifindex, enum dp_mode mode, uint32_t prog_id);
+int dispatch_each(uint32_t sessions_id, dispatch_fn cb, void *ctx);
+int dispatch_replace(struct dataplane *dp, struct dp_error *err);
+bool dispatch_any(uint32_t sessions_id);
+void dispatch_detach_all(uint32_t sessions_id);
+
+/* ---- addr.c ---- */
+
+int addr_open(struct dataplane *dp);
+
+/* ---- mapwalk.c ---- */
+
+typedef int (*map_walk_fn)(void *ctx, const void *key, const void *value);
+
+/*
+ * Every entry of a map, in batches where it has them. @value is NULL where the map has no
+ * batches. @cb may delete the entry it is shown.
+ *
+ * Return: 0; what @cb returned if not 0; negative errno.
+ */
+int map_walk(enum dp_map map, int fd, map_walk_fn cb, void *ctx);
+
+/* Number of entries. */
+int map_count(enum dp_map map, int fd, uint64_t *ret_count);
+
+/* ---- sessions.c ---- */
+
+/* Compute open sessions of control and quota from the table. */
+int sessions_recount(struct dataplane *dp);
+
+bool session_matches(const struct dp_match *m, const struct fq_tuple *out_key,
+		     const struct fq_session *out);
+
+/* ---- upcall.c, maps.c ---- */
+
+int upcall_open(struct dataplane *dp);
+void upcall_close(struct dataplane *dp);
+void sync_free(struct sync *sync);
+
+/* ---- dataplane.c ---- */
+
+/* Pin what is not pinned (any more), and the programs in the place of those pinned. */
+int dataplane_pin(struct dataplane *dp, struct dp_error *err);

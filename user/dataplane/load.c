@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The BPF object: opened, given its settings and maps, loaded. The only file that includes the
+ * skeleton.
+ *
+ * Nothing is pinned or attached here. The skeleton does not outlive a call: maps and programs
+ * are kept as file descriptors.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <xdp/libxdp.h>
+
+#include "dataplane/internal.h"
+
+#include "fqdnat.skel.h"
+
+/* The end of what the libraries said last, on one line: the verifier's verdict stands there. */
+static char captured[320];
+
+static void capture(const char *format, va_list ap)
+{
+	static char message[1 << 16];
+	size_t have = strlen(captured), n;
+	const char *text = message;
+
+	vsnprintf(message, sizeof(message), format, ap);
+	for (char *c = message; *c; c++)
+		if (*c == '\n' || *c == '\t')
+			*c = ' ';
+	n = strlen(message);
+	if (n >= sizeof(captured)) {
+		text = message + n - sizeof(captured) + 1;
+		n = sizeof(captured) - 1;
+	}
+	if (have + n >= sizeof(captured)) {
+		size_t drop = have + n + 1 - sizeof(captured);
+
+		memmove(captured, captured + drop, have - drop + 1);
+		have -= drop;
+	}
+	memcpy(captured + have, text, n);
+	captured[have + n] = '\0';
+}
+
+static int capture_libbpf(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	if (level == LIBBPF_WARN)
+		capture(format, ap);
+	return 0;
+}
+
+static int capture_libxdp(enum libxdp_print_level level, const char *format, va_list ap)
+{
+	if (level == LIBXDP_WARN)
+		capture(format, ap);
+	return 0;
+}
+
+void log_capture(void)
+{
+	captured[0] = '\0';
+	libbpf_set_print(capture_libbpf);
+	libxdp_set_print(capture_libxdp);
+}
+
+const char *log_captured(void)
+{
+	return captured;
+}
+
+DEFINE_CLEANUP(struct fqdnat_bpf *, fqdnat_bpf__destroy)
+
+/* Open the object, give it the maps we have. */
+static int open_object(const struct fq_settings *settings, const int maps[M_COUNT],
+		       struct fqdnat_bpf **ret_skel)
+{
+	_cleanup_(fqdnat_bpf__destroyp) struct fqdnat_bpf *skel = fqdnat_bpf__open();
+
+	if (!skel)
+		return -errno;
+	skel->rodata->fq_settings = *settings;
+	for (enum dp_map m = 0; m < M_USER; m++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_specs[m].name);
+		int r;
+
+		if (!map)
+			return -EPROTO;
+		if (maps[m] < 0)
+			continue;
+		r = bpf_map__reuse_fd(map, maps[m]);
+		if (r < 0)
+			return r;
+	}
+	*ret_skel = TAKE_PTR(skel);
+	return 0;
+}
+
+static int dup_fd(int fd, int *ret_fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (copy < 0)
+		return -errno;
+	*ret_fd = copy;
+	return 0;
+}
+
+static int take_programs(const struct fqdnat_bpf *skel, int ret_progs[P_COUNT])
+{
+	int fds[P_COUNT] = {-1, -1};
+
+	for (enum dp_prog p = 0; p < P_COUNT; p++) {
+		struct bpf_program *prog =
+			bpf_object__find_program_by_name(skel->obj, prog_names[p]);
+		int r = prog ? dup_fd(bpf_program__fd(prog), &fds[p]) : -EPROTO;
+
+		if (r < 0) {
+			close_fds(fds, P_COUNT);
+			return r;
+		}
+	}
+	memcpy(ret_progs, fds, sizeof(fds));
+	return 0;
+}
+
+/* Maps that the object has made. */
+static int take_maps(const struct fqdnat_bpf *skel, int maps[M_COUNT])
+{
+	for (enum dp_map m = 0; m < M_USER; m++) {
+		int r;
+
+		if (maps[m] >= 0)
+			continue;
+		r = dup_fd(bpf_object__find_map_fd_by_name(skel->obj, map_specs[m].name), &maps[m]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int load_object(const struct fq_settings *settings, uint32_t sessions_max, int maps[M_COUNT],
+		struct dp_error *err, int ret_progs[P_COUNT])
+{
+	_cleanup_(fqdnat_bpf__destroyp) struct fqdnat_bpf *skel = NULL;
+	int r;
+
+	log_capture();
+	r = open_object(settings, maps, &skel);
+	/* An entry for each direction. */
+	if (r == 0 && maps[M_SESSIONS] < 0)
+		r = bpf_map__set_max_entries(skel->maps.sessions, 2 * sessions_max);
+	if (r == 0)
+		r = fqdnat_bpf__load(skel);
+	if (r < 0)
+		return dp_fail(err, r, "the kernel does not take the programs: %s: %s",
+			       strerror(-r), log_captured());
+	r = take_maps(skel, maps);
+	if (r == 0)
+		r = take_programs(skel, ret_progs);
+	return r < 0 ? dp_fail(err, r, "the programs are not those expected: %s", strerror(-r)) : 0;
+}
+
+int load_prepare(const struct fq_settings *settings, const int maps[M_COUNT], enum dp_prog prog,
+		 struct bpf_object **ret_object, void **ret_skeleton)
+{
+	_cleanup_(fqdnat_bpf__destroyp) struct fqdnat_bpf *skel = NULL;
+	int r;
+
+	r = open_object(settings, maps, &skel);
+	if (r < 0)
+		return r;
+	for (enum dp_prog p = 0; p < P_COUNT; p++)
+		if (p != prog)
+			bpf_program__set_autoload(
+				bpf_object__find_program_by_name(skel->obj, prog_names[p]), false);
+	*ret_object = skel->obj;
+	*ret_skeleton = TAKE_PTR(skel);
+	return 0;
+}
+
+void load_release(void *skeleton)
+{
+	fqdnat_bpf__destroy(skeleton);
+}

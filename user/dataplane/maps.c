@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The maps that the daemon writes. Entries are set one by one; counters and limits are shared
+ * memory, changed atomically because the programs change them, too.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "dataplane/internal.h"
+
+/* ---- what is left over from before ---- */
+
+#define SYNC_KEY_MAX 24
+
+struct stale {
+	uint8_t key[1 + SYNC_KEY_MAX]; /* enum dp_map, then the map's key, zero-filled */
+	UT_hash_handle hh;
+};
+
+struct sync {
+	struct stale *stale;
+};
+
+static const enum dp_map sync_maps[] = {M_CLIENTS, M_GRANTS, M_FILTERS, M_XLAT, M_EDGE};
+
+_Static_assert(sizeof(struct fq_xlat_key) <= SYNC_KEY_MAX, "the longest key");
+
+static void stale_key(uint8_t ret_key[1 + SYNC_KEY_MAX], enum dp_map map, const void *key)
+{
+	memset(ret_key, 0, 1 + SYNC_KEY_MAX);
+	ret_key[0] = (uint8_t)map;
+	memcpy(ret_key + 1, key, map_specs[map].key_size);
+}
+
+static void sync_keep(struct dataplane *dp, enum dp_map map, const void *key)
+{
+	uint8_t wanted[1 + SYNC_KEY_MAX];
+	struct stale *stale;
+
+	if (!dp->sync)
+		return;
+	stale_key(wanted, map, key);
+	HASH_FIND(hh, dp->sync->stale, wanted, sizeof(wanted), stale);
+	if (!stale)
+		return;
+	HASH_DEL(dp->sync->stale, stale);
+	free(stale);
+}
+
+struct sync_walk {
+	struct sync *sync;
+	enum dp_map map;
+};
+
+static int sync_add(void *ctx, const void *key, const void *value)
+{
+	const struct sync_walk *walk = ctx;
+	struct stale *stale = calloc(1, sizeof(*stale)), *have;
+
+	(void)value;
+	if (!stale)
+		return -ENOMEM;
+	stale_key(stale->key, walk->map, key);
+	HASH_FIND(hh, walk->sync->stale, stale->key, sizeof(stale->key), have);
+	if (have)
+		free(stale);
+	else
+		HASH_ADD(hh, walk->sync->stale, key, sizeof(stale->key), stale);
+	return 0;
+}
+
+void sync_free(struct sync *sync)
+{
+	struct stale *stale, *next;
+
+	if (!sync)
+		return;
+	HASH_ITER (hh, sync->stale, stale, next) {
+		HASH_DEL(sync->stale, stale);
+		free(stale);
+	}
+	free(sync);
+}
+
+DEFINE_CLEANUP(struct sync *, sync_free)
+
+int dataplane_sync_begin(struct dataplane *dp)
+{
+	_cleanup_(sync_freep) struct sync *sync = calloc(1, sizeof(*sync));
+
+	if (!sync)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(sync_maps) / sizeof(sync_maps[0]); i++) {
+		struct sync_walk walk = {.sync = sync, .map = sync_maps[i]};
+		int r = map_walk(walk.map, dp->maps[walk.map], sync_add, &walk);
+
+		if (r < 0)
+			return r;
+	}
+	sync_free(dp->sync);
+	dp->sync = TAKE_PTR(sync);
+	return 0;
+}
+
+static int map_del(struct dataplane *dp, enum dp_map map, const void *key)
+{
+	if (bpf_map_delete_elem(dp->maps[map], key) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+int dataplane_sync_end(struct dataplane *dp)
+{
+	_cleanup_(sync_freep) struct sync *sync = TAKE_PTR(dp->sync);
+	struct stale *stale, *next;
+	int n = 0;
+
+	if (!sync)
+		return 0;
+	HASH_ITER (hh, sync->stale, stale, next) {
+		int r = map_del(dp, stale->key[0], stale->key + 1);
+
+		if (r < 0)
+			return r;
+		n++;
+	}
+	return n;
+}
+
+/* ---- entries ---- */
+
+static int map_set(struct dataplane *dp, enum dp_map map, const void *key, const void *value)
+{
+	if (bpf_map_update_elem(dp->maps[map], key, value, BPF_ANY) < 0)
+		return -errno;
+	sync_keep(dp, map, key);
+	return 0;
+}
+
+int dataplane_client_set(struct dataplane *dp, const struct ipprefix *prefix,
+			 const struct fq_client *client)
+{
+	struct fq_prefix key = {.prefixlen = prefix->len, .addr = prefix->addr};
+
+	return map_set(dp, M_CLIENTS, &key, client);
+}
+
+int dataplane_client_del(struct dataplane *dp, const struct ipprefix *prefix)
+{
+	struct fq_prefix key = {.prefixlen = prefix->len, .addr = prefix->addr};
+
+	return map_del(dp, M_CLIENTS, &key);
+}
+
+int dataplane_grant_set(struct dataplane *dp, uint32_t client, uint32_t resource,
+			uint64_t expires_ns)
+{
+	struct fq_grant_key key = {.client = client, .resource = resource};
+	struct fq_grant grant = {.expires = expires_ns};
+
+	return map_set(dp, M_GRANTS, &key, &grant);
+}
+
+int dataplane_grant_del(struct dataplane *dp, uint32_t client, uint32_t resource)
+{
+	struct fq_grant_key key = {.client = client, .resource = resource};
+
+	return map_del(dp, M_GRANTS, &key);
+}
+
+int dataplane_filter_set(struct dataplane *dp, uint32_t resource, const struct fq_filter *filter)
+{
+	return map_set(dp, M_FILTERS, &resource, filter);
+}
+
+int dataplane_filter_del(struct dataplane *dp, uint32_t resource)
+{
+	return map_del(dp, M_FILTERS, &resource);
+}
+
+int dataplane_xlat_set(struct dataplane *dp, uint32_t scope, const struct fq_addr *proxy,
+		       const struct fq_xlat *xlat)
+{
+	struct fq_xlat_key key = {.scope = scope, .proxy = *proxy};
+
+	return map_set(dp, M_XLAT, &key, xlat);
+}
+
+int dataplane_xlat_del(struct dataplane *dp, uint32_t scope, const struct fq_addr *proxy)
+{
+	struct fq_xlat_key key = {.scope = scope, .proxy = *proxy};
+
+	return map_del(dp, M_XLAT, &key);
+}
+
+int dataplane_edge_set(struct dataplane *dp, const struct fq_addr *proxy,
+		       const struct fq_edge *edge)
+{
+	return map_set(dp, M_EDGE, proxy, edge);
+}
+
+int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy)
+{
+	return map_del(dp, M_EDGE, proxy);
+}
+
+/* ---- counters and limits ---- */
+
+void dataplane_policy_changed(struct dataplane *dp)
+{
+	__atomic_fetch_add(&dp->control->policy_gen, 1, __ATOMIC_RELEASE);
+}
+
+void dataplane_quota_set(struct dataplane *dp, uint32_t client, uint32_t sessions_max)
+{
+	if (client < FQ_CLIENTS_MAX)
+		__atomic_store_n(&dp->quota[client].max, sessions_max, __ATOMIC_RELAXED);
+}
+
+uint32_t dataplane_quota_used(const struct dataplane *dp, uint32_t client)
+{
+	return client < FQ_CLIENTS_MAX
+		       ? __atomic_load_n(&dp->quota[client].sessions, __ATOMIC_RELAXED)
+		       : 0;
+}
+
+uint32_t dataplane_sessions_max_set(struct dataplane *dp, uint32_t sessions_max)
+{
+	if (sessions_max > dp->capacity)
+		sessions_max = dp->capacity;
+	__atomic_store_n(&dp->control->sessions_max, sessions_max, __ATOMIC_RELAXED);
+	return sessions_max;
+}
+
+uint32_t dataplane_sessions_used(const struct dataplane *dp)
+{
+	return __atomic_load_n(&dp->control->sessions, __ATOMIC_RELAXED);
+}
+
+void dataplane_count(struct dataplane *dp, enum fq_reason reason, uint64_t n)
+{
+	/* Only the daemon writes here; readers want whole words, nothing else. */
+	if (reason < FQ_REASON_MAX)
+		__atomic_fetch_add(&dp->user->events[reason], n, __ATOMIC_RELAXED);
+}

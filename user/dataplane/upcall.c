@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Upcalls from the programs, and packets back to the kernel.
+ *
+ * A held frame is put through the program by BPF_PROG_RUN, which is a function call here: what
+ * comes out is sent by a raw socket. (Live frames would need a receiver with NAPI, and would be
+ * lost where the neighbour is not known yet; the kernel's own output waits for it.)
+ */
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "dataplane/internal.h"
+
+#define IP6_HEADER 40
+
+/* ---- upcalls ---- */
+
+static bool upcall_valid(const struct fq_upcall *u, size_t size)
+{
+	if (size < sizeof(*u) || u->len > size - sizeof(*u))
+		return false;
+	switch (u->kind) {
+	case FQ_UPCALL_HOLD:
+	case FQ_UPCALL_SLOW:
+		return u->l3_offset >= ETH_HLEN && u->len >= u->l3_offset + sizeof(struct iphdr);
+	case FQ_UPCALL_TOUCH:
+		return true;
+	case FQ_UPCALL_SESSION:
+		return u->len == sizeof(struct fq_tuple);
+	default:
+		return false;
+	}
+}
+
+static int upcall_record(void *ctx, void *data, size_t size)
+{
+	struct dataplane *dp = ctx;
+	const struct fq_upcall *u = data;
+
+	if (upcall_valid(u, size)) {
+		dp->upcall_read++;
+		dp->upcall_cb(dp->upcall_ctx, u);
+	}
+	/* A negative result ends the reading behind this record. */
+	return --dp->upcall_left ? 0 : -ECANCELED;
+}
+
+int upcall_open(struct dataplane *dp)
+{
+	dp->ring = ring_buffer__new(dp->maps[M_UPCALLS], upcall_record, dp, NULL);
+	if (!dp->ring)
+		return -errno;
+	/* IPPROTO_RAW: we bring the IP header, in both families. */
+	dp->raw4 = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	if (dp->raw4 < 0)
+		return -errno;
+	/* A kernel without IPv6 is no failure. */
+	dp->raw6 = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	if (dp->raw6 < 0 && errno != EAFNOSUPPORT)
+		return -errno;
+	return 0;
+}
+
+void upcall_close(struct dataplane *dp)
+{
+	ring_buffer__free(dp->ring);
+	dp->ring = NULL;
+	close_fds(&dp->raw4, 1);
+	close_fds(&dp->raw6, 1);
+}
+
+int dataplane_upcalls_fd(const struct dataplane *dp)
+{
+	return ring_buffer__epoll_fd(dp->ring);
+}
+
+int dataplane_upcalls_poll(struct dataplane *dp, dp_upcall_fn cb, void *ctx, unsigned int max)
+{
+	int r;
+
+	dp->upcall_cb = cb;
+	dp->upcall_ctx = ctx;
+	dp->upcall_left = max ? max : 1;
+	dp->upcall_read = 0;
+	r = ring_buffer__consume(dp->ring);
+	return r < 0 && r != -ECANCELED ? r : (int)dp->upcall_read;
+}
+
+/* ---- packets ---- */
+
+static int send4(const struct dataplane *dp, const void *packet, size_t len)
+{
+	const struct iphdr *ip = packet;
+	struct sockaddr_in to = {.sin_family = AF_INET};
+
+	if (len < sizeof(*ip) || ntohs(ip->tot_len) < sizeof(*ip) || ntohs(ip->tot_len) > len)
+		return -EBADMSG;
+	memcpy(&to.sin_addr, (const char *)packet + offsetof(struct iphdr, daddr), 4);
+	/* Without what Ethernet padding there may be. */
+	if (sendto(dp->raw4, packet, ntohs(ip->tot_len), 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int send6(const struct dataplane *dp, const void *packet, size_t len)
+{
+	const struct ip6_hdr *ip = packet;
+	struct sockaddr_in6 to = {.sin6_family = AF_INET6};
+
+	if (len < IP6_HEADER || IP6_HEADER + (size_t)ntohs(ip->ip6_plen) > len)
+		return -EBADMSG;
+	to.sin6_addr = ip->ip6_dst;
+	if (sendto(dp->raw6, packet, IP6_HEADER + ntohs(ip->ip6_plen), 0, (struct sockaddr *)&to,
+		   sizeof(to)) < 0)
+		return -errno;
+	return 0;
+}
+
+int dataplane_send_l3(struct dataplane *dp, const void *packet, size_t len)
+{
+	uint32_t aligned[(65536 + 64) / 4];
+
+	if (len < 1 || len > 65536)
+		return -EBADMSG;
+	/* Behind an Ethernet header the IP header is not aligned. */
+	memcpy(aligned, packet, len);
+	switch (*(const uint8_t *)packet >> 4) {
+	case 4:
+		return send4(dp, aligned, len);
+	case 6:
+		return send6(dp, aligned, len);
+	default:
+		return -EBADMSG;
+	}
+}
+
+int dataplane_inject(struct dataplane *dp, const void *frame, size_t len, uint32_t ifindex,
+		     enum dp_injected *ret_injected)
+{
+	/* ICMP errors are longer than what they answer. */
+	uint8_t out[2 * FQ_HOLD_FRAME_MAX];
+	struct xdp_md in_ctx = {.data_end = (uint32_t)len, .ingress_ifindex = ifindex};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)len,
+		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &in_ctx,
+		    .ctx_size_in = sizeof(in_ctx), .repeat = 1);
+	int r;
+
+	if (len < ETH_HLEN || len > FQ_HOLD_FRAME_MAX)
+		return -EMSGSIZE;
+	r = bpf_prog_test_run_opts(dp->progs[P_NATIVE], &opts);
+	if (r < 0)
+		return r;
+	switch (opts.retval) {
+	case XDP_REDIRECT:
+	case XDP_TX:
+		r = dataplane_send_l3(dp, out + ETH_HLEN, opts.data_size_out - ETH_HLEN);
+		if (r < 0)
+			return r;
+		*ret_injected = DP_INJECT_SENT;
+		return 0;
+	case XDP_PASS:
+		*ret_injected = DP_INJECT_PASSED;
+		return 0;
+	default:
+		*ret_injected = DP_INJECT_CONSUMED;
+		return 0;
+	}
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Looking at the maps, see view.h. Programs are in view_progs.c. */
+#include "dataplane/view.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "dataplane/view_internal.h"
+
+int dpview_open(const char *bpffs, struct dp_error *err, struct dpview **ret_view)
+{
+	_cleanup_(dpview_freep) struct dpview *view = calloc(1, sizeof(*view));
+	int r;
+
+	if (!view)
+		return dp_fail(err, -ENOMEM, "out of memory");
+	bpffs = bpffs ? bpffs : FQ_BPFFS_DEFAULT;
+	memset(view->maps, -1, sizeof(view->maps));
+	if (strlen(bpffs) >= DP_PATH_MAX - 32)
+		return dp_fail(err, -ENAMETOOLONG, "%s: the path is too long", bpffs);
+	strcpy(view->bpffs, bpffs);
+	r = bpffs_open_maps(bpffs, BPF_F_RDONLY, err, view->maps);
+	if (r < 0)
+		return r;
+	for (enum dp_map m = 0; m < M_COUNT; m++)
+		if (view->maps[m] < 0)
+			return dp_fail(err, -ENOENT,
+				       "nothing is loaded in %s: is fqdnatd running, and is "
+				       "this its directory (-b, FQDNAT_BPFFS)?",
+				       bpffs);
+	log_capture();
+	*ret_view = TAKE_PTR(view);
+	return 0;
+}
+
+void dpview_free(struct dpview *view)
+{
+	if (!view)
+		return;
+	close_fds(view->maps, M_COUNT);
+	free(view);
+}
+
+static int get_one(const struct dpview *view, enum dp_map map, uint32_t index, void *ret_value)
+{
+	return bpf_map_lookup_elem(view->maps[map], &index, ret_value) < 0 ? -errno : 0;
+}
+
+/* ---- sessions ---- */
+
+struct session_walk {
+	struct dpview *view;
+	const struct dp_match *match;
+	struct instant now;
+	struct expiry_policy policy;
+	dpview_session_fn cb;
+	void *ctx;
+};
+
+static int64_t not_negative(int64_t ns)
+{
+	return ns < 0 ? 0 : ns;
+}
+
+static void session_row(const struct session_walk *walk, const struct fq_tuple *key,
+			const struct fq_session *out, const struct fq_session *in,
+			struct dpview_session *ret_row)
+{
+	bool icmp = key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6;
+
+	*ret_row = (struct dpview_session){
+		.proto = key->proto,
+		.state = session_state(out, in),
+		.client = key->src,
+		.proxy = key->dst,
+		.nat = out->src,
+		.real = out->dst,
+		.client_port = ntohs(key->sport),
+		.nat_port = ntohs(out->port),
+		.port = icmp ? 0 : ntohs(out->peer_port),
+		.real_port = icmp ? 0 : ntohs(out->peer_port),
+		.client_id = out->client,
+		.resource_id = out->resource,
+		.domain_id = out->domain,
+		.packets_out = out->packets,
+		.bytes_out = out->bytes,
+		.packets_in = in->packets,
+		.bytes_in = in->bytes,
+		.idle_ns = not_negative(instant_sub(walk->now, session_last(out, in))),
+		.expires_ns = not_negative(
+			instant_sub(session_expiry(out, in, key->proto, &walk->policy), walk->now)),
+	};
+}
+
+static int session_one(void *ctx, const void *key, const void *value)
+{
+	const struct session_walk *walk = ctx;
+	const struct fq_tuple *out_key = key;
+	const struct fq_session *out = value;
+	struct fq_session in = {0};
+	struct dpview_session row;
+	struct fq_tuple in_key;
+
+	if (out->dir != FQ_DIR_OUT || (walk->match && !session_matches(walk->match, out_key, out)))
+		return 0;
+	in_key = session_partner(out_key, out);
+	/* Being opened or removed just now: no reply yet, as far as we can see. */
+	if (bpf_map_lookup_elem(walk->view->maps[M_SESSIONS], &in_key, &in) < 0 && errno != ENOENT)
+		return -errno;
+	session_row(walk, out_key, out, &in, &row);
+	return walk->cb(walk->ctx, &row);
+}
+
+int dpview_sessions(struct dpview *view, const struct dp_match *match, struct instant now,
+		    dpview_session_fn cb, void *ctx)
+{
+	struct session_walk walk = {.view = view, .match = match, .now = now, .cb = cb, .ctx = ctx};
+	struct dp_user user;
+	int r = get_one(view, M_USER, 0, &user);
+
+	if (r < 0)
+		return r;
+	walk.policy = user.expiry;
+	return map_walk(M_SESSIONS, view->maps[M_SESSIONS], session_one, &walk);
+}
+
+/* ---- proxies ---- */
+
+struct proxy_walk {
+	struct dpview *view;
+	dpview_proxy_fn cb;
+	void *ctx;
+};
+
+static int proxy_by_xlat(void *ctx, const void *key, const void *value)
+{
+	const struct proxy_walk *walk = ctx;
+	const struct fq_xlat_key *xlat_key = key;
+	struct dpview_proxy row = {
+		.proxy = xlat_key->proxy,
+		.scope = xlat_key->scope,
+		.has_xlat = true,
+		.xlat = *(const struct fq_xlat *)value,
+	};
+
+	row.domain_id = row.xlat.domain;
+	row.has_edge = row.scope == 0 &&
+		       bpf_map_lookup_elem(walk->view->maps[M_EDGE], &row.proxy, &row.edge) == 0;
+	return walk->cb(walk->ctx, &row);
+}
+
+/* What has no translation here, and so was not among the rows before. */
+static int proxy_by_edge(void *ctx, const void *key, const void *value)
+{
+	const struct proxy_walk *walk = ctx;
+	struct dpview_proxy row = {
+		.proxy = *(const struct fq_addr *)key,
+		.has_edge = true,
+		.edge = *(const struct fq_edge *)value,
+	};
+	struct fq_xlat_key xlat_key = {.proxy = row.proxy};
+
+	if (bpf_map_lookup_elem(walk->view->maps[M_XLAT], &xlat_key, &row.xlat) == 0)
+		return 0;
+	row.domain_id = row.edge.domain;
+	return walk->cb(walk->ctx, &row);
+}
+
+int dpview_proxies(struct dpview *view, dpview_proxy_fn cb, void *ctx)
+{
+	struct proxy_walk walk = {.view = view, .cb = cb, .ctx = ctx};
+	int r = map_walk(M_XLAT, view->maps[M_XLAT], proxy_by_xlat, &walk);
+
+	return r ? r : map_walk(M_EDGE, view->maps[M_EDGE], proxy_by_edge, &walk);
+}
+
+/* ---- counters ---- */
+
+int dpview_stats(struct dpview *view, struct fq_count ret_counts[FQ_REASON_MAX])
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_(freep) struct fq_count *percpu =
+		calloc(cpus > 0 ? (size_t)cpus : 1, sizeof(*percpu));
+	struct fq_count counts[FQ_REASON_MAX] = {0};
+	struct dp_user user;
+	int r;
+
+	if (cpus < 0)
+		return cpus;
+	if (!percpu)
+		return -ENOMEM;
+	r = get_one(view, M_USER, 0, &user);
+	for (uint32_t reason = 0; r == 0 && reason < FQ_REASON_MAX; reason++) {
+		r = get_one(view, M_STATS, reason, percpu);
+		/* A reason younger than the pinned map: nobody counts it there. */
+		if (r == -ENOENT)
+			r = 0;
+		else
+			for (int cpu = 0; r == 0 && cpu < cpus; cpu++) {
+				counts[reason].packets += percpu[cpu].packets;
+				counts[reason].bytes += percpu[cpu].bytes;
+			}
+		counts[reason].packets += user.events[reason];
+	}
+	if (r == 0)
+		memcpy(ret_counts, counts, sizeof(counts));
+	return r;
+}
+
+int dpview_quota(struct dpview *view, uint32_t client, struct fq_quota *ret_quota)
+{
+	return get_one(view, M_QUOTA, client, ret_quota);
+}
+
+/* ---- limits ---- */
+
+static int max_entries(int fd, uint64_t *ret_max)
+{
+	struct bpf_map_info info = {0};
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	*ret_max = info.max_entries;
+	return 0;
+}
+
+/*
+ * Bytes waiting in the ring buffer: its first two pages say how far each side is. The kernel maps
+ * them only from a descriptor that could write, even for reading.
+ */
+static int ring_used(const struct dpview *view, uint64_t *ret_used)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	_cleanup_(closep) int fd = -1;
+	char path[DP_PATH_MAX];
+	const char *p;
+	int r;
+
+	r = dp_path_map(path, view->bpffs, M_UPCALLS);
+	if (r < 0)
+		return r;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return -errno;
+	p = mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	*ret_used = __atomic_load_n((const uint64_t *)(p + page), __ATOMIC_ACQUIRE) -
+		    __atomic_load_n((const uint64_t *)p, __ATOMIC_ACQUIRE);
+	munmap((void *)p, 2 * page);
+	return 0;
+}
+
+static int limit_row(struct dpview *view, enum dp_map map, struct dpview_limit *ret_row)
+{
+	struct dpview_limit row = {.name = map_specs[map].name};
+	struct fq_control control;
+	int r;
+
+	if (map == M_SESSIONS) {
+		r = get_one(view, M_CONTROL, 0, &control);
+		row.used = control.sessions;
+		row.max = control.sessions_max;
+	} else {
+		r = max_entries(view->maps[map], &row.max);
+		if (r == 0)
+			r = map == M_UPCALLS ? ring_used(view, &row.used)
+					     : map_count(map, view->maps[map], &row.used);
+	}
+	if (r == 0)
+		*ret_row = row;
+	return r;
+}
+
+int dpview_limits(struct dpview *view, dpview_limit_fn cb, void *ctx)
+{
+	static const enum dp_map maps[] = {
+		M_SESSIONS, M_CLIENTS, M_GRANTS,     M_FILTERS,      M_XLAT,    M_EDGE,
+		M_DEVS,     M_TX,      M_TOMBSTONES, M_ICMP_BUCKETS, M_UPCALLS,
+	};
+
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		struct dpview_limit row;
+		int r = limit_row(view, maps[i], &row);
+
+		if (r == 0)
+			r = cb(ctx, &row);
+		if (r)
+			return r;
+	}
+	return 0;
+}
