@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the edge has decided, applied: verdicts to the map, messages to gateways, frames back into
+ * the packet path, domains and states to the store, the log and monitors. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/daemon.h"
+
+static void send_assigned(struct daemon *d, const struct edge_action *a)
+{
+	struct control_message msg = {
+		.event = CONTROL_ASSIGNED_IPS,
+		.generation = a->send.generation,
+		.domain = *a->name,
+		.proxy_count = a->proxies.count,
+	};
+
+	memcpy(msg.resource, a->send.uuid, sizeof(msg.resource));
+	memcpy(msg.proxies, a->proxies.addr, a->proxies.count * sizeof(msg.proxies[0]));
+	log_limited(LOG_DEBUG, "assigned ips sent", log_str("domain", a->name->text),
+		    log_str("resource", name_of_resource(d, a->send.resource)),
+		    log_str("gateway", name_of_gateway(d, a->send.gateway)),
+		    log_uint("resends", a->send.resends));
+	mailbox_post(d, &d->to_gateway, &msg);
+}
+
+static void set_verdict(struct daemon *d, const struct edge_action *a)
+{
+	const struct fq_edge value = {
+		.domain = a->domain,
+		.gateway = a->verdict.gateway,
+		.verdict = a->verdict.verdict,
+		.touch_at = a->verdict.touch_at.ns == INSTANT_NEVER.ns ? 0 : a->verdict.touch_at.ns,
+	};
+
+	for (unsigned int i = 0; i < a->proxies.count; i++) {
+		int r = dataplane_edge_set(d->dp, &a->proxies.addr[i], &value);
+
+		if (r < 0)
+			log_limited(LOG_ERR, "cannot set a proxy address",
+				    log_str("domain", a->name->text), log_errno(r));
+	}
+}
+
+static void del_verdict(struct daemon *d, const struct edge_action *a)
+{
+	for (unsigned int i = 0; i < a->proxies.count; i++)
+		(void)dataplane_edge_del(d->dp, &a->proxies.addr[i]);
+}
+
+static void release(struct daemon *d, struct edge_action *a)
+{
+	for (const struct held_frame *f = a->frames.first; f; f = f->next) {
+		enum dp_injected fate;
+		int r = dataplane_inject(d->dp, f->bytes, f->len, f->ifindex, &fate);
+
+		if (r < 0)
+			log_limited(LOG_WARNING, "held packet lost",
+				    log_str("domain", a->name->text), log_errno(r));
+		dataplane_count(d->dp, r < 0 ? FQ_R_HELD_DROPPED : FQ_R_HELD_RELEASED, 1);
+	}
+	held_frames_free(a->frames.first);
+}
+
+static void count_held(struct daemon *d, const struct edge_action *a)
+{
+	static const enum fq_reason reason[] = {
+		[EDGE_HELD_FULL] = FQ_R_HELD_FULL,
+		[EDGE_HELD_DUPLICATE] = FQ_R_HELD_DUPLICATE,
+		[EDGE_HELD_DROPPED] = FQ_R_HELD_DROPPED,
+		[EDGE_HELD_LIMIT] = FQ_R_HELD_LIMIT,
+	};
+
+	dataplane_count(d->dp, reason[a->held.event], a->held.count);
+}
+
+static void state_changed(struct daemon *d, const struct edge_action *a)
+{
+	const struct store_entry row = {
+		.gateway = a->state.gateway,
+		.domain = a->domain,
+		.resource = a->state.resource,
+		.state = a->state.stored,
+		.generation = a->state.generation,
+	};
+	const char *resource = name_of_resource(d, a->state.resource);
+	const char *gateway = name_of_gateway(d, a->state.gateway);
+
+	if (a->state.stored == EDGE_NONE)
+		(void)store_delete_entry(d->store, row.gateway, row.domain, row.resource);
+	else
+		(void)store_put_entry(d->store, &row);
+	log_limited(a->state.to == EDGE_FAILED || a->state.from == EDGE_FAILED ||
+				    a->state.from == EDGE_NONE ? LOG_INFO : LOG_DEBUG,
+		    "domain state", log_str("domain", a->name->text), log_str("resource", resource),
+		    log_str("gateway", gateway), log_str("from", edge_state_name(a->state.from)),
+		    log_str("to", edge_state_name(a->state.to)));
+	if (monitor_wanted(d))
+		monitor_publish(d, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "event", "domain",
+					     "domain", a->name->text, "resource", resource, "gateway",
+					     gateway, "from", edge_state_name(a->state.from), "state",
+					     edge_state_name(a->state.to)));
+}
+
+static void domain_set(struct daemon *d, const struct edge_action *a)
+{
+	struct store_domain row = {.id = a->domain, .proxy_count = a->proxies.count};
+
+	if (!a->domain_set.is_new)
+		return;
+	row.created_s = time(NULL);
+	memcpy(row.name, a->name->text, a->name->len + 1);
+	memcpy(row.proxies, a->proxies.addr, a->proxies.count * sizeof(row.proxies[0]));
+	(void)store_put_domain(d->store, &row);
+}
+
+void edge_apply(struct daemon *d, struct edge_action *a)
+{
+	switch (a->kind) {
+	case EDGE_SEND_ASSIGNED:
+		send_assigned(d, a);
+		break;
+	case EDGE_SET_VERDICT:
+		set_verdict(d, a);
+		break;
+	case EDGE_DEL_VERDICT:
+		del_verdict(d, a);
+		break;
+	case EDGE_RELEASE:
+		release(d, a);
+		break;
+	case EDGE_HELD_EVENT:
+		count_held(d, a);
+		break;
+	case EDGE_STATE_CHANGED:
+		state_changed(d, a);
+		break;
+	case EDGE_DOMAIN_SET:
+		domain_set(d, a);
+		break;
+	case EDGE_DOMAIN_GONE:
+		(void)store_delete_domain(d->store, a->domain);
+		break;
+	case EDGE_RESOURCE_IGNORED:
+		log_event(LOG_WARNING, "resource ignored: its address pattern is not valid",
+			  log_str("resource", name_of_resource(d, a->resource_ignored.resource)));
+		break;
+	}
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the gateway has decided, applied: policy and translations to the maps, lookups to the
+ * resolver, statuses to the edge, records to the store. */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/daemon.h"
+
+void gateway_on_resolved(void *ctx, const struct dname *name, const struct resolver_answer *answer)
+{
+	static const enum gateway_outcome outcome[] = {
+		[RESOLVER_OK] = GATEWAY_OK,
+		[RESOLVER_NODATA] = GATEWAY_NODATA,
+		[RESOLVER_NXDOMAIN] = GATEWAY_NXDOMAIN,
+		[RESOLVER_FAILED] = GATEWAY_FAILED,
+		[RESOLVER_TIMEOUT] = GATEWAY_TIMEOUT,
+	};
+	const struct gateway_answer a = {
+		.family = answer->family == AF_INET ? GATEWAY_A : GATEWAY_AAAA,
+		.outcome = outcome[answer->outcome],
+		.addrs = answer->addrs,
+		.count = answer->count,
+		.ttl_s = answer->ttl_s,
+	};
+	struct daemon *d = ctx;
+	int r;
+
+	log_limited(LOG_DEBUG, "lookup ended", log_str("domain", name->text),
+		    log_str("type", a.family == GATEWAY_A ? "A" : "AAAA"),
+		    log_int("outcome", a.outcome), log_uint("addresses", a.count));
+	r = gateway_resolved(d->gateway, name, &a, instant_now());
+	if (r < 0)
+		log_limited(LOG_ERR, "cannot use an answer", log_str("domain", name->text),
+			    log_errno(r));
+	daemon_pump(d);
+}
+
+/* A lookup that cannot begin has failed: the edge must not wait for it. */
+static void resolve(struct daemon *d, const struct dname *name)
+{
+	int r = resolver_query(d->resolver, name);
+
+	if (r >= 0)
+		return;
+	log_limited(LOG_ERR, "cannot look up a name", log_str("domain", name->text), log_errno(r));
+	for (enum gateway_family f = 0; f < GATEWAY_FAMILIES; f++) {
+		const struct gateway_answer failed = {.family = f, .outcome = GATEWAY_FAILED};
+
+		(void)gateway_resolved(d->gateway, name, &failed, instant_now());
+	}
+}
+
+static void store_domain_records(struct daemon *d, uint32_t domain,
+				 const struct gateway_records *records)
+{
+	struct store_records row = {
+		.domain = domain,
+		.v4_count = records->count[GATEWAY_A],
+		.v6_count = records->count[GATEWAY_AAAA],
+	};
+
+	_Static_assert(STORE_ADDRESSES_MAX >= GATEWAY_ADDRESSES_MAX, "records fit their row");
+	memcpy(row.v4, records->addr[GATEWAY_A], row.v4_count * sizeof(row.v4[0]));
+	memcpy(row.v6, records->addr[GATEWAY_AAAA], row.v6_count * sizeof(row.v6[0]));
+	(void)store_put_records(d->store, &row);
+}
+
+static struct ipprefix prefix_of(const struct fq_prefix *key)
+{
+	return (struct ipprefix){.addr = key->addr, .len = key->prefixlen};
+}
+
+/* Return: 0; the errno of the map. */
+static int apply_to_maps(struct daemon *d, const struct gateway_action *a)
+{
+	struct ipprefix prefix;
+
+	switch (a->kind) {
+	case GATEWAY_XLAT_SET:
+		return dataplane_xlat_set(d->dp, a->xlat.key.scope, &a->xlat.key.proxy,
+					  &a->xlat.value);
+	case GATEWAY_XLAT_DEL:
+		return dataplane_xlat_del(d->dp, a->xlat.key.scope, &a->xlat.key.proxy);
+	case GATEWAY_CLIENT_SET:
+		prefix = prefix_of(&a->client.key);
+		dataplane_quota_set(d->dp, a->client.value.client,
+				    d->config->gateway.sessions.per_client);
+		return dataplane_client_set(d->dp, &prefix, &a->client.value);
+	case GATEWAY_CLIENT_DEL:
+		prefix = prefix_of(&a->client.key);
+		return dataplane_client_del(d->dp, &prefix);
+	case GATEWAY_GRANT_SET:
+		return dataplane_grant_set(d->dp, a->grant.key.client, a->grant.key.resource,
+					   a->grant.value.expires);
+	case GATEWAY_GRANT_DEL:
+		return dataplane_grant_del(d->dp, a->grant.key.client, a->grant.key.resource);
+	case GATEWAY_FILTER_SET:
+		return dataplane_filter_set(d->dp, a->filter.resource, &a->filter.value);
+	case GATEWAY_FILTER_DEL:
+		return dataplane_filter_del(d->dp, a->filter.resource);
+	default:
+		return 0;
+	}
+}
+
+void gateway_apply(struct daemon *d, const struct gateway_action *a)
+{
+	int r;
+
+	switch (a->kind) {
+	case GATEWAY_RESOLVE:
+		resolve(d, &a->resolve.name);
+		break;
+	case GATEWAY_STATUS:
+		mailbox_post(d, &d->to_edge, &a->status.msg);
+		break;
+	case GATEWAY_GOODBYE:
+		/* The edge in this process has no other gateway to turn to. */
+		break;
+	case GATEWAY_POLICY_CHANGED:
+		dataplane_policy_changed(d->dp);
+		break;
+	case GATEWAY_RECORDS:
+		store_domain_records(d, a->records.domain, a->records.records);
+		break;
+	case GATEWAY_EVENT:
+		dataplane_count(d->dp, a->event.reason, 1);
+		break;
+	default:
+		r = apply_to_maps(d, a);
+		if (r < 0)
+			log_limited(LOG_ERR, "cannot write to a map", log_int("action", a->kind),
+				    log_errno(r));
+	}
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Readers of whole sections of the configuration, for the table in daemon/config.c. */
+#pragma once
+
+#include "daemon/config_reader.h"
+
+/* config_roles.c; the field is struct config_edge, config_gateway */
+int read_edge(struct reader *rd, yaml_node_t *node, const struct key *key, void *field);
+int read_gateway(struct reader *rd, yaml_node_t *node, const struct key *key, void *field);
+
+/* config_policy.c; the field is struct config */
+int read_clients(struct reader *rd, yaml_node_t *node, const struct key *key, void *field);
+int read_resources(struct reader *rd, yaml_node_t *node, const struct key *key, void *field);
+int read_grants(struct reader *rd, yaml_node_t *node, const struct key *key, void *field);
+
+/* A name (read_name) that must be unique in the namespace key->more; its index is rd->index. */
+int read_unique_name(struct reader *rd, yaml_node_t *node, const struct key *key, void *field);
+
+/* Refuse an address inside a proxy pool. */
+int check_outside_pools(struct reader *rd, yaml_node_t *node, const struct fq_addr *addr);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The daemon: one loop around two roles. The edge and the gateway (core/) are pure; this folder
+ * gives them bytes and time, and applies what they decide to maps, sockets and disk. They
+ * talk to each other in encoded control messages only, also inside this process.
+ *
+ * Everything that happens ends in daemon_pump, which carries actions and messages back and forth
+ * until both roles are quiet, and then writes the store.
+ *
+ * Shared by the files of this folder, included by nobody else.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+#include "base/cleanup.h"
+#include "base/instant.h"
+#include "base/log.h"
+#include "daemon/config.h"
+#include "core/cache.h"
+#include "core/control.h"
+#include "core/edge.h"
+#include "core/gateway.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/view.h"
+#include "io/bucket.h"
+#include "io/ctl_server.h"
+#include "io/dns_server.h"
+#include "io/resolver.h"
+#include "io/upstream.h"
+#include "store/store.h"
+
+#define LOCAL_GATEWAY 0	/* edge's id of the gateway in this process */
+#define LOCAL_SCOPE   0	/* gateway's id of the edge in this process */
+
+/* A control message on its way inside this process. */
+struct letter {
+	struct letter *next;
+	size_t len;
+	uint8_t bytes[];
+};
+
+struct mailbox {
+	struct letter *first, **last;
+};
+
+struct options {
+	const char *config;		/* path */
+	const char *socket;		/* overrides the configuration; NULL: it does not */
+	bool has_log_format;
+	enum log_format log_format;
+	bool verbose;
+	enum dp_dispatcher dispatcher;
+};
+
+struct daemon {
+	struct options options;
+	struct config *config;
+	sd_event *event;
+	struct store *store;
+	bool store_failing;		/* the last commit failed: said once */
+	struct dataplane *dp;
+	struct dpview *view;		/* the same, to look at */
+
+	struct edge *edge;
+	struct gateway *gateway;
+	struct mailbox to_gateway, to_edge;
+	bool pumping;
+
+	struct resolver *resolver;
+	struct resolver *retired;	/* the one before a reload, until its lookups have ended */
+	struct dns_server *dns;
+	struct upstream *upstream;	/* for names that are no resource */
+	struct upstream *site;		/* the gateway's servers: SRV, TXT of resources */
+	struct cache *cache;
+	struct bucket_table *buckets;
+	LIST_HEAD(, forwarded) forwarded;	/* queries that are with an upstream server */
+	struct ctl_server *ctl;
+
+	sd_event_source *deadline;	/* of edge and gateway */
+	sd_event_source *sweep;
+	sd_event_source *upcalls;
+	sd_event_source *netlink;
+	sd_event_source *clock;
+	int clock_fd;
+	struct fq_count reported[FQ_REASON_MAX];	/* refusals that monitors have been told of */
+
+	uint32_t *used;			/* domains with sessions, ascending; NULL: not known */
+	size_t used_count;
+	struct instant used_at;
+};
+
+/* ---- daemon.c: life ---- */
+
+/* Start everything; what an earlier daemon left in the kernel is taken over. Logs failures. */
+int daemon_start(struct daemon *d);
+void daemon_stop(struct daemon *d);
+
+/* ---- pump.c ---- */
+
+/* Carry actions and messages until both roles are quiet; commit; set the timer. */
+void daemon_pump(struct daemon *d);
+/* Encode a message for the other role; delivered by the pump. */
+void mailbox_post(struct daemon *d, struct mailbox *box, const struct control_message *msg);
+void mailbox_done(struct mailbox *box);
+
+/* ---- apply_edge.c, apply_gateway.c ---- */
+
+void edge_apply(struct daemon *d, struct edge_action *a);
+void gateway_apply(struct daemon *d, const struct gateway_action *a);
+void gateway_on_resolved(void *ctx, const struct dname *name, const struct resolver_answer *answer);
+
+/* ---- dns.c ---- */
+
+/* Begin or change the DNS service according to d->config. Logs failures. */
+int dns_start(struct daemon *d);
+void dns_stop(struct daemon *d);
+int resolver_start(struct daemon *d, struct resolver **ret_resolver);
+
+/* ---- policy.c: configuration and store to the roles' terms ---- */
+
+int policy_apply(struct daemon *d);
+struct instant instant_of_wall(time_t wall);
+/* Whether the configuration has a client of this name. */
+bool client_configured(const struct daemon *d, const char *name);
+/* NULL: no resource of the configuration is called so. */
+const char *uuid_of_resource(const struct daemon *d, const char *name);
+
+/* Name in the configuration of a client, resource or gateway; "?" if it is not known. */
+const char *name_of_client(const struct daemon *d, uint32_t id);
+const char *name_of_resource(const struct daemon *d, uint32_t id);
+const char *name_of_gateway(const struct daemon *d, uint32_t id);
+
+/* ---- restore.c ---- */
+
+int edge_restore_all(struct daemon *d);
+int gateway_restore_all(struct daemon *d);
+
+/* ---- used.c: which domains have sessions ---- */
+
+void used_domains_refresh(struct daemon *d);
+bool used_domains_contain(const struct daemon *d, uint32_t domain);
+
+/* ---- settings.c: configuration to the settings of each part ---- */
+
+void settings_dataplane(const struct daemon *d, const struct config *c, struct dp_settings *ret_s);
+struct gateway_settings settings_gateway(struct daemon *d);
+int settings_edge(struct daemon *d, struct edge_settings *ret_s);
+
+/* ---- links.c: interfaces and their changes ---- */
+
+int links_attach_all(struct daemon *d);
+int links_attach(struct daemon *d, const char *dev, enum dp_mode mode, struct dp_error *err);
+void links_changed(void *ctx, enum dp_link_event event, uint32_t ifindex, const char *ifname);
+
+/* ---- chores.c: upcalls, sweeping, clocks ---- */
+
+int chores_start(struct daemon *d);
+
+/* ---- reload.c ---- */
+
+/* SIGHUP. A configuration that is refused changes nothing. */
+void daemon_reload(struct daemon *d);
+
+/* ---- ctl_show.c: the rows of the JSON contract ---- */
+
+json_t *show_domains(struct daemon *d, const struct dname *only);
+json_t *show_resources(struct daemon *d);
+json_t *show_clients(struct daemon *d);
+json_t *show_grants(struct daemon *d);
+json_t *show_gateways(struct daemon *d);
+json_t *show_limits(struct daemon *d);
+
+/* ---- ctl.c ---- */
+
+int ctl_handle(void *ctx, const char *command, const json_t *args, json_t **ret_result,
+	       char ret_error[CTL_ERROR_LEN]);
+
+/* Whether somebody follows events; and send one ("time" is added; @event is taken over). */
+bool monitor_wanted(const struct daemon *d);
+void monitor_publish(struct daemon *d, json_t *event);

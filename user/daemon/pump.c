@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Between the roles: take actions and messages from one, hand them to the other, until nothing is
+ * left to do. Inputs that one action causes (an AssignedIps that is answered at once, say) are
+ * queued, never nested.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/daemon.h"
+
+void mailbox_done(struct mailbox *box)
+{
+	struct letter *l;
+
+	while ((l = box->first)) {
+		box->first = l->next;
+		free(l);
+	}
+	box->last = NULL;
+}
+
+static struct letter *mailbox_take(struct mailbox *box)
+{
+	struct letter *l = box->first;
+
+	if (!l)
+		return NULL;
+	box->first = l->next;
+	if (!box->first)
+		box->last = NULL;
+	return l;
+}
+
+static void mailbox_put(struct mailbox *box, const uint8_t *bytes, size_t len)
+{
+	struct letter *l = malloc(sizeof(*l) + len);
+
+	/* Lost like a datagram: the edge asks again. */
+	if (!l)
+		return;
+	l->next = NULL;
+	l->len = len;
+	memcpy(l->bytes, bytes, len);
+	*(box->first ? box->last : &box->first) = l;
+	box->last = &l->next;
+}
+
+void mailbox_post(struct daemon *d, struct mailbox *box, const struct control_message *msg)
+{
+	uint8_t bytes[CONTROL_MESSAGE_MAX];
+	size_t len;
+	int r;
+
+	r = control_encode(msg, bytes, sizeof(bytes), &len);
+	if (r < 0) {
+		dataplane_count(d->dp, FQ_R_CONTROL_INVALID, 1);
+		log_limited(LOG_ERR, "cannot encode a control message",
+			    log_str("domain", msg->domain.text), log_errno(r));
+		return;
+	}
+	mailbox_put(box, bytes, len);
+}
+
+/* The gateway's side of an edge that said AssignedIps. */
+static void deliver_to_gateway(struct daemon *d, const struct letter *l)
+{
+	struct control_message msg;
+	int r;
+
+	r = control_decode(l->bytes, l->len, &msg);
+	if (r >= 0)
+		r = gateway_assigned(d->gateway, LOCAL_SCOPE, &msg, instant_now());
+	if (r < 0) {
+		dataplane_count(d->dp, FQ_R_CONTROL_INVALID, 1);
+		log_limited(LOG_WARNING, "gateway cannot handle a message", log_errno(r));
+	}
+}
+
+/* The edge's side of a gateway that said DomainStatus. */
+static void deliver_to_edge(struct daemon *d, const struct letter *l)
+{
+	enum edge_status_outcome outcome;
+	struct control_message msg;
+	int r;
+
+	r = control_decode(l->bytes, l->len, &msg);
+	if (r >= 0 && msg.event == CONTROL_DOMAIN_STATUS) {
+		const struct edge_status status = {
+			.gateway = LOCAL_GATEWAY,
+			.generation = msg.generation,
+			.uuid = msg.resource,
+			.domain = &msg.domain,
+			.active = msg.status == CONTROL_ACTIVE,
+		};
+
+		r = edge_status(d->edge, &status, instant_now(), &outcome);
+	}
+	if (r < 0) {
+		dataplane_count(d->dp, FQ_R_CONTROL_INVALID, 1);
+		log_limited(LOG_WARNING, "edge cannot handle a message", log_errno(r));
+	}
+}
+
+static bool pump_once(struct daemon *d)
+{
+	struct gateway_action ga;
+	struct edge_action ea;
+	struct letter *l;
+	bool moved = false;
+
+	while (edge_next(d->edge, &ea)) {
+		edge_apply(d, &ea);
+		moved = true;
+	}
+	while ((l = mailbox_take(&d->to_gateway))) {
+		deliver_to_gateway(d, l);
+		free(l);
+		moved = true;
+	}
+	while (gateway_next(d->gateway, &ga)) {
+		gateway_apply(d, &ga);
+		moved = true;
+	}
+	while ((l = mailbox_take(&d->to_edge))) {
+		deliver_to_edge(d, l);
+		free(l);
+		moved = true;
+	}
+	return moved;
+}
+
+static void commit(struct daemon *d)
+{
+	int r = store_commit(d->store);
+
+	if (r < 0) {
+		dataplane_count(d->dp, FQ_R_STORE_FAILED, 1);
+		if (!d->store_failing)
+			log_event(LOG_ERR, "state cannot be written; kept in memory, trying again",
+				  log_errno(r), log_str("detail", store_error(d->store)));
+	} else if (d->store_failing) {
+		log_event(LOG_INFO, "state is written again");
+	}
+	d->store_failing = r < 0;
+}
+
+static void set_deadline(struct daemon *d)
+{
+	struct instant at = instant_min(edge_deadline(d->edge), gateway_deadline(d->gateway));
+
+	if (at.ns == INSTANT_NEVER.ns) {
+		(void)sd_event_source_set_enabled(d->deadline, SD_EVENT_OFF);
+		return;
+	}
+	(void)sd_event_source_set_time(d->deadline, at.ns / NSEC_PER_USEC + 1);
+	(void)sd_event_source_set_enabled(d->deadline, SD_EVENT_ONESHOT);
+}
+
+void daemon_pump(struct daemon *d)
+{
+	if (d->pumping || !d->deadline)
+		return;
+	d->pumping = true;
+	while (pump_once(d))
+		;
+	if (store_pending(d->store))
+		commit(d);
+	set_deadline(d);
+	d->pumping = false;
+}

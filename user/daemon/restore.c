@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Taking over: domains, states and records from the store, translations from the pinned map.
+ * Rows that no longer fit the configuration are deleted.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/daemon.h"
+
+/* Rows found wrong during a walk of the store, which must not be changed meanwhile. */
+struct stale {
+	struct daemon *d;
+	struct store_entry *rows;
+	size_t count;
+};
+
+static int stale_add(struct stale *s, const struct store_entry *row)
+{
+	struct store_entry *rows = reallocarray(s->rows, s->count + 1, sizeof(*rows));
+
+	if (!rows)
+		return -ENOMEM;
+	s->rows = rows;
+	s->rows[s->count++] = *row;
+	return 0;
+}
+
+static int restore_domain(void *ctx, const struct store_domain *row)
+{
+	struct edge_domain_record rec = {.id = row->id};
+	struct stale *s = ctx;
+	int r;
+
+	r = dname_from_text(row->name, &rec.name);
+	if (r >= 0 && row->proxy_count > PROXIES_MAX)
+		r = -EINVAL;
+	if (r >= 0) {
+		rec.proxies.count = row->proxy_count;
+		memcpy(rec.proxies.addr, row->proxies, row->proxy_count * sizeof(row->proxies[0]));
+		r = edge_restore_domain(s->d->edge, &rec, instant_now());
+	}
+	if (r >= 0 || r == -ENOMEM)
+		return r;
+	log_event(LOG_WARNING, "stored domain dropped", log_str("domain", row->name), log_errno(r));
+	return stale_add(s, &(struct store_entry){.domain = row->id});
+}
+
+static int restore_entry(void *ctx, const struct store_entry *row)
+{
+	struct stale *s = ctx;
+	struct edge_entry_record rec = {
+		.gateway = row->gateway,
+		.domain = row->domain,
+		.resource = row->resource,
+		.state = row->state,
+		.generation = row->generation,
+	};
+	int r;
+
+	/* New maps, after a reboot: nothing is translated before it is asked for again. */
+	if (!dataplane_taken_over(s->d->dp))
+		rec.state = EDGE_FAILED;
+	r = edge_restore_entry(s->d->edge, &rec, instant_now());
+	return r >= 0 || r == -ENOMEM ? r : stale_add(s, row);
+}
+
+int edge_restore_all(struct daemon *d)
+{
+	struct stale domains = {.d = d}, entries = {.d = d};
+	int r;
+
+	r = store_foreach_domain(d->store, restore_domain, &domains);
+	if (r >= 0)
+		r = store_foreach_entry(d->store, restore_entry, &entries);
+	for (size_t i = 0; i < domains.count; i++)
+		(void)store_delete_domain(d->store, domains.rows[i].domain);
+	for (size_t i = 0; i < entries.count; i++)
+		(void)store_delete_entry(d->store, entries.rows[i].gateway, entries.rows[i].domain,
+					 entries.rows[i].resource);
+	free(domains.rows);
+	free(entries.rows);
+	return r < 0 ? r : edge_restored(d->edge);
+}
+
+static int restore_records(void *ctx, const struct store_records *row)
+{
+	const struct gateway_records rec = {
+		.addr = {[GATEWAY_A] = row->v4, [GATEWAY_AAAA] = row->v6},
+		.count = {[GATEWAY_A] = row->v4_count, [GATEWAY_AAAA] = row->v6_count},
+	};
+	struct edge_domain_view view;
+	struct daemon *d = ctx;
+
+	if (!edge_find_id(d->edge, row->domain, &view))
+		return 0;
+	return gateway_restore_records(d->gateway, view.name, &rec);
+}
+
+struct xlat_list {
+	struct dpview_proxy *rows;
+	size_t count, room;
+};
+
+static int collect_xlat(void *ctx, const struct dpview_proxy *row)
+{
+	struct xlat_list *l = ctx;
+
+	if (!row->has_xlat)
+		return 0;
+	if (l->count == l->room) {
+		size_t room = l->room ? 2 * l->room : 256;
+		struct dpview_proxy *rows = reallocarray(l->rows, room, sizeof(*rows));
+
+		if (!rows)
+			return -ENOMEM;
+		l->rows = rows;
+		l->room = room;
+	}
+	l->rows[l->count++] = *row;
+	return 0;
+}
+
+/* A translation that is kept is set again, so that dataplane_sync_end keeps it, too. */
+static int restore_xlat(struct daemon *d, const struct dpview_proxy *row)
+{
+	const struct fq_xlat_key key = {.scope = row->scope, .proxy = row->proxy};
+	struct edge_domain_view view;
+	int r;
+
+	if (!edge_find_proxy(d->edge, &row->proxy, &view) || view.id != row->xlat.domain)
+		return 0;
+	r = dataplane_xlat_set(d->dp, key.scope, &key.proxy, &row->xlat);
+	return r < 0 ? r : gateway_restore_xlat(d->gateway, view.name, &key, &row->xlat);
+}
+
+int gateway_restore_all(struct daemon *d)
+{
+	struct xlat_list l = {0};
+	int r;
+
+	r = dpview_proxies(d->view, collect_xlat, &l);
+	for (size_t i = 0; i < l.count && r >= 0; i++)
+		r = restore_xlat(d, &l.rows[i]);
+	free(l.rows);
+	return r < 0 ? r : store_foreach_records(d->store, restore_records, d);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The configuration in the terms of each part: dataplane, edge, gateway. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "daemon/daemon.h"
+
+/* ICMP errors (RFC 1812 4.3.2.8, RFC 4443 2.4 f): enough for an application that tries all its
+ * addresses at once, not enough to be used as an amplifier. */
+#define ICMP_PER_SECOND	    20
+#define ICMP_BURST	    50
+#define ICMP_CPU_PER_SECOND 1000
+#define ICMP_CPU_BURST	    1000
+
+static int64_t seconds(unsigned int s)
+{
+	return s * NSEC_PER_SEC;
+}
+
+/*
+ * The kernel's ephemeral ports, left to it where we use its address. If they leave none of ours,
+ * we share: then only sockets that exist already are respected.
+ */
+static void local_ports(struct fq_settings *s)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	unsigned int lo, hi;
+
+	if (!f || fscanf(f, "%u %u", &lo, &hi) != 2)
+		return;
+	if (lo <= s->port_lo && hi >= s->port_hi) {
+		log_event(LOG_WARNING,
+			  "all NAT ports are ephemeral ports of this host: local connections may lose "
+			  "theirs; narrow net.ipv4.ip_local_port_range or widen gateway.ports",
+			  log_uint("lo", lo), log_uint("hi", hi));
+		return;
+	}
+	s->local_lo = lo;
+	s->local_hi = hi;
+}
+
+static void program_settings(const struct config *c, struct fq_settings *s)
+{
+	const struct config_gateway *g = &c->gateway;
+
+	*s = (struct fq_settings){
+		.pool4 = c->edge.pool4.addr,
+		.pool4_mask = ipprefix_mask(c->edge.pool4.len),
+		.pool6 = c->edge.pool6.addr,
+		.pool6_mask = ipprefix_mask(c->edge.pool6.len),
+		.masquerade = g->masquerade,
+		.nat4_count = g->nat4_count,
+		.nat6_count = g->nat6_count,
+		.port_lo = g->port_lo,
+		.port_hi = g->port_hi,
+		.icmp_per_second = ICMP_PER_SECOND,
+		.icmp_burst = ICMP_BURST,
+		.icmp_cpu_per_second = ICMP_CPU_PER_SECOND,
+		.icmp_cpu_burst = ICMP_CPU_BURST,
+		.tombstone_ns = seconds(g->timeouts.tombstone_s),
+		.notify_sessions = 1,
+	};
+	memcpy(s->nat4, g->nat4, sizeof(s->nat4));
+	memcpy(s->nat6, g->nat6, sizeof(s->nat6));
+	if (g->masquerade == FQ_MASQ_AUTO)
+		local_ports(s);
+	/* Without entropy a fixed seed: ports are then easier to guess, nothing else. */
+	if (getrandom(&s->hash_seed, sizeof(s->hash_seed), 0) < 0)
+		s->hash_seed = 0x9e3779b9;
+}
+
+void settings_dataplane(const struct daemon *d, const struct config *c, struct dp_settings *ret_s)
+{
+	const struct config_gateway *g = &c->gateway;
+
+	*ret_s = (struct dp_settings){
+		.bpffs = c->bpffs,
+		.sessions_max = g->sessions.max,
+		.dispatcher = d->options.dispatcher,
+		.expiry = {
+			.tcp_established_ns = seconds(g->timeouts.tcp_s),
+			.tcp_closing_ns = seconds(g->timeouts.tcp_closing_s),
+			.tcp_reset_ns = seconds(g->timeouts.tcp_reset_s),
+			.udp_ns = seconds(g->timeouts.udp_s),
+			.icmp_ns = seconds(g->timeouts.icmp_s),
+			.unconfirmed_ns = seconds(g->timeouts.unconfirmed_s),
+		},
+	};
+	program_settings(c, &ret_s->program);
+}
+
+/* A domain's id is the edge's; the edge in this process knows it before the gateway hears of it. */
+static int domain_id(void *ctx, const struct dname *name, uint32_t *ret_id)
+{
+	struct edge_domain_view view;
+	struct daemon *d = ctx;
+
+	if (!edge_find_name(d->edge, name, &view))
+		return -ENOENT;
+	*ret_id = view.id;
+	return 0;
+}
+
+struct gateway_settings settings_gateway(struct daemon *d)
+{
+	struct gateway_settings s = gateway_settings_default();
+
+	s.pool4 = d->config->edge.pool4;
+	s.pool6 = d->config->edge.pool6;
+	s.resolutions_max = d->config->limits.resolutions;
+	s.resolutions_per_scope = d->config->limits.resolutions;
+	s.xlat_per_scope = d->config->limits.domains * PROXIES_MAX;
+	s.domain_id = domain_id;
+	s.ctx = d;
+	return s;
+}
+
+/* The domains that have sessions, looked up anew when the last look is older than this. */
+#define USED_MAX_AGE_NS (10 * NSEC_PER_SEC)
+
+static bool domain_in_use(void *ctx, uint32_t domain)
+{
+	struct daemon *d = ctx;
+
+	if (!d->used || instant_sub(instant_now(), d->used_at) > USED_MAX_AGE_NS)
+		used_domains_refresh(d);
+	/* Not knowing means not giving up. */
+	return !d->used || used_domains_contain(d, domain);
+}
+
+static int64_t longest_timeout(const struct config_gateway *g)
+{
+	unsigned int s = g->timeouts.tcp_s;
+
+	s = g->timeouts.udp_s > s ? g->timeouts.udp_s : s;
+	s = g->timeouts.icmp_s > s ? g->timeouts.icmp_s : s;
+	return seconds(s);
+}
+
+int settings_edge(struct daemon *d, struct edge_settings *ret_s)
+{
+	const struct config *c = d->config;
+
+	*ret_s = (struct edge_settings){
+		.pool = {
+			.v4 = c->edge.pool4,
+			.v6 = c->edge.pool6,
+			.quarantine_ns = longest_timeout(&c->gateway),
+		},
+		.domains_max = c->limits.domains,
+		.held_bytes_max = c->limits.held_bytes,
+		.held_max_ns = EDGE_HELD_MAX_NS,
+		/* Generations go on rising over restarts without being stored one by one. */
+		.generation = (uint32_t)time(NULL),
+		.in_use = domain_in_use,
+		.ctx = d,
+	};
+	if (getrandom(ret_s->hash_key, sizeof(ret_s->hash_key), 0) < 0)
+		return -errno;
+	return 0;
+}
