@@ -1,0 +1,402 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The lab: three network namespaces with a real DNS server and real servers, and a gateway
+# between them that runs fqdnatd. Sourced by demo.sh and by the end-to-end tests.
+#
+#     PREFIX-client                 PREFIX-gw                       PREFIX-net
+#     eth0 192.0.2.2      ────  lan0 192.0.2.1                     eth0 198.51.100.2
+#          2001:db8:1::2             2001:db8:1::1                      2001:db8:2::2
+#                               wan0 198.51.100.1      ────        .10 .11 web and echo
+#                                    2001:db8:2::1                 .11     iperf3
+#                                                                  .53     DNS (knot)
+#
+# The far side has no route back to the client: whatever is answered was translated.
+#
+# Everything of a lab carries its prefix: namespaces PREFIX-*, files in /run/PREFIX-lab. A lab that
+# was killed at any point is removed by lab_down with the same prefix. Only processes recorded in
+# /run/PREFIX-lab/pids are ever killed, and only if they are still the ones that were recorded.
+
+export LC_ALL=C
+LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+LAB_BUILD=${LAB_BUILD:-$LAB_ROOT/build}
+
+# What lab_config writes; set before lab_up or lab_config to change it. Each list is YAML.
+LAB_MODE=${LAB_MODE:-auto}
+LAB_POOL4=${LAB_POOL4:-100.96.0.0/11}
+LAB_POOL6=${LAB_POOL6:-fd00:2021:1111:8000::/107}
+LAB_MASQUERADE=${LAB_MASQUERADE:-auto}
+LAB_SESSIONS=${LAB_SESSIONS:-'{max: 65536, per_client: 32768}'}
+LAB_TIMEOUTS=${LAB_TIMEOUTS:-'{}'}
+LAB_RESOLVER_TIMEOUT=${LAB_RESOLVER_TIMEOUT:-2}
+LAB_CLIENTS='  - {name: lan, prefixes: [192.0.2.0/24, "2001:db8:1::/64"]}'
+LAB_FILTERS='[{tcp: 80}, {tcp: 7}, {udp: 7}, {tcp: 5201}, {udp: 5201}, icmp]'
+LAB_GRANTS='  - {client: lan, resource: intranet}
+  - {client: lan, resource: open}'
+
+# Name the lab and its places; makes nothing.
+lab_init() {
+    LAB_LOCK_FD=
+    LAB_PREFIX=$1
+    LAB_CLIENT=$LAB_PREFIX-client
+    LAB_GW=$LAB_PREFIX-gw
+    LAB_NET=$LAB_PREFIX-net
+    LAB_RUN=/run/$LAB_PREFIX-lab
+    LAB_BPFFS=$LAB_RUN/bpf
+    LAB_CONFIG=$LAB_RUN/fqdnat.yaml
+    LAB_SOCKET=$LAB_RUN/control.sock
+    LAB_STATE=$LAB_RUN/state
+    LAB_LOG=$LAB_RUN/log
+}
+
+lab_say() {
+    echo "lab: $*" >&2
+}
+
+# Run something at one of the three places. The gateway keeps the host's mounts (ip netns exec
+# would hide /sys/fs/bpf); the client has a resolv.conf of its own.
+lab_client() { ip netns exec "$LAB_CLIENT" "$@"; }
+lab_gw() { nsenter --net="/run/netns/$LAB_GW" -- "$@"; }
+lab_net() { ip netns exec "$LAB_NET" "$@"; }
+
+# The command line, talking to the lab's daemon.
+lab_fqdnat() {
+    FQDNAT_STATE=$LAB_STATE lab_gw "$LAB_BUILD/fqdnat" -s "$LAB_SOCKET" -b "$LAB_BPFFS" "$@"
+}
+
+# Wait until a command succeeds, at most SECONDS (2, 0.5): lab_until SECONDS COMMAND...
+lab_until() {
+    local end
+    end=$((${EPOCHREALTIME/./} + $(printf %.0f "${1}e6")))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
+        sleep 0.05
+    done
+}
+
+# --- processes ---------------------------------------------------------------------------
+
+# When a process started, in clock ticks since boot: with its pid, who it is.
+lab_pid_born() {
+    local -a stat
+    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    read -ra stat <<<"${stat##*) }"
+    echo "${stat[19]}"
+}
+
+# Start a process of the lab in a namespace: lab_spawn NAME NAMESPACE COMMAND...
+# It writes its own pid file before it becomes the command, so that there is no moment at which a
+# killed script leaves a process behind that nobody knows.
+lab_spawn() {
+    local name=$1 netns=$2
+    shift 2
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    setsid nsenter --net="/run/netns/$netns" -- bash -c '
+        file=$1 lock=$2
+        shift 2
+        [ -z "$lock" ] || exec {lock}>&-
+        read -r stat </proc/$$/stat
+        words=(${stat##*) })
+        echo "$$ ${words[19]}" >"$file"
+        exec "$@"' bash "$LAB_RUN/pids/$name" "$LAB_LOCK_FD" "$@" \
+        </dev/null >>"$LAB_LOG/$name.log" 2>&1 &
+    disown
+    lab_until 5 test -s "$LAB_RUN/pids/$name"
+}
+
+# The pid of a recorded process, if it is still that process.
+lab_pid() {
+    local pid born
+    read -r pid born 2>/dev/null <"$LAB_RUN/pids/$1" || return 1
+    [ "$(lab_pid_born "$pid")" = "$born" ] || return 1
+    echo "$pid"
+}
+
+lab_gone() { ! lab_pid "$1" >/dev/null; }
+
+# End a recorded process: TERM, and KILL after five seconds.
+lab_stop() {
+    local pid
+    if pid=$(lab_pid "$1"); then
+        kill "$pid" 2>/dev/null || true
+        if ! lab_until 5 lab_gone "$1"; then
+            lab_say "$1 (pid $pid) did not end in 5 s: killing it"
+            kill -9 "$pid" 2>/dev/null || true
+            lab_until 5 lab_gone "$1" || true
+        fi
+    fi
+    rm -f "$LAB_RUN/pids/$1"
+}
+
+# --- network -----------------------------------------------------------------------------
+
+# A veth pair between two namespaces: lab_link NS DEV NS DEV
+lab_link() {
+    ip -n "$1" link add "$2" type veth peer name "$4" netns "$3"
+    ip -n "$1" link set "$2" up
+    ip -n "$3" link set "$4" up
+}
+
+# Addresses, usable at once: lab_address NS DEV ADDRESS/LENGTH...
+lab_address() {
+    local netns=$1 dev=$2 address
+    shift 2
+    for address in "$@"; do
+        if [[ $address == *:* ]]; then
+            ip -n "$netns" address add "$address" dev "$dev" nodad
+        else
+            ip -n "$netns" address add "$address" dev "$dev"
+        fi
+    done
+}
+
+lab_network() {
+    local netns
+    for netns in "$LAB_CLIENT" "$LAB_GW" "$LAB_NET"; do
+        ip netns add "$netns"
+        lab_sysctl "$netns" net/ipv6/conf/all/accept_dad=0 net/ipv6/conf/default/accept_dad=0
+        ip -n "$netns" link set lo up
+    done
+    lab_sysctl "$LAB_GW" net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1
+
+    lab_link "$LAB_GW" lan0 "$LAB_CLIENT" eth0
+    lab_link "$LAB_GW" wan0 "$LAB_NET" eth0
+    lab_address "$LAB_CLIENT" eth0 192.0.2.2/24 2001:db8:1::2/64
+    lab_address "$LAB_GW" lan0 192.0.2.1/24 2001:db8:1::1/64
+    lab_address "$LAB_GW" wan0 198.51.100.1/24 2001:db8:2::1/64
+    lab_address "$LAB_NET" eth0 198.51.100.{2,10,11,53}/24 2001:db8:2::{2,10,11,53}/64
+    ip -n "$LAB_CLIENT" route add default via 192.0.2.1
+    ip -n "$LAB_CLIENT" -6 route add default via 2001:db8:1::1
+
+    # Frames that XDP redirects into a veth arrive only if its peer polls (NAPI): GRO does that.
+    lab_client ethtool -K eth0 gro on
+    lab_net ethtool -K eth0 gro on
+}
+
+lab_sysctl() {
+    local netns=$1 setting
+    shift
+    for setting in "$@"; do
+        # shellcheck disable=SC2016 # expanded by the inner shell
+        ip netns exec "$netns" sh -c 'echo "$2" >"/proc/sys/$1"' sh "${setting%%=*}" "${setting#*=}"
+    done
+}
+
+# --- the far side ------------------------------------------------------------------------
+
+lab_dns_server() {
+    local dir=$LAB_RUN/knot zone
+    mkdir -p "$dir/db"
+    {
+        printf '%s\n' 'server:' \
+            "    rundir: $dir" \
+            '    listen: [198.51.100.53@53, 2001:db8:2::53@53]' \
+            '    udp-workers: 1' '    tcp-workers: 1' '    background-workers: 1' \
+            'control:' "    listen: $dir/knot.sock" \
+            'log:' '  - target: stderr' '    any: warning' \
+            'database:' "    storage: $dir/db" '    journal-db-max-size: 16M' \
+            '    kasp-db-max-size: 16M' '    timer-db-max-size: 16M' \
+            'template:' '  - id: default' '    zonefile-load: whole' '    zonefile-sync: -1' \
+            '    journal-content: none' \
+            'zone:'
+        for zone in "$LAB_ROOT"/scripts/lab-zones/*.zone; do
+            printf '  - domain: %s\n    file: %s\n' "$(awk '/^.ORIGIN/ {print $2}' "$zone")" "$zone"
+        done
+    } >"$dir/knot.conf"
+    lab_spawn knotd "$LAB_NET" knotd -c "$dir/knot.conf"
+}
+
+# Change the zone of the running DNS server: lab_zone set four 60 A 198.51.100.11
+lab_zone() {
+    local knotc=(knotc --socket "$LAB_RUN/knot/knot.sock")
+    local verb=$1
+    shift
+    "${knotc[@]}" zone-begin corp.example >/dev/null
+    "${knotc[@]}" "zone-$verb" corp.example "$@" >/dev/null
+    "${knotc[@]}" zone-commit corp.example >/dev/null
+}
+
+# Questions that arrive at the DNS server by UDP are counted for the names in $LAB_WATCHED: proof of
+# what was asked again and what was not. Questions for silent are never answered. (A resolver of
+# the gateway's kind asks this server only and follows no delegation, so a mute server of silent's own
+# would not be asked.)
+LAB_WATCHED=${LAB_WATCHED:-silent nx web}
+
+lab_dns_filter() {
+    local name
+    {
+        echo 'table inet lab {'
+        for name in $LAB_WATCHED; do
+            echo "    counter asked_$name { }"
+        done
+        echo '    chain input {'
+        echo '        type filter hook input priority 0; policy accept'
+        for name in $LAB_WATCHED; do
+            echo "        udp dport 53 $(lab_dns_match "$name") counter name asked_$name"
+        done
+        echo '    }'
+        echo '    chain mute {'
+        echo '        type filter hook input priority 1; policy accept'
+        echo '    }'
+        echo '}'
+    } | lab_net nft -f -
+    lab_mute silent
+}
+
+# nft expression for a question about LABEL.corp...: the labels at the start of the message's
+# question, after the UDP header (8 bytes) and the DNS header (12).
+lab_dns_match() {
+    local hex
+    hex=$(printf '%02x%s%02x%s' "${#1}" "$(lab_hex "$1")" 4 "$(lab_hex corp)")
+    echo "@th,160,$((${#hex} * 4)) 0x$hex"
+}
+
+lab_hex() { printf %s "$1" | od -An -tx1 | tr -d ' \n'; }
+
+# How many questions for a watched LABEL.corp.example have arrived.
+lab_asked() {
+    lab_net nft -j list counter inet lab "asked_$1" | jq '.nftables[] | .counter? // empty | .packets'
+}
+
+# Let the DNS server not answer for LABEL.corp.example.
+lab_mute() {
+    echo "$1" >>"$LAB_RUN/muted"
+    lab_dns_mute
+}
+
+# Let it answer again.
+lab_unmute() {
+    sed -i "/^$1\$/d" "$LAB_RUN/muted"
+    lab_dns_mute
+}
+
+lab_dns_mute() {
+    local name
+    {
+        echo 'flush chain inet lab mute'
+        while read -r name; do
+            echo "add rule inet lab mute udp dport 53 $(lab_dns_match "$name") drop"
+        done <"$LAB_RUN/muted"
+    } | lab_net nft -f -
+}
+
+lab_far_side() {
+    lab_dns_server
+    lab_spawn servers "$LAB_NET" /usr/bin/python3 "$LAB_ROOT/scripts/lab-servers.py" \
+        198.51.100.10 198.51.100.11 2001:db8:2::10 2001:db8:2::11
+    # Bound to an address each: an iperf3 on the wildcard answers UDP from the primary one.
+    lab_spawn iperf3 "$LAB_NET" iperf3 --server --bind 198.51.100.11
+    lab_spawn iperf3-6 "$LAB_NET" iperf3 --server --bind 2001:db8:2::11
+    lab_dns_filter
+    lab_until 10 lab_net dig +tries=1 +time=1 +short @198.51.100.53 corp.example SOA ||
+        { lab_say "the DNS server does not answer"; return 1; }
+    lab_until 10 grep -qs ready "$LAB_LOG/servers.log" ||
+        { lab_say "the web servers do not start"; return 1; }
+    lab_until 10 lab_listens 5201 2 || { lab_say "iperf3 does not start"; return 1; }
+}
+
+# Whether COUNT sockets listen on a TCP port: lab_listens PORT COUNT
+lab_listens() { [ "$(lab_net ss -Hltn "sport = :$1" | wc -l)" -eq "$2" ]; }
+
+# --- gateway -----------------------------------------------------------------------------
+
+# Write the daemon's configuration from the LAB_ variables above.
+lab_config() {
+    cat >"$LAB_CONFIG.new" <<YAML
+bpffs: $LAB_BPFFS
+state: $LAB_STATE
+control_socket: $LAB_SOCKET
+interfaces: [{name: lan0, mode: $LAB_MODE}, {name: wan0, mode: $LAB_MODE}]
+edge:
+  dns: {listen: ["192.0.2.1", "2001:db8:1::1"], upstream: ["198.51.100.53"]}
+  pools: {ipv4: $LAB_POOL4, ipv6: "$LAB_POOL6"}
+gateway:
+  resolver: {servers: ["198.51.100.53"], timeout_s: $LAB_RESOLVER_TIMEOUT}
+  masquerade: $LAB_MASQUERADE
+  sessions: $LAB_SESSIONS
+  timeouts: $LAB_TIMEOUTS
+clients:
+$LAB_CLIENTS
+resources:
+  - id: 5f0a7c1e-6d0f-4f0e-9d3b-2f6f0c1f7a10
+    name: intranet
+    address: "*.corp.example"
+    filters: $LAB_FILTERS
+  - id: 5f0a7c1e-6d0f-4f0e-9d3b-2f6f0c1f7a11
+    name: private
+    address: "*.priv.example"
+  - id: 5f0a7c1e-6d0f-4f0e-9d3b-2f6f0c1f7a12
+    name: open
+    address: "*.open.example"
+grants:
+$LAB_GRANTS
+YAML
+    mv "$LAB_CONFIG.new" "$LAB_CONFIG"
+}
+
+# Start the daemon and wait until it answers.
+lab_daemon_start() {
+    lab_spawn fqdnatd "$LAB_GW" "$LAB_BUILD/fqdnatd" -c "$LAB_CONFIG" "$@"
+    lab_until 15 lab_daemon_answers_or_gone
+    lab_daemon_answers || {
+        lab_say "fqdnatd does not start:"
+        tail -n 20 "$LAB_LOG/fqdnatd.log" >&2
+        return 1
+    }
+}
+
+lab_daemon_answers() { lab_fqdnat -j config show >/dev/null 2>&1; }
+lab_daemon_answers_or_gone() { lab_daemon_answers || lab_gone fqdnatd; }
+
+lab_daemon_stop() { lab_stop fqdnatd; }
+
+# The hard way.
+lab_daemon_kill() {
+    kill -9 "$(lab_pid fqdnatd)"
+    lab_until 5 lab_gone fqdnatd
+    rm -f "$LAB_RUN/pids/fqdnatd"
+}
+
+# --- up and down -------------------------------------------------------------------------
+
+# One script at a time works on a lab. The lock ends with the script, however it ends; another one
+# waits a little for it.
+lab_lock() {
+    mkdir -p /run/lock
+    exec {LAB_LOCK_FD}>"/run/lock/$LAB_PREFIX-lab"
+    flock -w "${LAB_LOCK_WAIT_S:-10}" "$LAB_LOCK_FD"
+}
+
+# Everything but the daemon. A left-over lab of the same prefix is removed first.
+lab_up() {
+    lab_down
+    mkdir -p "$LAB_RUN/pids" "$LAB_LOG" "$LAB_STATE" "$LAB_BPFFS" "/etc/netns/$LAB_CLIENT"
+    # A bpffs of its own: ip netns exec would hide the one in /sys.
+    mount -t bpf bpf "$LAB_BPFFS"
+    printf 'nameserver 192.0.2.1\nnameserver 2001:db8:1::1\noptions timeout:5 attempts:1\n' \
+        >"/etc/netns/$LAB_CLIENT/resolv.conf"
+    lab_network
+    lab_far_side
+    lab_config
+}
+
+# Remove what lab_up and lab_spawn made, however far they came. Silent where there is nothing.
+lab_down() {
+    local file netns
+    for file in "$LAB_RUN"/pids/*; do
+        if [ -e "$file" ]; then
+            lab_stop "${file##*/}"
+        fi
+    done
+    for netns in "$LAB_CLIENT" "$LAB_GW" "$LAB_NET"; do
+        if [ -e "/run/netns/$netns" ]; then
+            ip netns delete "$netns" 2>/dev/null || rm -f "/run/netns/$netns"
+        fi
+    done
+    if mountpoint -q "$LAB_BPFFS" 2>/dev/null; then
+        umount "$LAB_BPFFS"
+    fi
+    rm -rf "/etc/netns/$LAB_CLIENT" "$LAB_RUN"
+    rmdir /etc/netns 2>/dev/null || true
+}

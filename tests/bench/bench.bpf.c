@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The benchmark's own programs: a packet generator, a sink, the things that fqdnat is compared
+ * with, and wrappers that give the program under test a freshly drawn flow with every run.
+ *
+ * A wrapper writes the whole header (so what the program under test wrote into the frame
+ * does not matter) and tail-calls slot 0 of `target`: a constant index, which the JIT turns
+ * into a direct jump. The runner puts the program under test there, or `finish` to learn
+ * what the wrapper itself costs.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include <fqdnat/abi.h>
+
+#include "plan.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct bench_template templates[BENCH_KINDS];
+struct bench_vars vars;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} target SEC(".maps");
+
+/* Egress of the generator, by path; in the client's namespace. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, 8);
+	__type(key, __u32);
+	__type(value, __u32);
+} gen_tx SEC(".maps");
+
+/* Egress of `bare`; of the same type as fqdnat's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, 8);
+	__type(key, __u32);
+	__type(value, __u32);
+} bare_tx SEC(".maps");
+
+/* Yardstick: one cache line a flow; resized by the runner. */
+struct bench_line {
+	__u64 word[8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct bench_line);
+} lines SEC(".maps");
+
+/* Yardstick: the very session table of the program under test; replaced by the runner. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct fq_tuple);
+	__type(value, struct fq_session);
+} sessions SEC(".maps");
+
+static __always_inline __u32 draw_flow(void)
+{
+	__u64 x = vars.rng;
+
+	if (vars.sequential) {
+		vars.flow = vars.next;
+		vars.next = vars.next + 1 < vars.flows ? vars.next + 1 : 0;
+		return vars.flow;
+	}
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	vars.rng = x;
+	vars.flow = ((x >> 32) * vars.flows) >> 32;
+	return vars.flow;
+}
+
+static __always_inline __be16 checksum(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return bpf_htons(~sum);
+}
+
+/*
+ * Write the frame of a newly drawn flow over the packet.
+ *
+ * The packet is written in words of 8 bytes through a pointer of that type: the target has
+ * no unaligned access of its own, memcpy() would be compiled to single bytes.
+ */
+static __always_inline int write_frame(struct xdp_md *ctx, enum bench_kind kind)
+{
+	const __u32 len = (kind == BENCH_OUT4 || kind == BENCH_IN4) ? BENCH_LEN4 : BENCH_LEN6;
+	const struct bench_template *t = &templates[kind];
+	__u64 *data = (void *)(long)ctx->data;
+	__u8 *bytes = (void *)data;
+	__u32 flow = draw_flow();
+	__u16 proxy = flow % BENCH_PROXIES;
+	__u16 port = flow / BENCH_PROXIES;
+	__u16 l4_check;
+
+	if (bytes + len > (__u8 *)(long)ctx->data_end)
+		return -1;
+#pragma unroll
+	for (__u32 i = 0; i < len / 8; i++)
+		data[i] = t->word[i];
+	if (len % 8)
+		*(__u32 *)(data + len / 8) = t->word[len / 8];
+
+	l4_check = checksum(t->l4_sum + proxy + port);
+	if (!l4_check)
+		l4_check = 0xffff;
+	switch (kind) {
+	case BENCH_OUT4:
+		*(__be16 *)(bytes + 24) = checksum(t->ip_sum + proxy);
+		*(__be16 *)(bytes + 32) |= bpf_htons(proxy);
+		*(__be16 *)(bytes + 34) = bpf_htons(BENCH_PORT + port);
+		*(__be16 *)(bytes + 40) = l4_check;
+		break;
+	case BENCH_IN4:
+		*(__be16 *)(bytes + 24) = checksum(t->ip_sum + proxy);
+		*(__be16 *)(bytes + 28) |= bpf_htons(proxy);
+		*(__be16 *)(bytes + 36) = bpf_htons(BENCH_PORT + port);
+		*(__be16 *)(bytes + 40) = l4_check;
+		break;
+	case BENCH_OUT6:
+		*(__be16 *)(bytes + 52) |= bpf_htons(proxy);
+		*(__be16 *)(bytes + 54) = bpf_htons(BENCH_PORT + port);
+		*(__be16 *)(bytes + 60) = l4_check;
+		break;
+	default:
+		*(__be16 *)(bytes + 36) |= bpf_htons(proxy);
+		*(__be16 *)(bytes + 56) = bpf_htons(BENCH_PORT + port);
+		*(__be16 *)(bytes + 60) = l4_check;
+		break;
+	}
+	return 0;
+}
+
+#define WRAPPER(name, kind)                             \
+	SEC("xdp")                                      \
+	int name(struct xdp_md *ctx)                    \
+	{                                               \
+		if (write_frame(ctx, kind) == 0)        \
+			bpf_tail_call(ctx, &target, 0); \
+		return XDP_ABORTED;                     \
+	}
+
+WRAPPER(wrap_out4, BENCH_OUT4)
+WRAPPER(wrap_in4, BENCH_IN4)
+WRAPPER(wrap_out6, BENCH_OUT6)
+WRAPPER(wrap_in6, BENCH_IN6)
+
+/* Nothing: the cost of a run. */
+SEC("xdp")
+int finish(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_PASS;
+}
+
+/* The least a forwarder can do: new link-layer addresses and out. */
+SEC("xdp")
+int bare(struct xdp_md *ctx)
+{
+	static const __u8 dst[ETH_ALEN] = BENCH_MAC_NET, src[ETH_ALEN] = BENCH_MAC_WAN;
+	struct ethhdr *eth = (void *)(long)ctx->data;
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	/* Neighbour discovery of the namespaces' own stacks is not ours. */
+	if (eth->h_dest[0] & 1)
+		return XDP_PASS;
+	__builtin_memcpy(eth->h_dest, dst, sizeof(dst));
+	__builtin_memcpy(eth->h_source, src, sizeof(src));
+	return bpf_redirect_map(&bare_tx, 0, XDP_ABORTED);
+}
+
+/* One random cache line of an array as large as the number of flows. */
+SEC("xdp")
+int array_read(struct xdp_md *ctx)
+{
+	__u32 flow = vars.flow;
+	struct bench_line *line = bpf_map_lookup_elem(&lines, &flow);
+
+	(void)ctx;
+	if (!line)
+		return XDP_ABORTED;
+	vars.sink_sum += line->word[0];
+	return XDP_PASS;
+}
+
+/* One lookup in the session table with the key of the packet (wrap_out4). */
+SEC("xdp")
+int hash_lookup(struct xdp_md *ctx)
+{
+	__u8 *bytes = (void *)(long)ctx->data;
+	struct fq_tuple key = {.proto = IPPROTO_UDP};
+	struct fq_session *s;
+
+	if (bytes + BENCH_LEN4 > (__u8 *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	key.src.w[2] = key.dst.w[2] = bpf_htonl(0xffff);
+	__builtin_memcpy(&key.src.w[3], bytes + 26, 4);
+	__builtin_memcpy(&key.dst.w[3], bytes + 30, 4);
+	__builtin_memcpy(&key.sport, bytes + 34, 2);
+	s = bpf_map_lookup_elem(&sessions, &key);
+	if (!s)
+		return XDP_ABORTED;
+	vars.sink_sum += s->port;
+	return XDP_PASS;
+}
+
+/*
+ * The generator, run with live frames in the client's namespace. Its pages come back as the
+ * receiver left them: rewritten, and with the length that the receiver gave the frame. The
+ * kernel takes start and length from the program's context only if they differ from those it
+ * was started with, hence frames are given longer (BENCH_LEN_GIVEN) and cut here.
+ */
+SEC("xdp")
+int gen4(struct xdp_md *ctx)
+{
+	int len = ctx->data_end - ctx->data;
+
+	if (len != BENCH_LEN4 && bpf_xdp_adjust_tail(ctx, BENCH_LEN4 - len))
+		return XDP_ABORTED;
+	if (write_frame(ctx, BENCH_OUT4))
+		return XDP_ABORTED;
+	return bpf_redirect_map(&gen_tx, vars.path, XDP_ABORTED);
+}
+
+/*
+ * The far end: count and drop UDP, leave the rest (neighbour discovery) to the stack. On
+ * request it keeps the frame, so that the runner can see what became of it.
+ */
+SEC("xdp")
+int sink(struct xdp_md *ctx)
+{
+	__u8 *bytes = (void *)(long)ctx->data;
+
+	if (bytes + BENCH_LEN4 > (__u8 *)(long)ctx->data_end)
+		return XDP_PASS;
+	if (bytes[12] != 0x08 || bytes[13] != 0x00 || bytes[23] != IPPROTO_UDP)
+		return XDP_PASS;
+	vars.sunk++;
+	if (vars.keep)
+		__builtin_memcpy(vars.last, bytes, BENCH_LEN4);
+	return XDP_DROP;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The benchmark (`make bench`): how long a packet takes in the program, and how many packets a
+ * second pass, beside what else could do the work, in the same run. docs/performance.md has the
+ * method. Needs root; works in namespaces of its own on one CPU, and removes them.
+ */
+#include "bench.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+#include "rig.h"
+
+#define ROUNDS_DEFAULT 9
+#define LOAD_QUIET     0.5
+
+struct options {
+	const char *only; /* a section, or NULL */
+	const char *json;
+	int cpu; /* -1: the last that we may use */
+	unsigned int rounds;
+	unsigned int flows[REPORT_FLOWS_MAX], flows_count; /* 0: the sections' defaults */
+	bool full;
+};
+
+static const char usage[] =
+	"usage: bench [OPTIONS]\n"
+	"  --only ns|pps    one measurement: time in the program, or packets per second\n"
+	"  --flows N,N,...  numbers of flows (default: 1,1000,100000 and, for ns, 1000000)\n"
+	"  --full           1000000 flows for pps as well (also: BENCH_FULL=1)\n"
+	"  --rounds N       interleaved rounds (default 9)\n"
+	"  --cpu N          CPU to work on (default: the last)\n"
+	"  --json FILE      write the figures there\n";
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	bench_stop = 1;
+}
+
+static int usage_error(const char *what, const char *word)
+{
+	fprintf(stderr, "bench: %s: \"%s\"\n%s", what, word, usage);
+	return -EINVAL;
+}
+
+static int parse_number(const char *text, unsigned int max, unsigned int *ret)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n > max)
+		return usage_error("not a number in range", text);
+	*ret = n;
+	return 0;
+}
+
+/* Ascending, because sessions are added from one to the next. */
+static int parse_flows(char *list, struct options *o)
+{
+	unsigned int n;
+
+	o->flows_count = 0;
+	for (char *word = strtok(list, ","); word; word = strtok(NULL, ",")) {
+		if (parse_number(word, BENCH_FLOWS_MAX, &n) < 0)
+			return -EINVAL;
+		if (o->flows_count == REPORT_FLOWS_MAX || n == 0 ||
+		    (o->flows_count && n <= o->flows[o->flows_count - 1]))
+			return usage_error("numbers of flows must ascend, at most 8", word);
+		o->flows[o->flows_count++] = n;
+	}
+	return o->flows_count ? 0 : usage_error("no number of flows", "");
+}
+
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{"only", required_argument, NULL, 'o'}, {"flows", required_argument, NULL, 'f'},
+		{"full", no_argument, NULL, 'F'},       {"rounds", required_argument, NULL, 'r'},
+		{"cpu", required_argument, NULL, 'c'},  {"json", required_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},       {},
+	};
+	unsigned int n;
+	int c, r = 0;
+
+	while (r == 0 && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			o->only = optarg;
+			if (strcmp(optarg, "ns") != 0 && strcmp(optarg, "pps") != 0)
+				r = usage_error("neither ns nor pps", optarg);
+			break;
+		case 'f':
+			r = parse_flows(optarg, o);
+			break;
+		case 'F':
+			o->full = true;
+			break;
+		case 'r':
+			r = parse_number(optarg, REPORT_ROUNDS_MAX, &o->rounds);
+			if (r == 0 && o->rounds == 0)
+				r = usage_error("at least one round", optarg);
+			break;
+		case 'c':
+			r = parse_number(optarg, CPU_SETSIZE - 1, &n);
+			o->cpu = n;
+			break;
+		case 'j':
+			o->json = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			fputs(usage, stderr);
+			return -EINVAL;
+		}
+	}
+	if (r == 0 && optind < argc)
+		r = usage_error("unexpected word", argv[optind]);
+	return r;
+}
+
+static int pin(int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu < 0) {
+		if (sched_getaffinity(0, sizeof(set), &set) < 0)
+			return -errno;
+		for (int i = 0; i < CPU_SETSIZE; i++)
+			if (CPU_ISSET(i, &set))
+				cpu = i;
+	}
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0) {
+		fprintf(stderr, "bench: cannot work on CPU %d: %s\n", cpu, strerror(errno));
+		return -errno;
+	}
+	return cpu;
+}
+
+static struct bench_plan make_plan(const struct options *o, bool million)
+{
+	struct bench_plan plan = {.rounds = o->rounds,
+				  .flows = {1, 1000, 100000, 1000000},
+				  .flows_count = million ? 4 : 3};
+
+	if (o->flows_count) {
+		memcpy(plan.flows, o->flows, sizeof(plan.flows));
+		plan.flows_count = o->flows_count;
+	}
+	return plan;
+}
+
+static bool wanted(const struct options *o, const char *section)
+{
+	return !o->only || strcmp(o->only, section) == 0;
+}
+
+static int measure(const struct options *o, struct report *report)
+{
+	struct bench_plan ns = make_plan(o, true), pps = make_plan(o, o->full);
+	unsigned int tracked = wanted(o, "pps") ? pps.flows[pps.flows_count - 1] : 0;
+	struct lab lab;
+	int r;
+
+	r = lab_make(&lab, tracked);
+	if (r < 0)
+		return r;
+	if (wanted(o, "ns"))
+		r = bench_ns(&ns, &lab, report);
+	if (r == 0)
+		report_print(report, "ns",
+			     "ns a packet in the program, established session, random flow: median "
+			     "(min..max)");
+	if (r == 0 && wanted(o, "pps"))
+		r = bench_pps(&pps, &lab, report);
+	if (r == 0)
+		report_print(
+			report, "pps",
+			"million packets per second on one CPU, client - gateway - net: median "
+			"(min..max)");
+	lab_done(&lab);
+	return r;
+}
+
+static void print_head(int cpu, unsigned int rounds)
+{
+	double load[1] = {};
+
+	(void)getloadavg(load, 1);
+	printf("fqdnat %s, CPU %d, %u interleaved rounds, load average %.2f%s\n", FQ_VERSION, cpu,
+	       rounds, load[0], load[0] > LOAD_QUIET ? ": not quiet, expect a wide spread" : "");
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.rounds = ROUNDS_DEFAULT, .cpu = -1, .full = !!getenv("BENCH_FULL")};
+	struct report report = {.program = argv[0]};
+	int r;
+
+	if (parse_options(argc, argv, &o) < 0)
+		return 2;
+	if (geteuid() != 0) {
+		fputs("bench: must be run as root\n", stderr);
+		return 1;
+	}
+	sigaction(SIGINT, &(struct sigaction){.sa_handler = on_signal}, NULL);
+	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_signal}, NULL);
+	sigaction(SIGHUP, &(struct sigaction){.sa_handler = on_signal}, NULL);
+	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+
+	r = pin(o.cpu);
+	if (r < 0)
+		return 1;
+	print_head(r, o.rounds);
+	r = measure(&o, &report);
+	if (r == 0 && o.json)
+		r = report_write(&report, o.json);
+	report_done(&report);
+	if (r < 0)
+		fprintf(stderr, "bench: stopped: %s\n", strerror(-r));
+	return r < 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The two measurements of the benchmark and what they are told; see bench.c. */
+#pragma once
+
+#include "lab.h"
+#include "plan.h"
+#include "report.h"
+
+struct bench_plan {
+	unsigned int rounds;
+	unsigned int flows[REPORT_FLOWS_MAX]; /* ascending */
+	unsigned int flows_count;
+};
+
+/*
+ * CPU time of the program for a packet of an established session, by BPF_PROG_TEST_RUN.
+ * Return: 0; negative errno, said on stderr.
+ */
+int bench_ns(const struct bench_plan *plan, struct lab *lab, struct report *report);
+
+/*
+ * Packets per second from client to net on one CPU.
+ * Return: 0; negative errno, said on stderr.
+ */
+int bench_pps(const struct bench_plan *plan, struct lab *lab, struct report *report);

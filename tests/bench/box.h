@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The object under test, loaded without the daemon: one client, one resource, and
+ * translations for BENCH_PROXIES proxy addresses of each family, NAT to a given address, so that
+ * ports are kept and replies can be foretold (plan.h).
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "plan.h"
+
+#define BOX_CLIENT4 "192.0.2.2"
+#define BOX_CLIENT6 "2001:db8:1::2"
+#define BOX_NAT4    "198.51.100.1"
+#define BOX_NAT6    "2001:db8:2::1"
+
+#define BOX_SESSIONS 1048576 /* of the table, unless more are needed: fqdnatd's default */
+
+struct fqdnat_bpf;
+struct rig;
+
+struct box {
+	struct fqdnat_bpf *skel;
+	unsigned int lan, wan; /* interfaces in the gateway's namespace */
+	unsigned int opened;   /* flows with a session */
+};
+
+/*
+ * Load and configure; this thread must be in the gateway's namespace.
+ *
+ * @flows_max: most flows that will be opened
+ *
+ * Return: 0; negative errno, said on stderr.
+ */
+int box_open(struct box *box, unsigned int lan, unsigned int wan, unsigned int flows_max);
+void box_close(struct box *box);
+
+int box_prog_fd(const struct box *box);
+int box_sessions_fd(const struct box *box);
+
+/*
+ * Make sessions for flows 0..@flows - 1 by running the program with the first packet of each.
+ *
+ * Return: 0; -EPROTO if the table does not hold exactly these flows afterwards; negative errno.
+ */
+int box_open_flows(struct box *box, struct rig *rig, enum bench_kind kind, unsigned int flows);
+
+/* Open sessions and translated packets, as the object counts them. */
+unsigned int box_sessions(const struct box *box);
+uint64_t box_translated(const struct box *box);
+
+/* Print the reason counters that are not zero: why something is not as expected. */
+void box_explain(const struct box *box);

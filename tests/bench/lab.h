@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The benchmark's laboratory: one client and one net namespace, and between them a gateway
+ * namespace for each way of forwarding, so that all ways are there at once and runs can be
+ * interleaved without setting anything up in between.
+ *
+ *	client ─ lan0 [gateway "kernel"] wan0 ─ net
+ *	       ─ lan0 [gateway "nft"]    wan0 ─
+ *	       ─ ...                          ─
+ *
+ * Names carry the process id; what a killed run left behind is removed by the next.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum lab_path {
+	LAB_DIRECT, /* client and net joined by one veth: what generator and sink cost */
+	LAB_BARE,   /* XDP: new MAC addresses, redirect */
+	LAB_KERNEL, /* routed by the kernel, no netfilter */
+	LAB_NFT,    /* nftables: DNAT by map, masquerade */
+	LAB_FQDNAT,
+	LAB_PATHS,
+};
+
+extern const char *const lab_path_names[LAB_PATHS];
+
+/* Indices of a path's interfaces, each in its own namespace; direct has no gateway. */
+struct lab_links {
+	int gateway_fd;
+	unsigned int client, lan, wan, net;
+};
+
+struct lab {
+	char prefix[32];
+	int home_fd, client_fd, net_fd;
+	struct lab_links path[LAB_PATHS];
+	char conntrack_buckets[16], conntrack_max[16]; /* to be restored; empty: unchanged */
+};
+
+/*
+ * Build everything. On failure it has been said on stderr and what was made is removed.
+ *
+ * @flows_max: most flows that connection tracking will have to keep
+ *
+ * Return: 0; negative errno.
+ */
+int lab_make(struct lab *lab, unsigned int flows_max);
+
+/* Remove everything; accepts a half-made laboratory. */
+void lab_done(struct lab *lab);
+
+/* Move this thread into a namespace (one of the fds of struct lab). Return: 0; negative errno. */
+int lab_enter(int fd);
+
+/* Number in a file of this thread's namespace, for example /proc/sys/net/...; -1: none. */
+long lab_read_number(const char *path);

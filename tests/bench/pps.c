@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Packets per second through a gateway, from a live-frames generator in the client's namespace to
+ * an XDP sink in the net's, all on the CPU that this thread is pinned to: each batch is worked off
+ * before the next is made, so nothing is lost and the slowest part sets the pace.
+ *
+ * Before measuring, every flow's first packet is sent, and it is checked that the flows are there
+ * (session and connection tracking counts) and that what arrives is what should (addresses, TTL,
+ * checksum).
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <linux/if_link.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/cleanup.h"
+#include "bench.h"
+#include "bench.skel.h"
+#include "box.h"
+#include "rig.h"
+
+#define PPS_SECTION   "pps"
+#define PPS_SAMPLE_NS 250e6
+#define PPS_PROBE     20000 /* packets that tell how many make a sample */
+#define PPS_FILLS     5     /* passes over all flows until every first packet got through */
+#define PPS_LINKS     (LAB_PATHS + 2)
+
+struct pps_bench {
+	struct lab *lab;
+	struct rig rig;
+	struct box box;
+	int link_fd[PPS_LINKS];
+	unsigned int links;
+	uint64_t sent, lost;
+};
+
+/* What a path does to a packet. */
+static const struct {
+	bool nat, routed;
+} expected[LAB_PATHS] = {
+	[LAB_KERNEL] = {.routed = true},
+	[LAB_NFT] = {.nat = true, .routed = true},
+	[LAB_FQDNAT] = {.nat = true, .routed = true},
+};
+
+static int attach(struct pps_bench *b, int netns_fd, int prog_fd, unsigned int ifindex)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
+	int r = lab_enter(netns_fd);
+
+	if (r < 0)
+		return r;
+	r = bpf_link_create(prog_fd, ifindex, BPF_XDP, &opts);
+	if (r < 0) {
+		fprintf(stderr, "bench: cannot attach: %s\n", strerror(-r));
+		return r;
+	}
+	b->link_fd[b->links++] = r;
+	return 0;
+}
+
+static int devmap_set(struct bpf_map *map, uint32_t key, uint32_t ifindex)
+{
+	if (bpf_map_update_elem(bpf_map__fd(map), &key, &ifindex, BPF_ANY) == 0)
+		return 0;
+	fprintf(stderr, "bench: cannot write map %s: %s\n", bpf_map__name(map), strerror(errno));
+	return -errno;
+}
+
+/* Programs on their interfaces, egress maps filled; each in the namespace it belongs to. */
+static int prepare(struct pps_bench *b)
+{
+	struct bench_bpf *skel = b->rig.skel;
+	struct lab *lab = b->lab;
+	const struct lab_links *bare = &lab->path[LAB_BARE], *fqdnat = &lab->path[LAB_FQDNAT];
+	int r = 0;
+
+	for (int p = 0; p < LAB_PATHS && r == 0; p++) {
+		r = attach(b, lab->net_fd, bpf_program__fd(skel->progs.sink), lab->path[p].net);
+		if (r == 0)
+			r = lab_enter(lab->client_fd);
+		if (r == 0)
+			r = devmap_set(skel->maps.gen_tx, p, lab->path[p].client);
+	}
+	if (r == 0)
+		r = attach(b, bare->gateway_fd, bpf_program__fd(skel->progs.bare), bare->lan);
+	if (r == 0)
+		r = devmap_set(skel->maps.bare_tx, 0, bare->wan);
+	if (r == 0)
+		r = attach(b, fqdnat->gateway_fd, box_prog_fd(&b->box), fqdnat->lan);
+	return r == 0 ? lab_enter(lab->client_fd) : r;
+}
+
+/* Frames in flight reach the sink within a softirq; wait until none has come for 2 ms. */
+static uint64_t drained(struct pps_bench *b)
+{
+	volatile __u64 *sunk = &b->rig.skel->bss->vars.sunk;
+	uint64_t before;
+
+	do {
+		before = *sunk;
+		usleep(2000);
+	} while (*sunk != before);
+	return before;
+}
+
+/* Send and count; the rate counts what had arrived when the last frame was sent. */
+static int send_to(struct pps_bench *b, enum lab_path path, unsigned int packets, double *ret_mpps)
+{
+	volatile __u64 *sunk = &b->rig.skel->bss->vars.sunk;
+	uint64_t before = *sunk, arrived;
+	double ns;
+	int r = rig_send(&b->rig, path, b->lab->path[path].client, packets, &ns);
+
+	arrived = *sunk - before;
+	if (r < 0)
+		return r;
+	*ret_mpps = arrived / (ns * packets) * 1e3;
+	arrived = drained(b) - before;
+	b->sent += packets;
+	b->lost += packets - arrived;
+	return 0;
+}
+
+/* Flows with a session (connection) at a path's gateway; -1: the path keeps none. */
+static long flows_at(struct pps_bench *b, enum lab_path path)
+{
+	long n = -1;
+
+	if (path == LAB_FQDNAT)
+		return box_sessions(&b->box);
+	if (path != LAB_NFT)
+		return -1;
+	if (lab_enter(b->lab->path[path].gateway_fd) == 0)
+		n = lab_read_number("/proc/sys/net/netfilter/nf_conntrack_count");
+	(void)lab_enter(b->lab->client_fd);
+	return n;
+}
+
+/* Send every flow's first packet; again where the first attempt lost some. */
+static int open_flows(struct pps_bench *b, enum lab_path path, unsigned int flows)
+{
+	double mpps;
+	int r;
+
+	for (int pass = 0; pass < PPS_FILLS; pass++) {
+		rig_draw_sequence(&b->rig, 0, flows);
+		r = send_to(b, path, flows, &mpps);
+		if (r < 0)
+			return r;
+		if (flows_at(b, path) < 0 || flows_at(b, path) == (long)flows)
+			return 0;
+	}
+	fprintf(stderr, "bench: %s: %ld flows instead of %u\n", lab_path_names[path],
+		flows_at(b, path), flows);
+	if (path == LAB_FQDNAT)
+		box_explain(&b->box);
+	return -EPROTO;
+}
+
+static uint16_t get16(const uint8_t *p)
+{
+	return p[0] << 8 | p[1];
+}
+
+/* One's complement sum over UDP and its pseudo header: 0xffff if the checksum is right. */
+static uint32_t udp_sum(const uint8_t *frame)
+{
+	uint32_t sum = IPPROTO_UDP + BENCH_LEN4 - 34;
+
+	for (int i = 26; i < BENCH_LEN4; i += 2)
+		sum += get16(frame + i);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* Is what arrives what should? */
+static int check(struct pps_bench *b, enum lab_path path)
+{
+	struct bench_vars *vars = &b->rig.skel->bss->vars;
+	const char *src = expected[path].nat ? BOX_NAT4 : BOX_CLIENT4;
+	const char *dst = expected[path].nat ? BENCH_REAL4 : BENCH_PROXY4;
+	uint8_t want_src[4], want_dst[4];
+	double mpps;
+	int r;
+
+	vars->keep = 1;
+	rig_draw_sequence(&b->rig, 0, 1);
+	r = send_to(b, path, 64, &mpps);
+	vars->keep = 0;
+	if (r < 0)
+		return r;
+	inet_pton(AF_INET, src, want_src);
+	inet_pton(AF_INET, dst, want_dst);
+	if (memcmp(vars->last + 26, want_src, 4) == 0 &&
+	    memcmp(vars->last + 30, want_dst, 4) == 0 &&
+	    vars->last[22] == BENCH_TTL - expected[path].routed &&
+	    get16(vars->last + 34) == BENCH_PORT && udp_sum(vars->last) == 0xffff)
+		return 0;
+	fprintf(stderr, "bench: %s: what arrives is not what should:\n", lab_path_names[path]);
+	for (int i = 0; i < BENCH_LEN4; i++)
+		fprintf(stderr, "%02x%s", vars->last[i], i % 20 == 19 ? "\n" : " ");
+	return -EPROTO;
+}
+
+static void add_ratios(struct report *report, unsigned int flows)
+{
+	for (enum lab_path p = LAB_KERNEL; p < LAB_PATHS; p++)
+		report_ratio(report, lab_path_names[p], lab_path_names[LAB_BARE], flows);
+	report_ratio(report, lab_path_names[LAB_FQDNAT], lab_path_names[LAB_NFT], flows);
+	report_ratio(report, lab_path_names[LAB_FQDNAT], lab_path_names[LAB_KERNEL], flows);
+}
+
+static int measure(struct pps_bench *b, const struct bench_plan *plan, unsigned int flows,
+		   struct report *report)
+{
+	unsigned int packets[LAB_PATHS];
+	size_t first = report->count;
+	double mpps;
+	int r = 0;
+
+	for (enum lab_path p = 0; p < LAB_PATHS && r == 0; p++) {
+		r = open_flows(b, p, flows);
+		if (r == 0)
+			r = check(b, p);
+		rig_draw(&b->rig, flows);
+		if (r == 0)
+			r = send_to(b, p, PPS_PROBE, &mpps);
+		if (r == 0 && mpps <= 0)
+			r = -EPROTO;
+		if (r == 0)
+			packets[p] = mpps * 1e-3 * PPS_SAMPLE_NS;
+		if (r == 0 && !report_add(report, PPS_SECTION, lab_path_names[p], "Mpps", flows))
+			r = -ENOMEM;
+	}
+	b->sent = b->lost = 0;
+	for (unsigned int round = 0; round < plan->rounds && r == 0; round++) {
+		for (enum lab_path p = 0; p < LAB_PATHS && r == 0; p++) {
+			r = send_to(b, p, packets[p], &mpps);
+			if (r == 0)
+				figure_sample(&report->figures[first + p], mpps);
+		}
+	}
+	add_ratios(report, flows);
+	if (b->lost)
+		fprintf(stderr, "bench: at %u flows, %llu of %llu frames were lost on the way\n",
+			flows, (unsigned long long)b->lost, (unsigned long long)b->sent);
+	return r;
+}
+
+int bench_pps(const struct bench_plan *plan, struct lab *lab, struct report *report)
+{
+	const struct lab_links *links = &lab->path[LAB_FQDNAT];
+	unsigned int flows_max = plan->flows[plan->flows_count - 1];
+	struct pps_bench b = {.lab = lab};
+	int r;
+
+	r = lab_enter(links->gateway_fd);
+	if (r == 0)
+		r = box_open(&b.box, links->lan, links->wan, flows_max);
+	if (r == 0)
+		r = rig_open(&b.rig, box_sessions_fd(&b.box), 1);
+	if (r == 0)
+		r = prepare(&b);
+	for (unsigned int i = 0; i < plan->flows_count && r == 0; i++)
+		r = measure(&b, plan, plan->flows[i], report);
+	for (unsigned int i = 0; i < b.links; i++)
+		closep(&b.link_fd[i]);
+	rig_close(&b.rig);
+	box_close(&b.box);
+	(void)lab_enter(lab->home_fd);
+	return r;
+}

@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Limits: a full session table, a client's quota, an exhausted pool. New ones are refused and counted, what is
+# there stays.
+set -euo pipefail
+# shellcheck source=tests/lib/e2e.sh
+. "$(dirname "$0")/../lib/e2e.sh"
+
+LAB_SESSIONS='{max: 16, per_client: 12}'
+# Room for one domain: .0 is never used.
+LAB_POOL4=100.96.0.0/29
+LAB_CLIENTS='  - {name: lan, prefixes: [192.0.2.2/32, "2001:db8:1::/64"]}
+  - {name: other, prefixes: [192.0.2.99/32]}'
+LAB_GRANTS='  - {client: lan, resource: intranet}
+  - {client: other, resource: intranet}'
+e2e_up
+lab_address "$LAB_CLIENT" eth0 192.0.2.99/24
+settle web.corp.example confirmed
+proxy=$(address web.corp.example)
+
+# The client's quota.
+for port in {40001..40012}; do
+    probe udp "$proxy" 7 --from-port "$port"
+done >"$LAB_RUN/answers"
+claim_eq "twelve sessions of one client" 12 "$(grep -c 'answers 1' "$LAB_RUN/answers")"
+claim_eq "the thirteenth is refused" "icmp 3 13 $proxy" "$(probe udp "$proxy" 7 --from-port 40013)"
+claim "counted as quota" grown quota 0
+claim_eq "its sessions go on" "answers 1" "$(probe udp "$proxy" 7 --from-port 40001)"
+
+# The whole table.
+for port in {40001..40004}; do
+    probe udp "$proxy" 7 --from 192.0.2.99 --from-port "$port"
+done >"$LAB_RUN/answers"
+claim_eq "another client gets what is left" 4 "$(grep -c 'answers 1' "$LAB_RUN/answers")"
+claim_eq "until the table is full" "icmp 3 13 $proxy" "$(probe udp "$proxy" 7 --from 192.0.2.99 --from-port 40005)"
+claim "counted as table_full" grown table_full 0
+for port in {40001..40012}; do
+    probe udp "$proxy" 7 --from-port "$port"
+done >"$LAB_RUN/answers"
+claim_eq "no live session was touched" 12 "$(grep -c 'answers 1' "$LAB_RUN/answers")"
+claim_eq "sixteen sessions" 16 "$(sessions)"
+
+# Flushed, there is room again.
+claim "one client's sessions are flushed" lab_fqdnat session flush client 192.0.2.2
+claim_eq "the other's stay" 4 "$(sessions)"
+claim_eq "new ones are made" "answers 1" "$(probe udp "$proxy" 7 --from-port 40013)"
+
+# P-10: the pool.
+status() { lab_client dig +tries=1 +time=5 "$1" A | sed -n 's/.*status: \([A-Z]*\),.*/\1/p'; }
+claim_eq "a second domain finds the pool exhausted" SERVFAIL "$(status four.corp.example)"
+claim "counted" grown pool_exhausted 0
+claim_eq "the first has its addresses" "$proxy" "$(address web.corp.example)"
+claim_eq "nothing was handed out twice" true \
+    "$(lab_fqdnat -j proxy show | jq '[.[] | .address] | length == (unique | length)')"
+claim "limits are shown" lab_fqdnat stats limits

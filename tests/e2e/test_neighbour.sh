@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# A next hop whose neighbour is not known yet: the packet arrives all the same.
+set -euo pipefail
+# shellcheck source=tests/lib/e2e.sh
+. "$(dirname "$0")/../lib/e2e.sh"
+
+e2e_up
+settle web.corp.example confirmed
+v4=$(address web.corp.example)
+v6=$(address web.corp.example AAAA)
+
+forget_neighbours() {
+    ip -n "$LAB_GW" -4 neigh flush all
+    ip -n "$LAB_GW" -6 neigh flush all
+}
+
+# UDP has no retransmission: one datagram that is lost, and there is no answer. Five at once, so that
+# more than one meets the unknown neighbour.
+forget_neighbours
+claim_eq "IPv4: nothing is lost, in order" "answers 1 2 3 4 5" "$(probe udp "$v4" 7 --count 5)"
+forget_neighbours
+claim_eq "IPv6: nothing is lost, in order" "answers 1 2 3 4 5" "$(probe udp "$v6" 7 --count 5)"
+claim "they went through the kernel while the neighbour was resolved" grown translated_slow 1
+
+forget_neighbours
+claim "the first ping arrives, IPv4" lab_client ping -n -c 1 -W 3 "$v4"
+forget_neighbours
+claim "the first ping arrives, IPv6" lab_client ping -n -c 1 -W 3 "$v6"
+forget_neighbours
+claim_eq "the first SYN arrives" connected "$(probe tcp "$v4" 80 --timeout 0.9)"
+
+# A live session whose neighbours are forgotten in both directions.
+claim_eq "a session" "answers 1" "$(probe udp "$v4" 7 --from-port 40001)"
+forget_neighbours
+claim_eq "goes on when neighbours are forgotten" "answers 1 2 3" \
+    "$(probe udp "$v4" 7 --from-port 40001 --count 3)"
+claim_eq "no checksum error at the endpoints" 0 "$(checksum_errors)"
+
+# A server that is not there at all is no reason to stop.
+settle dead.corp.example confirmed
+dead=$(address dead.corp.example)
+probe udp "$dead" 7 --timeout 0.5 >/dev/null
+claim_eq "others are reached meanwhile" "answers 1" "$(probe udp "$v4" 7)"

@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The life of a session as hosts on both sides see it: who may answer, when it ends, what comes too late.
+set -euo pipefail
+# shellcheck source=tests/lib/e2e.sh
+. "$(dirname "$0")/../lib/e2e.sh"
+
+LAB_SESSIONS='{max: 16, per_client: 16}'
+LAB_TIMEOUTS='{udp_s: 2, unconfirmed_s: 1, icmp_s: 2, tcp_closing_s: 1, tcp_reset_s: 1, tombstone_s: 60}'
+e2e_up
+settle web.corp.example confirmed
+settle dead.corp.example confirmed
+proxy=$(address web.corp.example)
+dead=$(address dead.corp.example)
+
+net_probe() { lab_net /usr/bin/python3 "$E2E_ROOT/tests/lib/probe.py" "$@" || true; }
+session_of() { lab_fqdnat -j session show | jq -c --argjson p "$1" --arg k "$2" '.[] | select(.client_port == $p) | .[$k]'; }
+sessions_are() { [ "$(sessions)" -eq "$1" ]; }
+port_sessions_are() { [ "$(lab_fqdnat -j session show | jq --argjson p "$1" '[.[] | select(.client_port == $p)] | length')" -eq "$2" ]; }
+
+# G-42, G-45: the server may send from any port of its address, another host may not.
+lab_spawn listener "$LAB_CLIENT" python3 -u -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("192.0.2.2", 41000))
+s.sendto(b"hello", ("'"$proxy"'", 7))
+while True:
+    data, peer = s.recvfrom(2048)
+    print(data.decode(), *peer)'
+listener_has() { grep -q -- "$1" "$LAB_LOG/listener.log"; }
+claim_until 5 "a client's datagram is answered" listener_has "^hello $proxy 7$"
+nat_port=$(session_of 41000 nat_port)
+net_probe udp 198.51.100.1 "$nat_port" --from 198.51.100.10 --from-port 0 --timeout 0.3 >/dev/null
+claim_until 3 "the server's other port reaches the client, from the proxy address" listener_has "^1 $proxy"
+before=$(wc -l <"$LAB_LOG/listener.log")
+net_probe udp 198.51.100.1 "$nat_port" --from 198.51.100.11 --timeout 0.3 >/dev/null
+claim_eq "another host does not" "$before" "$(wc -l <"$LAB_LOG/listener.log")"
+
+# N-06, N-07: a session ends after its idle time, counted from the last packet in either direction.
+claim_until 8 "an idle session is removed by itself" port_sessions_are 41000 0
+claim "counted as expired" grown session_expired 0
+
+# G-43: what comes too late is dropped, not taken for the gateway's own.
+before=$(reason expired_session)
+net_probe udp 198.51.100.1 "$nat_port" --from 198.51.100.10 --timeout 0.3 >"$LAB_RUN/late.out"
+claim_eq "a late packet is not answered" timeout "$(cat "$LAB_RUN/late.out")"
+claim "counted as expired_session" grown expired_session "$before"
+
+# N-11, N-05: the same client port gets the same NAT port, and works at once.
+claim_eq "the port is used again" "answers 1" "$(probe udp "$proxy" 7 --from-port 42000)"
+first=$(session_of 42000 nat_port)
+claim_until 8 "it ends" port_sessions_are 42000 0
+claim_eq "a session of the same port" "answers 1" "$(probe udp "$proxy" 7 --from-port 42000)"
+claim_eq "has the same NAT port" "$first" "$(session_of 42000 nat_port)"
+
+# A full table empties by itself.
+lab_fqdnat session flush >/dev/null
+for port in {43001..43016}; do
+    probe udp "$dead" 7 --from-port "$port" --timeout 0.01
+done >/dev/null
+claim_eq "the table is full" 16 "$(sessions)"
+claim_match "a new session is refused" '^icmp 3 13 ' "$(probe udp "$proxy" 7 --from-port 43017)"
+claim_until 8 "unanswered sessions end" sessions_are 0
+claim_eq "there is room again" "answers 1" "$(probe udp "$proxy" 7 --from-port 43017)"
+
+# TCP: closed in both directions, or reset, a session ends soon.
+claim_eq "a TCP connection" connected "$(probe tcp "$proxy" 7 --from-port 44001)"
+claim_until 8 "is removed after it was closed" port_sessions_are 44001 0

@@ -1,0 +1,164 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# For the end-to-end tests: a lab of their own for each, claims that print TAP lines, questions to
+# the daemon. Source it first; then the lab's LAB_ variables may be set and e2e_up called.
+#
+# A test never sleeps for luck: it waits for the event with a deadline (claim_until). Whatever
+# happens, the lab is removed when the test ends.
+
+E2E_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=scripts/lab.sh
+. "$E2E_ROOT/scripts/lab.sh"
+
+e2e_count=0
+e2e_failed=0
+e2e_name=$(basename "$0" .sh)
+
+# --- claims ------------------------------------------------------------------------------
+
+e2e_result() {
+    e2e_count=$((e2e_count + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $e2e_count - $2"
+    else
+        e2e_failed=$((e2e_failed + 1))
+        echo "not ok $e2e_count - $2"
+    fi
+}
+
+# claim TEXT COMMAND...: holds if the command succeeds.
+claim() {
+    local text=$1 out status=0
+    shift
+    out=$("$@" 2>&1) || status=$?
+    e2e_result "$status" "$text"
+    if [ "$status" -ne 0 ]; then
+        printf '%s\n' "\$ $*" "status $status" "$out" | tail -n 30 | sed 's/^/# /'
+    fi
+}
+
+# claim_not TEXT COMMAND...: holds if the command fails.
+claim_not() {
+    local text=$1
+    shift
+    claim "$text" e2e_not "$@"
+}
+
+# shellcheck disable=SC2317 # called by claim
+e2e_not() { ! "$@"; }
+
+# claim_eq TEXT WANTED GOT
+claim_eq() {
+    local status=0
+    [ "$2" = "$3" ] || status=1
+    e2e_result "$status" "$1"
+    [ "$status" -eq 0 ] || printf '%s\n' "expected: $2" "got:      $3" | sed 's/^/# /'
+}
+
+# claim_match TEXT REGEX GOT
+claim_match() {
+    local status=0
+    [[ $3 =~ $2 ]] || status=1
+    e2e_result "$status" "$1"
+    [ "$status" -eq 0 ] || printf '%s\n' "expected to match: $2" "got: $3" | sed 's/^/# /'
+}
+
+# claim_until SECONDS TEXT COMMAND...: holds if the command succeeds within the time.
+claim_until() {
+    local seconds=$1 text=$2
+    shift 2
+    if lab_until "$seconds" "$@"; then
+        e2e_result 0 "$text"
+    else
+        claim "$text" "$@"
+    fi
+}
+
+# skip TEXT REASON
+skip() {
+    e2e_count=$((e2e_count + 1))
+    echo "ok $e2e_count # SKIP $1: $2"
+}
+
+# --- the lab -----------------------------------------------------------------------------
+
+# The lab without a daemon; then e2e_up with one.
+e2e_lab() {
+    lab_init "fqdnat-$$-${e2e_name#test_}"
+    trap e2e_end EXIT
+    lab_up
+}
+
+e2e_up() {
+    e2e_lab
+    lab_daemon_start "$@"
+}
+
+# shellcheck disable=SC2317 # called by trap
+e2e_end() {
+    local status=$?
+    trap - EXIT
+    set +e
+    if [ "$status" -ne 0 ]; then
+        e2e_result 1 "$e2e_name ran to its end (stopped with status $status)"
+    fi
+    if [ "$e2e_failed" -ne 0 ]; then
+        echo "# the daemon's log ends with:"
+        tail -n 25 "$LAB_LOG/fqdnatd.log" 2>/dev/null | sed 's/^/# /'
+    fi
+    [ -z "${LAB_RUN-}" ] || lab_down
+    echo "1..$e2e_count"
+    exit $((e2e_failed > 0))
+}
+
+# --- questions and traffic ---------------------------------------------------------------
+
+# A proxy address of a name, as an application would get it: address NAME [A|AAAA]
+address() {
+    lab_client dig +short +tries=1 +time=5 "$1" "${2:-A}" | head -n 1
+}
+
+ask() {
+    lab_client dig +short +tries=1 +time=5 "$1" "${2:-A}" >/dev/null
+}
+
+# Whether every entry of a domain is in a state: state_is NAME STATE
+state_is() {
+    lab_fqdnat -j domain show "$1" | jq -e --arg s "$2" 'length > 0 and all(.[]; .state == $s)'
+}
+
+# Ask for a name and wait for the gateway's answer: settle NAME STATE
+settle() {
+    ask "$1"
+    lab_until 8 state_is "$1" "$2" || {
+        echo "# $1 is not $2: $(lab_fqdnat -j domain show "$1" 2>&1)"
+        return 1
+    }
+}
+
+# A value of every row: values OBJECT KEY, one a line
+values() { lab_fqdnat -j "$1" show | jq -r --arg k "$2" '.[][$k]'; }
+
+# Packets counted for a reason.
+reason() {
+    lab_fqdnat -j stats show | jq --arg r "$1" '[.[] | select(.reason == $r) | .packets] | add // 0'
+}
+
+# Whether a reason's count has grown beyond a number: grown REASON NUMBER
+grown() { [ "$(reason "$1")" -gt "$2" ]; }
+
+sessions() { lab_fqdnat -j session show "$@" | jq length; }
+
+probe() { lab_client /usr/bin/python3 "$E2E_ROOT/tests/lib/probe.py" "$@" || true; }
+
+# The page that says who answered whom: who FAMILY(4|6) NAME
+who() { lab_client curl -sS "-$1" -m 8 "http://$2/who"; }
+
+# Checksum errors that the endpoints have counted so far, all protocols.
+checksum_errors() {
+    local place
+    for place in lab_client lab_net; do
+        $place nstat -asz --json
+    done | jq -s '[.[].kernel | to_entries[] | select(.key | endswith("InCsumErrors")) | .value] | add'
+}

@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Runner for tests of the BPF programs; see prog.h.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cmocka.h>
+
+#include "base/ipaddr.h"
+#include "prog.h"
+
+#include "fqdnat.skel.h"	/* needs the types of prog.h */
+
+#define SESSIONS_CAP 2048
+
+static const char *const REASON_NAMES[] = {
+	"ok",
+#define X(id, name, class, text) name,
+	FQ_REASONS(X)
+#undef X
+};
+
+static const enum fq_reason_class REASON_CLASSES[FQ_REASON_MAX] = {
+#define X(id, name, class, text) [FQ_R_##id] = FQ_CLASS_##class,
+	FQ_REASONS(X)
+#undef X
+};
+
+static const char *const NAMESPACE[] = {
+	"ip link set lo up",
+	"ip link add cl type veth peer name cl-peer",
+	"ip link add sv type veth peer name sv-peer",
+	"ip link set cl address 02:00:00:00:01:01 up",
+	"ip link set sv address 02:00:00:00:02:01 up",
+	"ip link set cl-peer up",
+	"ip link set sv-peer up",
+	"ip addr add " GW_CLIENT4 "/24 dev cl",
+	"ip addr add " GW4 "/24 dev sv",
+	"ip addr add " GW_CLIENT6 "/64 dev cl nodad",
+	"ip addr add " GW6 "/64 dev sv nodad",
+	"ip neigh replace " CLIENT4 " lladdr 02:00:00:00:01:02 dev cl nud permanent",
+	"ip neigh replace " CLIENT6 " lladdr 02:00:00:00:01:02 dev cl nud permanent",
+	"ip neigh replace " SERVER4 " lladdr 02:00:00:00:02:02 dev sv nud permanent",
+	"ip neigh replace " SERVER6 " lladdr 02:00:00:00:02:02 dev sv nud permanent",
+	"ip route add 198.51.103.0/24 via " SERVER4 " mtu lock 600",
+	"ip -6 route add 2001:db8:3::/64 via " SERVER6 " dev sv mtu lock 1280",
+	"ip route add blackhole 203.0.113.0/25",
+	"ip route add unreachable 203.0.113.128/25",
+	"ip -6 route add blackhole 2001:db8:bad::/64",
+	"sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
+};
+
+int prog_enter(void **state)
+{
+	(void)state;
+	if (unshare(CLONE_NEWNET) < 0) {
+		perror("unshare");
+		return -1;
+	}
+	for (size_t i = 0; i < sizeof(NAMESPACE) / sizeof(NAMESPACE[0]); i++) {
+		if (system(NAMESPACE[i]) != 0) {
+			fprintf(stderr, "failed: %s\n", NAMESPACE[i]);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+uint32_t prog_ifindex(enum prog_side side)
+{
+	return if_nametoindex(side == CLIENT_SIDE ? "cl" : "sv");
+}
+
+struct fq_addr prog_addr(const char *text)
+{
+	struct fq_addr a;
+
+	assert(ipaddr_parse(text, &a) == 0);
+	return a;
+}
+
+struct fq_settings prog_settings(void)
+{
+	return (struct fq_settings){
+		.pool4 = prog_addr("100.96.0.0"),
+		.pool4_mask = ipprefix_mask(96 + 11),
+		.pool6 = prog_addr("fd00:2021:1111:8000::"),
+		.pool6_mask = ipprefix_mask(107),
+		.masquerade = FQ_MASQ_AUTO,
+		.port_lo = 1024,
+		.port_hi = 65535,
+		.local_lo = 32768,
+		.local_hi = 60999,
+		.hash_seed = 0x5eed,
+		.icmp_per_second = 1000,
+		.icmp_burst = 1000,
+		.icmp_cpu_per_second = 1000000,
+		.icmp_cpu_burst = 1000000,
+		.tombstone_ns = 1000000000,
+		.notify_sessions = 0,
+	};
+}
+
+static int on_upcall(void *ctx, void *data, size_t size)
+{
+	struct prog *t = ctx;
+	const struct fq_upcall *u = data;
+	unsigned int i = t->upcalls++;
+
+	if (i >= PROG_UPCALLS || size < sizeof(*u) + u->len || u->len > FQ_HOLD_FRAME_MAX)
+		return 0;
+	t->upcall[i].head = *u;
+	memcpy(t->upcall[i].frame, u->frame, u->len);
+	return 0;
+}
+
+void prog_poll(struct prog *t)
+{
+	assert(ring_buffer__consume(t->ring) >= 0);
+}
+
+static int quiet(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
+}
+
+struct prog *prog_new(const struct fq_settings *settings, bool generic)
+{
+	struct prog *t = calloc(1, sizeof(*t));
+	struct fqdnat_bpf *skel;
+
+	assert(t);
+	libbpf_set_print(quiet);
+	t->skel = skel = fqdnat_bpf__open();
+	assert(skel);
+	skel->rodata->fq_settings = settings ? *settings : prog_settings();
+	assert(bpf_map__set_max_entries(skel->maps.sessions, SESSIONS_CAP) == 0);
+	assert(bpf_program__set_autoload(generic ? skel->progs.fqdnat_xdp
+						 : skel->progs.fqdnat_xdp_generic,
+					 false) == 0);
+	if (fqdnat_bpf__load(skel) < 0) {
+		prog_free(t);
+		return NULL;
+	}
+	t->fd = bpf_program__fd(generic ? skel->progs.fqdnat_xdp_generic : skel->progs.fqdnat_xdp);
+	t->ring = ring_buffer__new(bpf_map__fd(skel->maps.upcalls), on_upcall, t, NULL);
+	assert(t->ring);
+	prog_reset(t);
+	return t;
+}
+
+void prog_free(struct prog *t)
+{
+	if (!t)
+		return;
+	ring_buffer__free(t->ring);
+	fqdnat_bpf__destroy(t->skel);
+	free(t);
+}
+
+static void empty(const struct bpf_map *map)
+{
+	int fd = bpf_map__fd(map);
+	uint8_t key[64];
+
+	assert(bpf_map__key_size(map) <= sizeof(key));
+	while (bpf_map_get_next_key(fd, NULL, key) == 0) {
+		if (bpf_map_delete_elem(fd, key) < 0)
+			return;
+	}
+}
+
+static void update(const struct bpf_map *map, const void *key, const void *value)
+{
+	assert(bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY) == 0);
+}
+
+static void zero_per_cpu(const struct bpf_map *map, uint32_t entries, size_t value_size)
+{
+	void *values = calloc(libbpf_num_possible_cpus(), value_size);
+
+	assert(values);
+	for (uint32_t i = 0; i < entries; i++)
+		update(map, &i, values);
+	free(values);
+}
+
+void prog_reset(struct prog *t)
+{
+	const struct fq_filter any = {.allow_all = 1};
+	const uint32_t resource = RESOURCE, zero = 0;
+	const struct fq_control control = {
+		.abi_version = FQ_ABI_VERSION,
+		.policy_gen = 1,
+		.sessions_max = SESSIONS_CAP / 2,
+	};
+
+	empty(t->skel->maps.sessions);
+	empty(t->skel->maps.tombstones);
+	empty(t->skel->maps.clients);
+	empty(t->skel->maps.grants);
+	empty(t->skel->maps.filters);
+	empty(t->skel->maps.xlat);
+	empty(t->skel->maps.edge);
+	empty(t->skel->maps.devs);
+	empty(t->skel->maps.icmp_buckets);
+	zero_per_cpu(t->skel->maps.icmp_cpu, 1, sizeof(struct fq_bucket));
+	update(t->skel->maps.control, &zero, &control);
+	prog_poll(t);
+	t->upcalls = 0;
+
+	prog_client(t, "192.0.2.0", 96 + 24, CLIENT, SCOPE);
+	prog_client(t, "2001:db8:1::", 64, CLIENT, SCOPE);
+	prog_quota(t, CLIENT, 1000);
+	prog_filter(t, RESOURCE, &any);
+	prog_grant(t, CLIENT, RESOURCE, 0);
+	prog_xlat(t, PROXY4, SERVER4, DOMAIN, &resource, 1);
+	prog_xlat(t, PROXY6, SERVER6, DOMAIN, &resource, 1);
+	prog_edge(t, PROXY4, FQ_EDGE_FORWARD);
+	prog_edge(t, PROXY6, FQ_EDGE_FORWARD);
+	prog_dev(t, CLIENT_SIDE, GW_CLIENT4, GW_CLIENT6);
+	prog_dev(t, SERVER_SIDE, GW4, GW6);
+}
+
+int prog_group_setup(void **state)
+{
+	if (prog_enter(state) < 0)
+		return -1;
+	*state = prog_new(NULL, false);
+	return *state ? 0 : -1;
+}
+
+int prog_group_setup_generic(void **state)
+{
+	if (prog_enter(state) < 0)
+		return -1;
+	*state = prog_new(NULL, true);
+	return *state ? 0 : -1;
+}
+
+int prog_group_teardown(void **state)
+{
+	prog_free(*state);
+	return 0;
+}
+
+int prog_test_setup(void **state)
+{
+	prog_reset(*state);
+	return 0;
+}
+
+static void read_counts(struct prog *t, struct fq_count ret_count[FQ_REASON_MAX])
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct fq_count per_cpu[cpus];
+
+	for (uint32_t r = 0; r < FQ_REASON_MAX; r++) {
+		assert(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.stats), &r, per_cpu) == 0);
+		ret_count[r] = (struct fq_count){0};
+		for (int i = 0; i < cpus; i++) {
+			ret_count[r].packets += per_cpu[i].packets;
+			ret_count[r].bytes += per_cpu[i].bytes;
+		}
+	}
+}
+
+static void find_reason(const struct fq_count before[], struct prog_result *res)
+{
+	unsigned int fates = 0;
+
+	for (uint32_t r = 0; r < FQ_REASON_MAX; r++) {
+		res->count[r].packets -= before[r].packets;
+		res->count[r].bytes -= before[r].bytes;
+		if (!res->count[r].packets || REASON_CLASSES[r] == FQ_CLASS_EVENT)
+			continue;
+		fates += res->count[r].packets;
+		res->reason = r;
+	}
+	if (fates != 1)
+		fail_msg("%u reasons counted for one packet", fates);
+}
+
+void prog_run(struct prog *t, const struct pkt *in, enum prog_side side, struct prog_result *ret)
+{
+	struct fq_count before[FQ_REASON_MAX];
+	struct xdp_md ctx = {
+		.data_end = in->len,
+		.ingress_ifindex = prog_ifindex(side),
+	};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = pkt_data(in), .data_size_in = in->len,
+		    .data_out = pkt_data(&ret->out), .data_size_out = PKT_CAP, .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx));
+
+	memset(ret, 0, sizeof(*ret));
+	read_counts(t, before);
+	if (bpf_prog_test_run_opts(t->fd, &opts) < 0)
+		fail_msg("test run: %s", strerror(errno));
+	ret->verdict = opts.retval;
+	ret->out.len = opts.data_size_out;
+	read_counts(t, ret->count);
+	find_reason(before, ret);
+}
+
+static int expected_verdict(enum fq_reason reason)
+{
+	switch (REASON_CLASSES[reason]) {
+	case FQ_CLASS_PASS:
+		return XDP_PASS;
+	case FQ_CLASS_FORWARD:
+		return reason == FQ_R_TRANSLATED_SLOW ? XDP_DROP : XDP_REDIRECT;
+	case FQ_CLASS_REFUSE:
+		return XDP_REDIRECT;
+	default:
+		return XDP_DROP;
+	}
+}
+
+void prog_expect(struct prog *t, const struct pkt *in, enum prog_side side, enum fq_reason reason,
+		 const struct pkt *expected)
+{
+	struct prog_result res;
+
+	prog_run(t, in, side, &res);
+
+	assert_string_equal(REASON_NAMES[res.reason], REASON_NAMES[reason]);
+	assert_int_equal(res.verdict, expected_verdict(reason));
+	pkt_assert_equal(&res.out, expected ? expected : in);
+}
+
+void prog_expect_refused(struct prog *t, const struct pkt *in, enum prog_side side,
+			 enum fq_reason reason, const char *src, uint8_t type, uint8_t code,
+			 uint16_t mtu)
+{
+	const uint8_t *ip = pkt_data(in) + PKT_L3;
+	bool v6 = ip[0] >> 4 == 6;
+	struct fq_addr sender = v6 ? ipaddr_from_v6(ip + 8) : ipaddr_from_v4(ip + 12);
+	char text[IPADDR_STRLEN];
+	struct prog_result res;
+	struct pkt expected;
+
+	pkt_build_error(&expected,
+			&(struct pkt_error){
+				.src = src,
+				.dst = ipaddr_format(&sender, text),
+				.type = type,
+				.code = code,
+				.mtu = mtu,
+			},
+			in);
+	prog_run(t, in, side, &res);
+
+	assert_string_equal(REASON_NAMES[res.reason], REASON_NAMES[reason]);
+	assert_int_equal(res.verdict, XDP_REDIRECT);
+	assert_int_equal(res.count[FQ_R_ICMP_SENT].packets, 1);
+	pkt_assert_equal(&res.out, &expected);
+}
+
+struct fq_tuple prog_tuple(uint8_t proto, const char *src, uint16_t sport, const char *dst,
+		      uint16_t dport)
+{
+	return (struct fq_tuple){
+		.src = prog_addr(src),
+		.dst = prog_addr(dst),
+		.sport = __builtin_bswap16(sport),
+		.dport = __builtin_bswap16(dport),
+		.proto = proto,
+	};
+}
+
+unsigned int prog_sessions(struct prog *t)
+{
+	int fd = bpf_map__fd(t->skel->maps.sessions);
+	struct fq_tuple key, *prev = NULL;
+	unsigned int n = 0;
+
+	while (bpf_map_get_next_key(fd, prev, &key) == 0) {
+		prev = &key;
+		n++;
+	}
+	return n;
+}
+
+bool prog_has_session(struct prog *t, const struct fq_tuple *key)
+{
+	struct fq_session s;
+
+	return bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.sessions), key, &s) == 0;
+}
+
+struct fq_session prog_session(struct prog *t, const struct fq_tuple *key)
+{
+	struct fq_session s;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.sessions), key, &s) < 0)
+		fail_msg("no such session");
+	return s;
+}
+
+void prog_set_session(struct prog *t, const struct fq_tuple *key, const struct fq_session *s)
+{
+	update(t->skel->maps.sessions, key, s);
+}
+
+struct fq_tuple prog_partner(const struct fq_tuple *key, const struct fq_session *s)
+{
+	struct fq_tuple p = {.src = s->dst, .dst = s->src, .proto = key->proto};
+
+	if (s->dir == FQ_DIR_OUT) {
+		p.sport = key->dport;
+		p.dport = s->port;
+	} else {
+		p.sport = s->port;
+		p.dport = key->sport;
+	}
+	return p;
+}
+
+uint16_t prog_nat_port(struct prog *t, const struct fq_tuple *out)
+{
+	return __builtin_bswap16(prog_session(t, out).port);
+}
+
+void prog_client(struct prog *t, const char *prefix, unsigned int len, uint32_t client,
+		 uint32_t scope)
+{
+	const struct fq_prefix key = {.prefixlen = len, .addr = prog_addr(prefix)};
+	const struct fq_client value = {.client = client, .scope = scope};
+
+	update(t->skel->maps.clients, &key, &value);
+}
+
+void prog_grant(struct prog *t, uint32_t client, uint32_t resource, uint64_t expires)
+{
+	const struct fq_grant_key key = {.client = client, .resource = resource};
+	const struct fq_grant value = {.expires = expires};
+
+	update(t->skel->maps.grants, &key, &value);
+}
+
+void prog_revoke(struct prog *t, uint32_t client, uint32_t resource)
+{
+	const struct fq_grant_key key = {.client = client, .resource = resource};
+
+	assert(bpf_map_delete_elem(bpf_map__fd(t->skel->maps.grants), &key) == 0);
+}
+
+void prog_filter(struct prog *t, uint32_t resource, const struct fq_filter *f)
+{
+	update(t->skel->maps.filters, &resource, f);
+}
+
+void prog_xlat(struct prog *t, const char *proxy, const char *real, uint32_t domain,
+	       const uint32_t *resources, unsigned int n)
+{
+	const struct fq_xlat_key key = {.scope = SCOPE, .proxy = prog_addr(proxy)};
+	struct fq_xlat value = {.domain = domain, .has_real = real != NULL, .resources = n};
+
+	if (real)
+		value.real = prog_addr(real);
+	memcpy(value.resource, resources, n * sizeof(*resources));
+	update(t->skel->maps.xlat, &key, &value);
+}
+
+void prog_edge(struct prog *t, const char *proxy, enum fq_edge_verdict verdict)
+{
+	const struct fq_addr key = prog_addr(proxy);
+	const struct fq_edge value = {.domain = DOMAIN, .verdict = verdict};
+
+	update(t->skel->maps.edge, &key, &value);
+}
+
+void prog_dev(struct prog *t, enum prog_side side, const char *nat4, const char *nat6)
+{
+	const uint32_t key = prog_ifindex(side);
+	struct fq_dev value = {0};
+
+	if (nat4)
+		value.nat4 = prog_addr(nat4);
+	if (nat6)
+		value.nat6 = prog_addr(nat6);
+	update(t->skel->maps.devs, &key, &value);
+}
+
+void prog_quota(struct prog *t, uint32_t client, uint32_t max)
+{
+	struct fq_quota value = {.max = max};
+
+	update(t->skel->maps.quota, &client, &value);
+}
+
+void prog_limit(struct prog *t, uint32_t sessions_max)
+{
+	struct fq_control c = prog_get_control(t);
+	const uint32_t zero = 0;
+
+	c.sessions_max = sessions_max;
+	update(t->skel->maps.control, &zero, &c);
+}
+
+void prog_policy_changed(struct prog *t)
+{
+	struct fq_control c = prog_get_control(t);
+	const uint32_t zero = 0;
+
+	c.policy_gen++;
+	update(t->skel->maps.control, &zero, &c);
+}
+
+struct fq_quota prog_get_quota(struct prog *t, uint32_t client)
+{
+	struct fq_quota q;
+
+	assert(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.quota), &client, &q) == 0);
+	return q;
+}
+
+struct fq_control prog_get_control(struct prog *t)
+{
+	const uint32_t zero = 0;
+	struct fq_control c;
+
+	assert(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.control), &zero, &c) == 0);
+	return c;
+}
+
+uint64_t prog_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Loading, pinning, attaching, replacing and removing (user/dataplane: load, bpffs, attach,
+ * detach). */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "dataplane/internal.h"
+
+#include "dptest.h"
+
+static bool exists(const char *leaf)
+{
+	char path[DP_PATH_MAX];
+
+	assert_int_equal(dp_path(path, dpt_bpffs(), leaf), 0);
+	return access(path, F_OK) == 0;
+}
+
+static struct dp_attached attach(struct dataplane *dp, const char *ifname, enum dp_mode mode)
+{
+	struct dp_attached attached;
+	struct dp_error err;
+
+	if (dataplane_attach(dp, ifname, mode, &err, &attached) < 0)
+		fail_msg("%s", err.text);
+	return attached;
+}
+
+/* Attaching fails with @expected and says @words. */
+static void attach_fails(struct dataplane *dp, const char *ifname, enum dp_mode mode, int expected,
+			 const char *words)
+{
+	struct dp_attached attached;
+	struct dp_error err;
+
+	assert_int_equal(dataplane_attach(dp, ifname, mode, &err, &attached), expected);
+	if (!strstr(err.text, words))
+		fail_msg("'%s' is not in: %s", words, err.text);
+}
+
+static void open_pins_everything(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
+	assert_false(dataplane_taken_over(dp));
+	assert_true(exists("prog_xdp"));
+	assert_true(exists("prog_xdp_generic"));
+	assert_true(exists("maps/sessions"));
+	assert_true(exists("maps/user"));
+	assert_int_equal(dp->control->abi_version, FQ_ABI_VERSION);
+	assert_int_equal(dataplane_sessions_capacity(dp), 4096);
+}
+
+static void reopening_keeps_sessions_and_translations(void **state)
+{
+	struct dp_settings bigger = dpt_settings();
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	_cleanup_(dataplane_freep) struct dataplane *again = NULL;
+
+	(void)state;
+	dpt_world(dp);
+	dpt_session(dp, &(struct dpt_session){.proto = 17, .client_port = 1, .nat_port = 2});
+	dataplane_free(TAKE_PTR(dp));
+
+	bigger.sessions_max = 8192;
+	assert_int_equal(dataplane_open(&bigger, NULL, &again), 0);
+
+	assert_true(dataplane_taken_over(again));
+	assert_int_equal(dpt_entries("sessions"), 2);
+	assert_int_equal(dpt_entries("xlat"), 2);
+	assert_int_equal(dataplane_sessions_used(again), 1);
+	/* The table that is there wins over the one wanted. */
+	assert_int_equal(dataplane_sessions_capacity(again), 4096);
+	assert_int_equal(dataplane_sessions_max_set(again, 8192), 4096);
+}
+
+static void counters_are_recomputed_after_a_crash(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
+	dpt_session(dp, &(struct dpt_session){.proto = 17, .client_port = 1, .nat_port = 2});
+	dpt_session(dp, &(struct dpt_session){
+				.proto = 17, .client_port = 2, .nat_port = 3, .client_id = 7});
+	dp->control->sessions = 77;
+	dp->quota[DPT_CLIENT].sessions = 70;
+	dp->quota[8].sessions = 7;
+	dataplane_free(TAKE_PTR(dp));
+
+	dp = dpt_open();
+
+	assert_int_equal(dataplane_sessions_used(dp), 2);
+	assert_int_equal(dataplane_quota_used(dp, DPT_CLIENT), 1);
+	assert_int_equal(dataplane_quota_used(dp, 7), 1);
+	assert_int_equal(dataplane_quota_used(dp, 8), 0);
+}
+
+static void another_abi_version_is_refused_and_explained(void **state)
+{
+	struct dp_settings settings = dpt_settings();
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	_cleanup_(dpview_freep) struct dpview *view = NULL;
+	struct dataplane *again = NULL;
+	struct dp_error err;
+
+	(void)state;
+	dp->control->abi_version = FQ_ABI_VERSION + 1;
+	dataplane_free(TAKE_PTR(dp));
+
+	assert_int_equal(dataplane_open(&settings, &err, &again), -EPROTO);
+	assert_non_null(strstr(err.text, "ABI version 2, this program has 1"));
+	assert_non_null(strstr(err.text, "fqdnat prog detach"));
+	assert_int_equal(dpview_open(dpt_bpffs(), &err, &view), -EPROTO);
+	assert_true(exists("maps/sessions"));
+}
+
+static void a_map_of_another_shape_is_refused_and_named(void **state)
+{
+	struct dp_settings settings = dpt_settings();
+	struct dataplane *dp = NULL;
+	_cleanup_(closep) int fd = bpf_map_create(BPF_MAP_TYPE_HASH, "x", 4, 4, 1, NULL);
+	char path[DP_PATH_MAX];
+	struct dp_error err;
+
+	(void)state;
+	assert_int_equal(bpffs_prepare(dpt_bpffs(), &err), 0);
+	assert_int_equal(dp_path_map(path, dpt_bpffs(), M_XLAT), 0);
+	assert_int_equal(bpffs_pin(fd, path), 0);
+
+	assert_int_equal(dataplane_open(&settings, &err, &dp), -EPROTO);
+	assert_non_null(strstr(err.text, "maps/xlat is not of this version"));
+}
+
+static void a_directory_on_no_bpffs_is_refused_and_explained(void **state)
+{
+	struct dp_settings settings = dpt_settings();
+	struct dataplane *dp = NULL;
+	struct dp_error err;
+
+	(void)state;
+	settings.bpffs = "/tmp/fqdnat-nowhere/deep";
+	assert_int_equal(dataplane_open(&settings, &err, &dp), -ENOTSUP);
+	assert_non_null(strstr(err.text, "mount -t bpf bpf DIR"));
+	assert_int_equal(access("/tmp/fqdnat-nowhere", F_OK), -1);
+}
+
+static void native_generic_and_auto_are_what_they_say(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dp_attached attached;
+	struct xdp_state xdp;
+
+	(void)state;
+	attached = attach(dp, "cl", DP_MODE_NATIVE);
+	assert_int_equal(attached.mode, DP_MODE_NATIVE);
+	assert_int_equal(xdp_state_get(attached.ifindex, &xdp), 0);
+	assert_true(xdp.native_id && !xdp.generic_id);
+
+	/* The same again changes nothing, another mode does. */
+	attach(dp, "cl", DP_MODE_AUTO);
+	assert_int_equal(attach(dp, "cl", DP_MODE_GENERIC).mode, DP_MODE_GENERIC);
+	assert_int_equal(xdp_state_get(attached.ifindex, &xdp), 0);
+	assert_true(!xdp.native_id && xdp.generic_id);
+
+	assert_int_equal(attach(dp, "sv", DP_MODE_AUTO).mode, DP_MODE_NATIVE);
+}
+
+static void auto_falls_back_to_generic_and_says_why(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dp_attached attached;
+
+	(void)state;
+	dpt_run(DPT_GATEWAY, "ip link set cl mtu 9000");
+	dpt_run(DPT_CLIENT_SIDE, "ip link set c0 mtu 9000");
+
+	attached = attach(dp, "cl", DP_MODE_AUTO);
+
+	assert_int_equal(attached.mode, DP_MODE_GENERIC);
+	assert_non_null(strstr(attached.note, "generic: MTU too large"));
+	attach_fails(dp, "cl", DP_MODE_NATIVE, -ERANGE, "cannot attach natively: MTU too large");
+	dpt_run(DPT_GATEWAY, "ip link set cl mtu 1500");
+	dpt_run(DPT_CLIENT_SIDE, "ip link set c0 mtu 1500");
+}
+
+static void interfaces_that_will_not_do_are_refused_and_explained(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
+	attach_fails(dp, "nowhere0", DP_MODE_AUTO, -ENODEV, "no interface 'nowhere0'");
+	attach_fails(dp, "a-name-that-is-too-long", DP_MODE_AUTO, -ENODEV, "is no interface name");
+	attach_fails(dp, "lo", DP_MODE_AUTO, -EMEDIUMTYPE, "no Ethernet header");
+	dpt_run(DPT_GATEWAY, "ip link set cl down");
+	attach_fails(dp, "cl", DP_MODE_AUTO, -ENETDOWN, "ip link set cl up");
+	dpt_run(DPT_GATEWAY, "ip link set cl up");
+	dpt_run(DPT_GATEWAY, "ip -6 addr replace 2001:db8:1::1/64 dev cl nodad");
+	dpt_run(DPT_CLIENT_SIDE, "ip -6 route replace default via 2001:db8:1::1");
+}
+
+static void l3_devices_are_refused(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
+	dpt_run(DPT_GATEWAY, "ip tuntap add tun7 mode tun");
+	dpt_run(DPT_GATEWAY, "ip link set tun7 up");
+	attach_fails(dp, "tun7", DP_MODE_GENERIC, -EMEDIUMTYPE, "TUN, WireGuard");
+	dpt_run(DPT_GATEWAY, "ip link del tun7");
+}
+
+static void an_interface_that_is_taken_names_the_other_program(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	_cleanup_(closep) int link = -1;
+	struct xdp_state xdp;
+	char words[64];
+
+	(void)state;
+	link = bpf_link_create(dp->progs[P_NATIVE], (int)if_nametoindex("cl"), BPF_XDP, NULL);
+	assert_true(link >= 0);
+	assert_int_equal(xdp_state_get(if_nametoindex("cl"), &xdp), 0);
+	snprintf(words, sizeof(words), "another XDP program (id %u, fqdnat_xdp)", xdp.native_id);
+
+	attach_fails(dp, "cl", DP_MODE_AUTO, -EBUSY, words);
+	assert_false(exists("links/1"));
+}
+
+/* The choice of libxdp's dispatcher, tried by its switch: this must not quietly do something else.
+ */
+static void a_required_dispatcher_is_used_or_missed_aloud(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dp_attached attached;
+
+	(void)state;
+	dp->settings.dispatcher = DP_DISPATCHER_REQUIRE;
+	if (!dispatch_possible()) {
+		attach_fails(dp, "cl", DP_MODE_AUTO, -ENOTSUP, "refuses programs of type EXT");
+		assert_false(dpt_has_program("cl"));
+		return;
+	}
+	attached = attach(dp, "cl", DP_MODE_AUTO);
+	assert_true(attached.dispatcher);
+	assert_int_equal(dataplane_detach(dp, "cl", NULL), 0);
+	assert_false(dpt_has_program("cl"));
+}
+
+static void without_dispatcher_the_own_link_is_used(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	enum dp_dispatcher dispatcher = DP_DISPATCHER_AUTO;
+
+	(void)state;
+	assert_int_equal(dp_dispatcher_parse("never", &dispatcher), 0);
+	assert_int_equal(dispatcher, DP_DISPATCHER_NEVER);
+	assert_int_equal(dp_dispatcher_parse("perhaps", &dispatcher), -EINVAL);
+	assert_false(attach(dp, "cl", DP_MODE_AUTO).dispatcher);
+}
+
+static void detaching_the_last_interface_removes_every_trace(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
+	dpt_attach(dp);
+	assert_int_equal(dpt_entries("tx"), 2);
+
+	assert_int_equal(dataplane_detach(dp, "cl", NULL), 0);
+	assert_false(dpt_has_program("cl"));
+	assert_true(exists("maps/sessions"));
+	assert_int_equal(dpt_entries("tx"), 1);
+	assert_int_equal(dataplane_detach(dp, "cl", NULL), -ENOENT);
+
+	/* As the command line does it, without a daemon. */
+	dataplane_free(TAKE_PTR(dp));
+	assert_int_equal(dataplane_detach_pinned(dpt_bpffs(), "sv", NULL), 0);
+	assert_false(dpt_has_program("sv"));
+	assert_int_equal(access(dpt_bpffs(), F_OK), -1);
+}
+
+static void attaching_after_the_last_detach_pins_again(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
+	attach(dp, "cl", DP_MODE_NATIVE);
+	assert_int_equal(dataplane_detach(dp, "cl", NULL), 0);
+	assert_int_equal(access(dpt_bpffs(), F_OK), -1);
+
+	attach(dp, "cl", DP_MODE_NATIVE);
+	assert_true(exists("maps/sessions"));
+	assert_true(exists("prog_xdp"));
+}
+
+static void the_command_line_attaches_without_a_daemon(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = NULL;
+	struct dp_error err;
+
+	(void)state;
+	assert_int_equal(dataplane_open_pinned(dpt_bpffs(), DP_DISPATCHER_NEVER, &err, &dp),
+			 -ENOENT);
+	assert_non_null(strstr(err.text, "start fqdnatd first"));
+
+	dataplane_free(dpt_open());
+	assert_int_equal(dataplane_open_pinned(dpt_bpffs(), DP_DISPATCHER_NEVER, &err, &dp), 0);
+	attach(dp, "cl", DP_MODE_NATIVE);
+	assert_true(dpt_has_program("cl"));
+}
+
+static void links_of_interfaces_that_are_gone_are_cleaned_up(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	char leaf[32];
+
+	(void)state;
+	dpt_run(DPT_GATEWAY, "ip link add gone type veth peer name gone0");
+	dpt_run(DPT_GATEWAY, "ip link set gone up");
+	snprintf(leaf, sizeof(leaf), "links/%u", attach(dp, "gone", DP_MODE_NATIVE).ifindex);
+	dpt_run(DPT_GATEWAY, "ip link del gone");
+	assert_true(exists(leaf));
+	dataplane_free(TAKE_PTR(dp));
+
+	dp = dpt_open();
+
+	assert_false(exists(leaf));
+}
+
+/* N-06: sessions outlive the daemon that made them */
+static void a_killed_daemon_leaves_programs_and_sessions(void **state)
+{
+	_cleanup_(closep) int client = dpt_socket(DPT_CLIENT_SIDE, SOCK_DGRAM, DPT_CLIENT4, 4000);
+	_cleanup_(closep) int server = dpt_socket(DPT_SERVER_SIDE, SOCK_DGRAM, DPT_SERVER4, 7);
+	_cleanup_(dataplane_freep) struct dataplane *dp = NULL;
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		dp = dpt_open();
+		dpt_world(dp);
+		dpt_attach(dp);
+		dpt_run(DPT_GATEWAY, "ping -qc1 -W3 " DPT_SERVER4 " >/dev/null");
+		raise(SIGKILL);
+	}
+	waitpid(pid, &status, 0);
+	assert_true(WIFSIGNALED(status));
+
+	assert_true(dpt_has_program("cl"));
+	dpt_send(client, DPT_PROXY4, 7, "one", 3);
+	assert_true(dpt_readable(server));
+	dp = dpt_open();
+	assert_true(dataplane_taken_over(dp));
+	assert_int_equal(dataplane_sessions_used(dp), 1);
+}
+
+#define REPLACEMENTS  3
+#define DATAGRAMS_MIN 2000
+
+/* Shared with the sender. */
+struct flood {
+	atomic_bool stop;
+	atomic_uint sent;
+};
+
+/* A sender of its own, slow enough for the rings between, until it is told to stop. */
+static pid_t flood_start(struct flood *flood, int fd, const char *to)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	while (!flood->stop || flood->sent < DATAGRAMS_MIN) {
+		dpt_send(fd, to, 7, "flood", 5);
+		if (++flood->sent % 8 == 0)
+			usleep(100);
+	}
+	_exit(0);
+}
+
+static unsigned int drain(int fd)
+{
+	unsigned int n = 0;
+	char byte;
+
+	while (recv(fd, &byte, 1, MSG_DONTWAIT) >= 0)
+		n++;
+	return n;
+}
+
+/* A new version replaces the old one under traffic: every packet arrives, and is counted once. */
+static void replacing_loses_no_packet(void **state)
+{
+	_cleanup_(closep) int client = dpt_socket(DPT_CLIENT_SIDE, SOCK_DGRAM, DPT_CLIENT4, 4001);
+	_cleanup_(closep) int server = dpt_socket(DPT_SERVER_SIDE, SOCK_DGRAM, DPT_SERVER4, 7);
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct flood *flood = mmap(NULL, sizeof(*flood), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct dp_settings settings = dpt_settings();
+	unsigned int received = 0;
+	struct dp_error err;
+	pid_t pid;
+
+	(void)state;
+	assert_true(flood != MAP_FAILED);
+	dpt_world(dp);
+	dpt_attach(dp);
+	dpt_run(DPT_GATEWAY, "ping -qc1 -W3 " DPT_SERVER4 " >/dev/null");
+
+	pid = flood_start(flood, client, DPT_PROXY4);
+	for (unsigned int i = 0; i < REPLACEMENTS; i++) {
+		unsigned int sent = flood->sent;
+
+		settings.program.hash_seed++;
+		if (dataplane_reload(dp, &settings, &err) < 0)
+			fail_msg("%s", err.text);
+		assert_true(flood->sent > sent);
+		received += drain(server);
+	}
+	flood->stop = true;
+	waitpid(pid, NULL, 0);
+	while (received < flood->sent && dpt_readable(server))
+		received += drain(server);
+
+	assert_int_equal(received, flood->sent);
+	assert_int_equal(dpt_count(FQ_R_TRANSLATED), flood->sent);
+	print_message("%u replacements under %u packets\n", REPLACEMENTS, flood->sent);
+	munmap(flood, sizeof(*flood));
+}
+
+static void a_restarted_daemon_replaces_the_program_in_place(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct xdp_state before, after;
+
+	(void)state;
+	attach(dp, "cl", DP_MODE_NATIVE);
+	attach(dp, "sv", DP_MODE_GENERIC);
+	assert_int_equal(xdp_state_get(if_nametoindex("sv"), &before), 0);
+	dataplane_free(TAKE_PTR(dp));
+
+	dp = dpt_open();
+
+	assert_int_equal(xdp_state_get(if_nametoindex("sv"), &after), 0);
+	assert_true(after.generic_id && after.generic_id != before.generic_id);
+	assert_int_equal(attach(dp, "sv", DP_MODE_AUTO).mode, DP_MODE_GENERIC);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(open_pins_everything, dpt_clean),
+		cmocka_unit_test_teardown(reopening_keeps_sessions_and_translations, dpt_clean),
+		cmocka_unit_test_teardown(counters_are_recomputed_after_a_crash, dpt_clean),
+		cmocka_unit_test_teardown(another_abi_version_is_refused_and_explained, dpt_clean),
+		cmocka_unit_test_teardown(a_map_of_another_shape_is_refused_and_named, dpt_clean),
+		cmocka_unit_test_teardown(a_directory_on_no_bpffs_is_refused_and_explained,
+					  dpt_clean),
+		cmocka_unit_test_teardown(native_generic_and_auto_are_what_they_say, dpt_clean),
+		cmocka_unit_test_teardown(auto_falls_back_to_generic_and_says_why, dpt_clean),
+		cmocka_unit_test_teardown(interfaces_that_will_not_do_are_refused_and_explained,
+					  dpt_clean),
+		cmocka_unit_test_teardown(l3_devices_are_refused, dpt_clean),
+		cmocka_unit_test_teardown(an_interface_that_is_taken_names_the_other_program,
+					  dpt_clean),
+		cmocka_unit_test_teardown(a_required_dispatcher_is_used_or_missed_aloud, dpt_clean),
+		cmocka_unit_test_teardown(without_dispatcher_the_own_link_is_used, dpt_clean),
+		cmocka_unit_test_teardown(detaching_the_last_interface_removes_every_trace,
+					  dpt_clean),
+		cmocka_unit_test_teardown(attaching_after_the_last_detach_pins_again, dpt_clean),
+		cmocka_unit_test_teardown(the_command_line_attaches_without_a_daemon, dpt_clean),
+		cmocka_unit_test_teardown(links_of_interfaces_that_are_gone_are_cleaned_up,
+					  dpt_clean),
+		cmocka_unit_test_teardown(a_killed_daemon_leaves_programs_and_sessions, dpt_clean),
+		cmocka_unit_test_teardown(replacing_loses_no_packet, dpt_clean),
+		cmocka_unit_test_teardown(a_restarted_daemon_replaces_the_program_in_place,
+					  dpt_clean),
+	};
+
+	return cmocka_run_group_tests(tests, dpt_enter, dpt_leave);
+}

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Removal of sessions, and how they are shown (user/dataplane: sessions, view). */
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dataplane/internal.h"
+
+#include "dptest.h"
+
+#define S(n) ((uint64_t)(n)*NSEC_PER_SEC)
+
+static const struct instant at_1000_s = {1000 * NSEC_PER_SEC};
+
+/* The whole table, in parts. */
+static struct dp_sweep sweep_all(struct dataplane *dp, struct instant now)
+{
+	struct dp_sweep sum = {0}, part = {0};
+
+	for (unsigned int i = 0; i < 10000 && !sum.pass_done; i++) {
+		assert_int_equal(dataplane_sweep(dp, now, 64, &part), 0);
+		assert_true(part.examined <= 64);
+		sum.examined += part.examined;
+		sum.expired += part.expired;
+		sum.orphans += part.orphans;
+		sum.pass_done = part.pass_done;
+	}
+	assert_true(sum.pass_done);
+	return sum;
+}
+
+static void udp(struct dataplane *dp, uint16_t port, uint64_t last_out, uint64_t last_in)
+{
+	dpt_session(dp, &(struct dpt_session){.proto = IPPROTO_UDP,
+					      .client_port = port,
+					      .nat_port = port,
+					      .port = 53,
+					      .created = S(1),
+					      .last_out = last_out,
+					      .last_in = last_in});
+}
+
+/* N-06: what has been idle is removed, both halves of it, and nothing else; counters follow */
+static void idle_sessions_are_removed_and_busy_ones_are_not(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dp_sweep sweep;
+
+	(void)state;
+	for (uint16_t i = 0; i < 300; i++) {
+		udp(dp, 2000 + i, S(700), S(800)); /* idle for 200 s */
+		udp(dp, 3000 + i, S(700), S(950)); /* replied to 50 s ago */
+		udp(dp, 4000 + i, S(930), 0);      /* never answered, 70 s */
+		udp(dp, 5000 + i, S(980), 0);      /* never answered, 20 s */
+	}
+	assert_int_equal(dataplane_sessions_used(dp), 1200);
+
+	sweep = sweep_all(dp, at_1000_s);
+
+	/* The other halves of what is removed are not always met. */
+	assert_in_range(sweep.examined, 1800, 2400);
+	assert_int_equal(sweep.expired, 600);
+	assert_int_equal(sweep.orphans, 0);
+	assert_int_equal(dpt_entries("sessions"), 1200);
+	assert_int_equal(dataplane_sessions_used(dp), 600);
+	assert_int_equal(dataplane_quota_used(dp, DPT_CLIENT), 600);
+	assert_int_equal(dpt_count(FQ_R_SESSION_EXPIRED), 600);
+}
+
+/* N-08: tuples of ended sessions are kept in a table that cannot grow */
+static void an_ended_session_leaves_a_tombstone_for_a_time(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct fq_tuple in = {.src = dpt_addr(DPT_SERVER4),
+			      .dst = dpt_addr(DPT_GW4),
+			      .dport = htons(2000),
+			      .proto = IPPROTO_UDP};
+	uint64_t until = 0;
+
+	(void)state;
+	udp(dp, 2000, S(1), S(2));
+	sweep_all(dp, at_1000_s);
+
+	assert_int_equal(dpt_entries("tombstones"), 1);
+	assert_int_equal(bpf_map_lookup_elem(dp->maps[M_TOMBSTONES], &in, &until), 0);
+	assert_int_equal(until, S(1010));
+}
+
+/* N-10: a reset does not end a session at once; its idle time is short */
+static void a_reset_session_goes_after_four_minutes(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dpt_session reset = {.proto = IPPROTO_TCP,
+				    .client_port = 1,
+				    .nat_port = 1,
+				    .port = 80,
+				    .created = S(1),
+				    .last_out = S(900),
+				    .last_in = S(900),
+				    .seen_in = FQ_TCP_RST};
+
+	(void)state;
+	dpt_session(dp, &reset);
+
+	assert_int_equal(sweep_all(dp, at_1000_s).expired, 0);
+	assert_int_equal(sweep_all(dp, (struct instant){S(1139)}).expired, 0);
+	assert_int_equal(sweep_all(dp, (struct instant){S(1140)}).expired, 1);
+}
+
+/* N-06: a configured idle time holds from the next look on */
+static void idle_times_are_those_of_the_settings(void **state)
+{
+	struct dp_settings settings = dpt_settings();
+	_cleanup_(dataplane_freep) struct dataplane *dp = NULL;
+
+	(void)state;
+	settings.expiry.udp_ns = 10 * NSEC_PER_SEC;
+	assert_int_equal(dataplane_open(&settings, NULL, &dp), 0);
+	udp(dp, 1, S(980), S(985));
+
+	assert_int_equal(sweep_all(dp, at_1000_s).expired, 1);
+}
+
+static void halves_without_their_other_half_are_removed(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dpt_session half = {.proto = IPPROTO_UDP,
+				   .client_port = 1,
+				   .nat_port = 1,
+				   .created = S(990),
+				   .last_out = S(999),
+				   .last_in = S(999)};
+	struct dp_sweep sweep;
+
+	(void)state;
+	half.no_out = true;
+	dpt_session(dp, &half);
+	half = (struct dpt_session){.proto = IPPROTO_UDP,
+				    .client_port = 2,
+				    .nat_port = 2,
+				    .created = S(990),
+				    .last_out = S(999),
+				    .no_in = true};
+	dpt_session(dp, &half);
+	/* Only just being made. */
+	half.client_port = 3;
+	half.created = S(998);
+	dpt_session(dp, &half);
+	udp(dp, 4, S(999), S(999));
+
+	sweep = sweep_all(dp, at_1000_s);
+
+	assert_int_equal(sweep.orphans, 2);
+	assert_int_equal(sweep.expired, 0);
+	assert_int_equal(dpt_entries("sessions"), 3);
+	assert_int_equal(dataplane_sessions_used(dp), 2);
+}
+
+/* Two out entries lead to one in entry: it belongs to the one it leads back to. */
+static void a_half_that_leads_elsewhere_is_not_taken_along(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	uint64_t flushed;
+
+	(void)state;
+	udp(dp, 1, S(999), S(999));
+	dpt_session(dp, &(struct dpt_session){.proto = IPPROTO_UDP,
+					      .client_port = 2,
+					      .nat_port = 1,
+					      .created = S(1),
+					      .last_out = S(2),
+					      .no_in = true,
+					      .domain_id = 44});
+	assert_int_equal(dataplane_flush(dp, &(struct dp_match){.domain = &(uint32_t){44}},
+					 at_1000_s, &flushed),
+			 0);
+
+	assert_int_equal(flushed, 1);
+	assert_int_equal(dpt_entries("sessions"), 2);
+	assert_int_equal(dpt_entries("tombstones"), 0);
+}
+
+static void counters_never_go_below_zero(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
+	dpt_session(dp, &(struct dpt_session){.proto = IPPROTO_UDP,
+					      .client_port = 1,
+					      .nat_port = 1,
+					      .created = S(1),
+					      .uncounted = true});
+	assert_int_equal(sweep_all(dp, at_1000_s).expired, 1);
+	assert_int_equal(dataplane_sessions_used(dp), 0);
+	assert_int_equal(dataplane_quota_used(dp, DPT_CLIENT), 0);
+}
+
+static void a_sweep_of_an_empty_table_is_a_whole_pass(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dp_sweep sweep;
+
+	(void)state;
+	assert_int_equal(dataplane_sweep(dp, at_1000_s, 0, &sweep), 0);
+	assert_true(sweep.pass_done);
+	assert_int_equal(sweep.examined, 0);
+}
+
+static uint64_t flush(struct dataplane *dp, const struct dp_match *match)
+{
+	uint64_t flushed;
+
+	assert_int_equal(dataplane_flush(dp, match, at_1000_s, &flushed), 0);
+	return flushed;
+}
+
+static void three_sessions(struct dataplane *dp)
+{
+	struct dpt_session a = {.proto = IPPROTO_TCP, .client_port = 1, .nat_port = 1, .port = 80};
+	struct dpt_session b = {.proto = IPPROTO_UDP,
+				.client_port = 1,
+				.nat_port = 1,
+				.client = "192.0.2.77",
+				.proxy = "100.96.0.9",
+				.real = "203.0.113.1",
+				.client_id = 2,
+				.resource_id = 6,
+				.domain_id = 10};
+	struct dpt_session c = {.proto = IPPROTO_ICMPV6,
+				.client_port = 1,
+				.nat_port = 1,
+				.client = DPT_CLIENT6,
+				.proxy = DPT_PROXY6,
+				.nat = DPT_GW6,
+				.real = DPT_SERVER6};
+
+	dpt_session(dp, &a);
+	dpt_session(dp, &b);
+	dpt_session(dp, &c);
+}
+
+/* sessions of a client, a resource or a domain that goes away are removed at once */
+static void flush_takes_what_matches_and_nothing_else(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct fq_addr proxy = dpt_addr("100.96.0.9"), real = dpt_addr(DPT_SERVER6);
+	struct ipprefix host, net;
+	const struct dp_match matches[] = {
+		{.client_addr = &host},
+		{.proxy = &proxy},
+		{.domain = &(uint32_t){10}},
+		{.client = &(uint32_t){2}},
+		{.resource = &(uint32_t){6}},
+		{.client_addr = &net, .domain = &(uint32_t){10}},
+		{.real = &real},
+	};
+
+	(void)state;
+	assert_int_equal(ipprefix_parse("192.0.2.77", &host), 0);
+	assert_int_equal(ipprefix_parse("192.0.2.0/24", &net), 0);
+	for (size_t i = 0; i < sizeof(matches) / sizeof(matches[0]); i++) {
+		three_sessions(dp);
+		assert_int_equal(flush(dp, &matches[i]), 1);
+		assert_int_equal(dpt_entries("sessions"), 4);
+		assert_int_equal(flush(dp, &(struct dp_match){0}), 2);
+	}
+
+	assert_int_equal(dataplane_sessions_used(dp), 0);
+	assert_int_equal(dataplane_quota_used(dp, 2), 0);
+	assert_int_equal(dpt_count(FQ_R_SESSION_REVOKED), 3 * 7);
+	assert_int_equal(dpt_entries("tombstones"), 3);
+	three_sessions(dp);
+	assert_int_equal(
+		flush(dp, &(struct dp_match){.client_addr = &net, .client = &(uint32_t){9}}), 0);
+}
+
+struct rows {
+	struct dpview_session row[8];
+	unsigned int count;
+};
+
+static int keep_row(void *ctx, const struct dpview_session *row)
+{
+	struct rows *rows = ctx;
+
+	rows->row[rows->count++] = *row;
+	return 0;
+}
+
+static void a_row_joins_both_directions(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	_cleanup_(dpview_freep) struct dpview *view = NULL;
+	struct rows rows = {.count = 0};
+	const struct dpview_session *row = &rows.row[0];
+	uint32_t other = 8;
+	struct fq_addr a;
+
+	(void)state;
+	dpt_session(dp, &(struct dpt_session){.proto = IPPROTO_TCP,
+					      .client_port = 4000,
+					      .nat_port = 5000,
+					      .port = 443,
+					      .created = S(800),
+					      .last_out = S(900),
+					      .last_in = S(990),
+					      .seen_out = FQ_TCP_FIN,
+					      .seen_in = FQ_TCP_FIN});
+	assert_int_equal(dpview_open(dpt_bpffs(), NULL, &view), 0);
+	assert_int_equal(dpview_sessions(view, NULL, at_1000_s, keep_row, &rows), 0);
+
+	assert_int_equal(rows.count, 1);
+	assert_int_equal(row->proto, IPPROTO_TCP);
+	assert_string_equal(session_state_name(row->state), "closing");
+	a = dpt_addr(DPT_PROXY4);
+	assert_true(ipaddr_equal(&row->proxy, &a));
+	a = dpt_addr(DPT_GW4);
+	assert_true(ipaddr_equal(&row->nat, &a));
+	a = dpt_addr(DPT_SERVER4);
+	assert_true(ipaddr_equal(&row->real, &a));
+	assert_int_equal(row->client_port, 4000);
+	assert_int_equal(row->nat_port, 5000);
+	assert_int_equal(row->port, 443);
+	assert_int_equal(row->real_port, 443);
+	assert_int_equal(row->domain_id, DPT_DOMAIN);
+	assert_int_equal(row->idle_ns, S(10));
+	assert_int_equal(row->expires_ns, 0);
+	assert_int_equal(dpview_sessions(view, &(struct dp_match){.domain = &other}, at_1000_s,
+					 keep_row, &rows),
+			 0);
+	assert_int_equal(rows.count, 1);
+}
+
+static int stop_at_first(void *ctx, const struct dpview_session *row)
+{
+	(void)row;
+	++*(unsigned int *)ctx;
+	return 7;
+}
+
+static void a_callback_can_end_the_walk(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	_cleanup_(dpview_freep) struct dpview *view = NULL;
+	unsigned int calls = 0;
+
+	(void)state;
+	three_sessions(dp);
+	assert_int_equal(dpview_open(dpt_bpffs(), NULL, &view), 0);
+	assert_int_equal(dpview_sessions(view, NULL, at_1000_s, stop_at_first, &calls), 7);
+	assert_int_equal(calls, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(idle_sessions_are_removed_and_busy_ones_are_not,
+					  dpt_clean),
+		cmocka_unit_test_teardown(an_ended_session_leaves_a_tombstone_for_a_time,
+					  dpt_clean),
+		cmocka_unit_test_teardown(a_reset_session_goes_after_four_minutes, dpt_clean),
+		cmocka_unit_test_teardown(idle_times_are_those_of_the_settings, dpt_clean),
+		cmocka_unit_test_teardown(halves_without_their_other_half_are_removed, dpt_clean),
+		cmocka_unit_test_teardown(a_half_that_leads_elsewhere_is_not_taken_along,
+					  dpt_clean),
+		cmocka_unit_test_teardown(counters_never_go_below_zero, dpt_clean),
+		cmocka_unit_test_teardown(a_sweep_of_an_empty_table_is_a_whole_pass, dpt_clean),
+		cmocka_unit_test_teardown(flush_takes_what_matches_and_nothing_else, dpt_clean),
+		cmocka_unit_test_teardown(a_row_joins_both_directions, dpt_clean),
+		cmocka_unit_test_teardown(a_callback_can_end_the_walk, dpt_clean),
+	};
+
+	return cmocka_run_group_tests(tests, dpt_enter, dpt_leave);
+}

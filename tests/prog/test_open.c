@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Opening sessions: source addresses, ports and ids, quotas, full tables, late packets of ended
+ * sessions, local sockets, and two CPUs at once.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+
+#include <cmocka.h>
+
+#include "../lib/prog.h"
+
+#include "fqdnat.skel.h"
+
+#define PORT 5000
+
+static enum fq_reason out(struct prog *t, uint8_t proto, const char *src, uint16_t sport,
+			  const char *proxy, uint16_t dport)
+{
+	struct prog_result res;
+	struct pkt p;
+
+	PKT(&p, .src = src, .dst = proxy, .proto = proto, .sport = sport, .dport = dport);
+	prog_run(t, &p, CLIENT_SIDE, &res);
+	return res.reason;
+}
+
+static uint16_t udp_port(struct prog *t, const char *src, uint16_t sport, const char *proxy)
+{
+	const struct fq_tuple key = prog_tuple(PKT_UDP, src, sport, proxy, 0);
+
+	return prog_nat_port(t, &key);
+}
+
+/* A second proxy address of the same host. */
+static void second_proxy(struct prog *t)
+{
+	const uint32_t resource = RESOURCE;
+
+	prog_xlat(t, PROXY4_B, SERVER4, DOMAIN, &resource, 1);
+	prog_edge(t, PROXY4_B, FQ_EDGE_FORWARD);
+}
+
+/* N-03: the port is kept where it is free, and another one is taken where it is not. */
+static void two_flows_to_one_host_get_two_ports(void **state)
+{
+	struct prog *t = *state;
+	uint16_t first, second;
+	struct pkt p, expected;
+
+	second_proxy(t);
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, PORT, PROXY4, 53), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, PORT, PROXY4_B, 53), FQ_R_TRANSLATED);
+	first = udp_port(t, CLIENT4, PORT, PROXY4);
+	second = udp_port(t, CLIENT4, PORT, PROXY4_B);
+
+	assert_int_equal(first, PORT);
+	assert_int_not_equal(first, second);
+	/* each answer is the right flow's */
+	PKT(&p, .src = SERVER4, .dst = GW4, .proto = PKT_UDP, .sport = 53, .dport = second);
+	PKT(&expected, .src = PROXY4_B, .dst = CLIENT4, .proto = PKT_UDP, .sport = 53, .dport = PORT,
+	    .ttl = 63, .dmac = PKT_MAC_CLIENT, .smac = PKT_MAC_GW_CLIENT);
+	prog_expect(t, &p, SERVER_SIDE, FQ_R_TRANSLATED, &expected);
+}
+
+/* N-03: two clients with the same port, and with the same echo id. */
+static void clients_do_not_share_ports(void **state)
+{
+	struct prog *t = *state;
+	const struct fq_tuple a = prog_tuple(PKT_ICMP, CLIENT4, 77, PROXY4, 0);
+	const struct fq_tuple b = prog_tuple(PKT_ICMP, "192.0.2.3", 77, PROXY4, 0);
+
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, PORT, PROXY4, 53), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_UDP, "192.0.2.3", PORT, PROXY4, 53), FQ_R_TRANSLATED);
+	assert_int_not_equal(udp_port(t, CLIENT4, PORT, PROXY4),
+			     udp_port(t, "192.0.2.3", PORT, PROXY4));
+	assert_int_equal(out(t, PKT_ICMP, CLIENT4, 77, PROXY4, 0), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_ICMP, "192.0.2.3", 77, PROXY4, 0), FQ_R_TRANSLATED);
+	assert_int_equal(prog_nat_port(t, &a), 77);
+	assert_int_not_equal(prog_nat_port(t, &b), 77);
+}
+
+/* RFC 4787 REQ-1: the port does not depend on where in the peer the flow goes. */
+static void tcp_flows_of_one_port_keep_one_port(void **state)
+{
+	const uint16_t client_port = 40000;	/* not kept: the kernel's range */
+	struct prog *t = *state;
+	uint16_t first = 0;
+
+	for (uint16_t dport = 80; dport < 90; dport++) {
+		const struct fq_tuple key = prog_tuple(PKT_TCP, CLIENT4, client_port, PROXY4, dport);
+
+		assert_int_equal(out(t, PKT_TCP, CLIENT4, client_port, PROXY4, dport),
+				 FQ_R_TRANSLATED);
+		first = first ? first : prog_nat_port(t, &key);
+		assert_int_equal(prog_nat_port(t, &key), first);
+	}
+}
+
+/* N-01: for UDP and ICMP, the peer's port is no part of the mapping. */
+static void mapping_does_not_know_the_peers_port(void **state)
+{
+	struct prog *t = *state;
+
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, 40000, PROXY4, 53), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, 40000, PROXY4, 5353), FQ_R_TRANSLATED);
+
+	assert_int_equal(prog_sessions(t), 2);
+	assert_true(udp_port(t, CLIENT4, 40000, PROXY4) != 0);
+}
+
+/* N-11: the same flow gets the same port again. */
+static void mapping_comes_back_after_its_end(void **state)
+{
+	struct prog *t = *state;
+	uint16_t before;
+
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, 40000, PROXY4, 53), FQ_R_TRANSLATED);
+	before = udp_port(t, CLIENT4, 40000, PROXY4);
+	prog_reset(t);
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, 40000, PROXY4, 53), FQ_R_TRANSLATED);
+
+	assert_int_equal(udp_port(t, CLIENT4, 40000, PROXY4), before);
+}
+
+/* Sockets that are opened later find their ports free. */
+static void kernels_ephemeral_ports_are_left_alone(void **state)
+{
+	struct prog *t = *state;
+
+	for (uint32_t port = 32768; port < 60999; port += 211) {
+		uint16_t nat;
+
+		assert_int_equal(out(t, PKT_UDP, CLIENT4, port, PROXY4, 53), FQ_R_TRANSLATED);
+		nat = udp_port(t, CLIENT4, port, PROXY4);
+		assert_true(nat >= 1024 && (nat < 32768 || nat > 60999));
+	}
+}
+
+/* RFC 4787 REQ-3a: well-known ports are not given out. */
+static void ports_stay_in_the_configured_range(void **state)
+{
+	struct prog *t = *state;
+
+	for (uint16_t port = 1; port < 1024; port += 97) {
+		assert_int_equal(out(t, PKT_UDP, CLIENT4, port, PROXY4, 53), FQ_R_TRANSLATED);
+		assert_true(udp_port(t, CLIENT4, port, PROXY4) >= 1024);
+	}
+}
+
+static int bound_socket(int type, const char *address, uint16_t port)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, type | SOCK_NONBLOCK, 0), one = 1;
+
+	assert_true(fd >= 0);
+	inet_pton(AF_INET, address, &sa.sin_addr);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+static void connect_to_server(int fd, uint16_t port)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	inet_pton(AF_INET, SERVER4, &sa.sin_addr);
+	(void)connect(fd, (struct sockaddr *)&sa, sizeof(sa));	/* in progress, for ever */
+}
+
+/* Bound, listening, connecting: whoever has the port here keeps it. */
+static void ports_of_local_sockets_are_not_taken(void **state)
+{
+	struct prog *t = *state;
+	int udp = bound_socket(SOCK_DGRAM, "0.0.0.0", PORT);
+	int listener = bound_socket(SOCK_STREAM, GW4, PORT + 1);
+	int client = bound_socket(SOCK_STREAM, GW4, PORT + 2);
+	const struct fq_tuple a = prog_tuple(PKT_UDP, CLIENT4, PORT, PROXY4, 0);
+	const struct fq_tuple b = prog_tuple(PKT_TCP, CLIENT4, PORT + 1, PROXY4, 443);
+	const struct fq_tuple c = prog_tuple(PKT_TCP, CLIENT4, PORT + 2, PROXY4, 443);
+	const struct fq_tuple d = prog_tuple(PKT_TCP, CLIENT4, PORT + 2, PROXY4, 80);
+
+	assert_int_equal(listen(listener, 1), 0);
+	connect_to_server(client, 443);
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, PORT, PROXY4, 53), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, PORT + 1, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, PORT + 2, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, PORT + 2, PROXY4, 80), FQ_R_TRANSLATED);
+
+	assert_int_not_equal(prog_nat_port(t, &a), PORT);
+	assert_int_not_equal(prog_nat_port(t, &b), PORT + 1);
+	assert_int_not_equal(prog_nat_port(t, &c), PORT + 2);
+	assert_int_equal(prog_nat_port(t, &d), PORT + 2);	/* another connection's port is free */
+	close(udp);
+	close(listener);
+	close(client);
+}
+
+static void ports_of_local_ipv6_sockets_are_not_taken(void **state)
+{
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
+	const struct fq_tuple key = prog_tuple(PKT_UDP, CLIENT6, PORT, PROXY6, 0);
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+	struct prog *t = *state;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(out(t, PKT_UDP, CLIENT6, PORT, PROXY6, 53), FQ_R_TRANSLATED);
+
+	assert_int_not_equal(prog_nat_port(t, &key), PORT);
+	close(fd);
+}
+
+/* A socket of this host opens a connection that a session has had before. */
+static void local_connection_takes_the_tuple_over(void **state)
+{
+	const struct fq_tuple key = prog_tuple(PKT_TCP, SERVER4, 443, GW4, PORT);
+	struct prog *t = *state;
+	struct prog_result res;
+	struct pkt syn_ack, ack;
+	int client;
+
+	PKT(&syn_ack, .src = SERVER4, .dst = GW4, .proto = PKT_TCP, .sport = 443, .dport = PORT,
+	    .tcp_flags = 0x12);
+	PKT(&ack, .src = SERVER4, .dst = GW4, .proto = PKT_TCP, .sport = 443, .dport = PORT);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, PORT, PROXY4, 443), FQ_R_TRANSLATED);
+	prog_run(t, &syn_ack, SERVER_SIDE, &res);
+	assert_int_equal(res.reason, FQ_R_TRANSLATED);
+	prog_run(t, &syn_ack, SERVER_SIDE, &res);	/* sent again: still the session's */
+	assert_int_equal(res.reason, FQ_R_TRANSLATED);
+
+	client = bound_socket(SOCK_STREAM, GW4, PORT);
+	connect_to_server(client, 443);
+	prog_expect(t, &syn_ack, SERVER_SIDE, FQ_R_LOCAL_SOCKET, NULL);
+	prog_expect(t, &ack, SERVER_SIDE, FQ_R_LOCAL_SOCKET, NULL);
+	assert_int_equal(prog_session(t, &key).tcp_seen & (FQ_TCP_RST | FQ_TCP_LOCAL),
+			 FQ_TCP_RST | FQ_TCP_LOCAL);
+	close(client);
+}
+
+static void used_up_ports_are_refused(void **state)
+{
+	struct fq_settings s = prog_settings();
+	struct prog *t;
+	struct pkt p;
+
+	(void)state;
+	s.port_lo = 2000;
+	s.port_hi = 2003;
+	t = prog_new(&s, false);
+	assert_non_null(t);
+	for (uint16_t port = 100; port < 104; port++)
+		assert_int_equal(out(t, PKT_TCP, CLIENT4, port, PROXY4, 443), FQ_R_TRANSLATED);
+
+	PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_TCP, .sport = 104, .dport = 443);
+	prog_expect_refused(t, &p, CLIENT_SIDE, FQ_R_NO_PORT, PROXY4, 3, 13, 0);
+	assert_int_equal(prog_sessions(t), 8);
+	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 4);
+	/* RFC 7857 3: towards another port the same ones are free */
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 104, PROXY4, 80), FQ_R_TRANSLATED);
+	prog_free(t);
+}
+
+/* A port range that is all the kernel's leaves nothing. */
+static void range_inside_the_kernels_is_refused(void **state)
+{
+	struct fq_settings s = prog_settings();
+	struct prog *t;
+
+	(void)state;
+	s.port_lo = 40000;
+	s.port_hi = 50000;
+	t = prog_new(&s, false);
+	assert_non_null(t);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 45000, PROXY4, 443), FQ_R_NO_PORT);
+	assert_int_equal(out(t, PKT_ICMP, CLIENT4, 45000, PROXY4, 0), FQ_R_TRANSLATED);
+	prog_free(t);
+}
+
+static void masquerade_none_keeps_the_clients_address_and_port(void **state)
+{
+	struct fq_settings s = prog_settings();
+	struct pkt p, expected;
+	struct prog *t;
+	int here;
+
+	(void)state;
+	s.masquerade = FQ_MASQ_NONE;
+	t = prog_new(&s, false);
+	assert_non_null(t);
+	here = bound_socket(SOCK_DGRAM, "0.0.0.0", 40000);
+	PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_UDP, .sport = 40000, .dport = 53);
+	PKT(&expected, .src = CLIENT4, .dst = SERVER4, .proto = PKT_UDP, .sport = 40000, .dport = 53,
+	    .ttl = 63, .dmac = PKT_MAC_SERVER, .smac = PKT_MAC_GW_SERVER);
+	prog_expect(t, &p, CLIENT_SIDE, FQ_R_TRANSLATED, &expected);
+	PKT(&p, .src = SERVER4, .dst = CLIENT4, .proto = PKT_UDP, .sport = 53, .dport = 40000);
+	PKT(&expected, .src = PROXY4, .dst = CLIENT4, .proto = PKT_UDP, .sport = 53, .dport = 40000,
+	    .ttl = 63, .dmac = PKT_MAC_CLIENT, .smac = PKT_MAC_GW_CLIENT);
+	prog_expect(t, &p, SERVER_SIDE, FQ_R_TRANSLATED, &expected);
+	close(here);
+	prog_free(t);
+}
+
+/* RFC 4787 REQ-2: a client always gets the same address. */
+static void given_addresses_are_paired_with_clients(void **state)
+{
+	struct fq_settings s = prog_settings();
+	bool seen[2] = {false};
+	struct prog *t;
+
+	(void)state;
+	s.masquerade = FQ_MASQ_GIVEN;
+	s.nat4_count = 2;
+	s.nat4[0] = prog_addr("198.51.100.100");
+	s.nat4[1] = prog_addr("198.51.100.101");
+	t = prog_new(&s, false);
+	assert_non_null(t);
+	for (int i = 1; i < 40; i++) {
+		struct fq_session first, second;
+		struct fq_tuple key;
+		char src[20];
+
+		snprintf(src, sizeof(src), "192.0.2.%d", i);
+		assert_int_equal(out(t, PKT_UDP, src, 40000, PROXY4, 53), FQ_R_TRANSLATED);
+		assert_int_equal(out(t, PKT_TCP, src, 40001, PROXY4, 443), FQ_R_TRANSLATED);
+		key = prog_tuple(PKT_UDP, src, 40000, PROXY4, 0);
+		first = prog_session(t, &key);
+		key = prog_tuple(PKT_TCP, src, 40001, PROXY4, 443);
+		second = prog_session(t, &key);
+		assert_memory_equal(&first.src, &second.src, sizeof(first.src));
+		seen[first.src.b[15] - 100] = true;
+	}
+	assert_true(seen[0] && seen[1]);
+	assert_int_equal(out(t, PKT_TCP, CLIENT6, PORT, PROXY6, 443), FQ_R_NO_NAT_ADDRESS);
+	prog_free(t);
+}
+
+static void set_tombstone(struct prog *t, const struct fq_tuple *key, uint64_t until)
+{
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(t->skel->maps.tombstones), key, &until,
+					     BPF_ANY),
+			 0);
+}
+
+/* G-43: a late packet is nobody else's. */
+static void late_packet_of_an_ended_session_is_dropped(void **state)
+{
+	const struct fq_tuple key = prog_tuple(PKT_UDP, SERVER4, 0, GW4, PORT);
+	struct prog *t = *state;
+	struct pkt p;
+
+	PKT(&p, .src = SERVER4, .dst = GW4, .proto = PKT_UDP, .sport = 53, .dport = PORT);
+	set_tombstone(t, &key, prog_now() + 10000000000);
+	prog_expect(t, &p, SERVER_SIDE, FQ_R_EXPIRED_SESSION, NULL);
+	set_tombstone(t, &key, prog_now() - 1);
+	prog_expect(t, &p, SERVER_SIDE, FQ_R_NOT_OURS, NULL);
+}
+
+/* N-05: a new session on the tuple ends the mourning. */
+static void new_session_removes_the_tombstone(void **state)
+{
+	const struct fq_tuple key = prog_tuple(PKT_UDP, SERVER4, 0, GW4, PORT);
+	struct prog *t = *state;
+	struct prog_result res;
+	uint64_t until;
+	struct pkt p;
+
+	set_tombstone(t, &key, prog_now() + 10000000000);
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, PORT, PROXY4, 53), FQ_R_TRANSLATED);
+
+	PKT(&p, .src = SERVER4, .dst = GW4, .proto = PKT_UDP, .sport = 53, .dport = PORT);
+	prog_run(t, &p, SERVER_SIDE, &res);
+	assert_int_equal(res.reason, FQ_R_TRANSLATED);
+	assert_true(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.tombstones), &key, &until) < 0);
+}
+
+/* RFC 6888 REQ-4, REQ-11: the new one is refused, the old ones are not touched. */
+static void quota_is_the_clients_own(void **state)
+{
+	struct prog *t = *state;
+
+	prog_quota(t, CLIENT, 2);
+	prog_client(t, "192.0.2.3", 128, CLIENT + 1, SCOPE);
+	prog_grant(t, CLIENT + 1, RESOURCE, 0);
+	prog_quota(t, CLIENT + 1, 2);
+
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 2, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 3, PROXY4, 443), FQ_R_QUOTA);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, "192.0.2.3", 3, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 2);
+	assert_int_equal(prog_get_control(t).sessions, 3);
+}
+
+static void full_table_keeps_what_it_has(void **state)
+{
+	struct prog *t = *state;
+
+	prog_limit(t, 2);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 2, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 3, PROXY4, 443), FQ_R_TABLE_FULL);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 2, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 2);
+	assert_int_equal(prog_get_control(t).sessions, 2);
+}
+
+/* The same where the map itself is the limit; half an entry pair is not left behind. */
+static void full_map_keeps_what_it_has(void **state)
+{
+	struct prog *t = *state;
+	unsigned int opened = 0;
+
+	prog_limit(t, 1 << 20);
+	prog_quota(t, CLIENT, 1 << 20);
+	while (out(t, PKT_TCP, CLIENT4, 1024 + opened, PROXY4, 443) == FQ_R_TRANSLATED)
+		opened++;
+
+	assert_int_equal(prog_sessions(t), 2 * opened);
+	assert_int_equal(prog_get_quota(t, CLIENT).sessions, opened);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1024 + opened, PROXY4, 443), FQ_R_TABLE_FULL);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1024, PROXY4, 443), FQ_R_TRANSLATED);
+}
+
+#define RACES 300
+
+struct racer {
+	struct prog *t;
+	pthread_barrier_t *start;
+	uint32_t ifindex;
+	int cpu;
+	int failed;
+};
+
+/* Open the same flows in the same order as the other one, at the same time. */
+static void *race(void *arg)
+{
+	struct racer *r = arg;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(r->cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		r->failed++;
+	for (int i = 0; i < RACES; i++) {
+		struct xdp_md ctx = {.ingress_ifindex = r->ifindex};
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+		struct pkt p;
+
+		PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = i % 2 ? PKT_TCP : PKT_UDP,
+		    .sport = 40000 + i, .dport = 443);
+		ctx.data_end = p.len;
+		opts.data_in = pkt_data(&p);
+		opts.data_size_in = p.len;
+		pthread_barrier_wait(r->start);
+		if (bpf_prog_test_run_opts(r->t->fd, &opts) < 0 || opts.retval != XDP_REDIRECT)
+			r->failed++;
+	}
+	return NULL;
+}
+
+/* RFC 4787 REQ-1 under fire: one pair of entries for each flow, and right counts. */
+static void two_cpus_open_one_session(void **state)
+{
+	struct prog *t = *state;
+	pthread_barrier_t start;
+	struct racer racer[2];
+	pthread_t thread[2];
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		print_message("needs two CPUs\n");
+		skip();
+	}
+	pthread_barrier_init(&start, NULL, 2);
+	for (int i = 0; i < 2; i++) {
+		racer[i] = (struct racer){
+			.t = t, .start = &start, .ifindex = prog_ifindex(CLIENT_SIDE), .cpu = i};
+		assert_int_equal(pthread_create(&thread[i], NULL, race, &racer[i]), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	pthread_barrier_destroy(&start);
+
+	assert_int_equal(racer[0].failed + racer[1].failed, 0);
+	assert_int_equal(prog_sessions(t), 2 * RACES);
+	assert_int_equal(prog_get_quota(t, CLIENT).sessions, RACES);
+	assert_int_equal(prog_get_control(t).sessions, RACES);
+	for (int i = 0; i < RACES; i++) {
+		bool tcp = i % 2;
+		const struct fq_tuple key = prog_tuple(tcp ? PKT_TCP : PKT_UDP, CLIENT4, 40000 + i, PROXY4,
+						  tcp ? 443 : 0);
+		struct fq_session s = prog_session(t, &key);
+		struct fq_tuple partner = prog_partner(&key, &s);
+
+		assert_int_equal(s.packets, 2);
+		s = prog_session(t, &partner);
+		partner = prog_partner(&partner, &s);
+		assert_memory_equal(&partner, &key, sizeof(key));
+	}
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup(f, prog_test_setup)
+	const struct CMUnitTest tests[] = {
+		T(two_flows_to_one_host_get_two_ports),
+		T(clients_do_not_share_ports),
+		T(tcp_flows_of_one_port_keep_one_port),
+		T(mapping_does_not_know_the_peers_port),
+		T(mapping_comes_back_after_its_end),
+		T(kernels_ephemeral_ports_are_left_alone),
+		T(ports_stay_in_the_configured_range),
+		T(ports_of_local_sockets_are_not_taken),
+		T(ports_of_local_ipv6_sockets_are_not_taken),
+		T(local_connection_takes_the_tuple_over),
+		T(used_up_ports_are_refused),
+		T(range_inside_the_kernels_is_refused),
+		T(masquerade_none_keeps_the_clients_address_and_port),
+		T(given_addresses_are_paired_with_clients),
+		T(late_packet_of_an_ended_session_is_dropped),
+		T(new_session_removes_the_tombstone),
+		T(quota_is_the_clients_own),
+		T(full_table_keeps_what_it_has),
+		T(full_map_keeps_what_it_has),
+		T(two_cpus_open_one_session),
+	};
+
+	return cmocka_run_group_tests_name("open", tests, prog_group_setup, prog_group_teardown);
+}

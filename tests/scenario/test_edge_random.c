@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The edge under random inputs in virtual time, against what must always hold. What is
+ * expected is derived from inputs and actions only, not from the edge's own bookkeeping.
+ *
+ * usage: test_edge_random [SEED]	replays one run
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../lib/edge_bed.h"
+
+#define RUNS          2500
+#define STEPS         160
+#define NAMES         18
+#define RESOURCES     4
+#define GATEWAYS      3 /* 1..3 */
+#define QUARANTINE_MS 600000
+
+/* What actions have told about an entry. */
+struct entry_model {
+	enum edge_state state;
+	uint32_t gateway, request, newest, taken;
+	int64_t sent_ms;
+	bool sent;
+};
+
+struct domain_model {
+	bool known;
+	struct entry_model entry[RESOURCES];
+	bool has_verdict;
+	enum fq_edge_verdict verdict;
+	unsigned int last_number; /* of the packet offered last */
+	bool last_is_syn;
+};
+
+struct model {
+	uint64_t seed;
+	uint64_t random;
+	char input[64];      /* of this step */
+	int name;            /* it is about; -1: none */
+	bool may_ask_failed; /* it is a query for that name */
+	bool operator;       /* and need not wait */
+	struct domain_model domain[NAMES];
+	bool up[GATEWAYS + 1];
+	struct domain_model before[NAMES];
+	unsigned int offered, gone; /* packets */
+	struct {
+		struct fq_addr addr;
+		int64_t ms;
+	} released[256];
+	unsigned int released_count;
+	unsigned int number;
+};
+
+static struct bed bed;
+static struct model m;
+
+static void fail_run(const char *what)
+{
+	print_error("seed %llu, input \"%s\": %s\nactions: %s\n", (unsigned long long)m.seed,
+		    m.input, what, bed.text);
+	fail();
+}
+
+#define MUST(condition)                       \
+	do {                                  \
+		if (!(condition))             \
+			fail_run(#condition); \
+	} while (0)
+
+/* xorshift64* */
+static uint32_t pick(uint32_t n)
+{
+	m.random ^= m.random >> 12;
+	m.random ^= m.random << 25;
+	m.random ^= m.random >> 27;
+	return (uint32_t)((m.random * 0x2545f4914f6cdd1dULL) >> 33) % n;
+}
+
+static const char *name_of(unsigned int i)
+{
+	static char text[16];
+
+	if (i == 0)
+		return "b.x";
+	snprintf(text, sizeof(text), i % 3 ? "n%u.x" : "n%u.c", i);
+	return text;
+}
+
+static int index_of(const char *name)
+{
+	unsigned int i;
+
+	if (strcmp(name, "b.x") == 0)
+		return 0;
+	return sscanf(name, "n%u.", &i) == 1 ? (int)i : -1;
+}
+
+static int64_t now_ms(void)
+{
+	return bed.now.ns / NSEC_PER_MSEC;
+}
+
+/* C-07, C-09, C-10, C-21, C-24: when AssignedIps may be sent. */
+static void check_send(const struct edge_action *a, struct domain_model *d, int name)
+{
+	struct entry_model *e = &d->entry[a->send.resource - 1];
+	const struct entry_model *before = &m.before[name].entry[a->send.resource - 1];
+	bool was_failed = before->state == EDGE_FAILED, own = m.may_ask_failed && m.name == name;
+
+	MUST(m.up[a->send.gateway]);
+	MUST(a->send.generation != 0);
+	MUST(!e->newest || a->send.generation > e->newest);
+	MUST(!was_failed || own);
+	if (e->sent && !(own && m.operator))
+		MUST(now_ms() - e->sent_ms >= (was_failed ? 100 : 2000));
+	if (a->send.resends == 0) {
+		e->request = a->send.generation;
+		e->taken = 0;
+	}
+	e->gateway = a->send.gateway;
+	e->newest = a->send.generation;
+	e->sent_ms = now_ms();
+	e->sent = true;
+	MUST(e->state == EDGE_PENDING);
+}
+
+/* C-02: released in order, each once. */
+static void check_release(const struct edge_action *a)
+{
+	int last = -1;
+
+	for (const struct held_frame *f = a->frames.first; f; f = f->next) {
+		const uint8_t *l4 = f->bytes + f->l3_offset + 20;
+		bool tcp = f->bytes[f->l3_offset + 9] == 6;
+		int number = tcp ? l4[6] << 8 | l4[7] : l4[8] << 8 | l4[9];
+
+		MUST(number > last);
+		last = number;
+		m.gone++;
+	}
+}
+
+/* P-10: an address is not reused before its quarantine is over. */
+static void note_gone(const struct edge_action *a)
+{
+	for (unsigned int i = 0; i < a->proxies.count; i++) {
+		unsigned int at = m.released_count++ % 256;
+
+		m.released[at].addr = a->proxies.addr[i];
+		m.released[at].ms = now_ms();
+	}
+}
+
+static void check_new(const struct edge_action *a)
+{
+	MUST(a->proxies.count == PROXIES_MAX);
+	for (unsigned int i = 0; i < a->proxies.count; i++)
+		for (unsigned int j = 0; j < 256 && j < m.released_count; j++)
+			if (ipaddr_equal(&a->proxies.addr[i], &m.released[j].addr))
+				MUST(now_ms() - m.released[j].ms >= QUARANTINE_MS);
+}
+
+static void on_action(struct bed *b, const struct edge_action *a, void *ctx)
+{
+	int name = index_of(a->name->text);
+	struct domain_model *d = &m.domain[name];
+	struct entry_model *e;
+
+	(void)b;
+	(void)ctx;
+	switch (a->kind) {
+	case EDGE_SEND_ASSIGNED:
+		check_send(a, d, name);
+		break;
+	case EDGE_SET_VERDICT:
+		d->has_verdict = true;
+		d->verdict = a->verdict.verdict;
+		break;
+	case EDGE_RELEASE:
+		MUST(d->has_verdict && d->verdict != FQ_EDGE_HOLD);
+		check_release(a);
+		break;
+	case EDGE_HELD_EVENT:
+		m.gone += a->held.count;
+		break;
+	case EDGE_STATE_CHANGED:
+		e = &d->entry[a->state.resource - 1];
+		MUST(e->state == a->state.from && a->state.from != a->state.to);
+		e->state = a->state.to;
+		if (a->state.to == EDGE_NONE)
+			*e = (struct entry_model){0};
+		break;
+	case EDGE_DOMAIN_SET:
+		MUST(a->domain_set.is_new != d->known);
+		if (a->domain_set.is_new)
+			check_new(a);
+		d->known = true;
+		break;
+	case EDGE_DOMAIN_GONE:
+		note_gone(a);
+		*d = (struct domain_model){0};
+		break;
+	case EDGE_DEL_VERDICT:
+	case EDGE_RESOURCE_IGNORED:
+		break;
+	}
+}
+
+/* ---- after every step ---- */
+
+struct sums {
+	unsigned int domains, entries, open, held;
+};
+
+/* The combined verdict, from scratch. */
+static enum fq_edge_verdict verdict_of(const struct edge_domain_view *v)
+{
+	bool forward = false, hold = v->entry_count == 0 && v->resource_count > 0;
+
+	for (unsigned int i = 0; i < v->entry_count; i++) {
+		const struct edge_entry_view *e = &v->entries[i];
+		bool open = e->state == EDGE_PENDING || e->state == EDGE_RECREATING;
+
+		forward = forward || e->state == EDGE_CONFIRMED || (open && !e->buffering);
+		hold = hold || (open && e->buffering);
+	}
+	return forward ? FQ_EDGE_FORWARD : hold ? FQ_EDGE_HOLD : FQ_EDGE_REFUSE;
+}
+
+static bool check_domain(const struct edge_domain_view *v, void *ctx)
+{
+	const struct domain_model *d = &m.domain[index_of(v->name->text)];
+	struct sums *sums = ctx;
+
+	MUST(d->known && d->has_verdict);
+	MUST(d->verdict == verdict_of(v));
+	MUST(v->held == 0 || d->verdict == FQ_EDGE_HOLD);
+	MUST(v->held <= HELD_PACKETS_MAX);
+	for (unsigned int i = 0; i < v->entry_count; i++) {
+		const struct entry_model *e = &d->entry[v->entries[i].resource - 1];
+
+		MUST(e->state == v->entries[i].state && e->gateway == v->entries[i].gateway);
+		sums->open += e->state == EDGE_PENDING || e->state == EDGE_RECREATING;
+	}
+	for (unsigned int i = 0; i < v->proxies->count; i++) { /* P-04 */
+		struct edge_domain_view owner;
+
+		MUST(edge_find_proxy(bed.edge, &v->proxies->addr[i], &owner) && owner.id == v->id);
+	}
+	sums->domains++;
+	sums->entries += v->entry_count;
+	sums->held += v->held;
+	return true;
+}
+
+static void check_all(void)
+{
+	struct sums sums = {0};
+	struct edge_usage usage;
+
+	edge_foreach_domain(bed.edge, check_domain, &sums);
+	edge_usage(bed.edge, &usage);
+	MUST(usage.domains == sums.domains && usage.entries == sums.entries);
+	MUST(usage.pending == sums.open && usage.held_packets == sums.held);
+	MUST(usage.held_bytes <= usage.held_bytes_max && usage.actions == 0);
+	MUST(m.offered == m.gone + sums.held);
+	MUST(usage.v4.leased == sums.domains * PROXIES_V4);
+}
+
+/* ---- steps ---- */
+
+static void step_query(char *input, size_t cap)
+{
+	static const char *const verbs[] = {"query", "query", "query", "requery", "refresh"};
+	unsigned int verb = pick(5);
+
+	m.name = (int)pick(NAMES);
+	m.may_ask_failed = true;
+	m.operator= verb == 4;
+	snprintf(input, cap, "%s %s", verbs[verb], name_of((unsigned int)m.name));
+}
+
+static void step_packet(char *input, size_t cap)
+{
+	unsigned int name = pick(NAMES);
+	struct domain_model *d = &m.domain[name];
+
+	if (!d->last_number || pick(4)) { /* else as before, or a retransmission */
+		d->last_number = ++m.number;
+		d->last_is_syn = pick(2);
+	}
+	if (d->last_is_syn)
+		snprintf(input, cap, "syn %s %u %u", name_of(name), d->last_number, pick(1000));
+	else
+		snprintf(input, cap, "packet %s %u", name_of(name), d->last_number);
+	m.offered += d->known; /* else nobody's: an error, not kept */
+}
+
+/* C-17: what a status of this generation may do. */
+static void step_status(char *input, size_t cap)
+{
+	unsigned int name = pick(NAMES), resource = pick(RESOURCES), back = pick(4);
+	const struct entry_model *e = &m.domain[name].entry[resource];
+	uint32_t generation = e->newest > back ? e->newest - back : 0;
+
+	if (pick(8) == 0)
+		generation = e->newest + 1;
+	snprintf(input, cap, "%s %s %c@%u #%u", pick(3) ? "active" : "inactive", name_of(name),
+		 'A' + resource, e->gateway ? e->gateway : 1 + pick(GATEWAYS), generation);
+	m.name = (int)name;
+}
+
+static void check_status(const char *input)
+{
+	char name[16], resource;
+	unsigned int gateway, generation;
+	struct entry_model *e;
+	const struct entry_model *before;
+	bool stale;
+
+	MUST(sscanf(input, "%*s %15s %c@%u #%u", name, &resource, &gateway, &generation) == 4);
+	e = &m.domain[index_of(name)].entry[resource - 'A'];
+	before = &m.before[index_of(name)].entry[resource - 'A'];
+	if (before->state == EDGE_NONE) {
+		MUST(strcmp(bed.text, "unknown") == 0);
+		return;
+	}
+	stale = generation && (generation < before->request || generation > before->newest ||
+			       generation < before->taken);
+	if (stale) {
+		MUST(strcmp(bed.text, "stale") == 0 && e->state == before->state);
+		return;
+	}
+	MUST(e->state == (input[0] == 'a' ? EDGE_CONFIRMED : EDGE_FAILED));
+	if (generation)
+		e->taken = generation;
+}
+
+static void step_gateway(char *input, size_t cap)
+{
+	static const char *const verbs[] = {"up", "up", "up", "lost", "gone"};
+	unsigned int verb = pick(5), gateway = 1 + pick(GATEWAYS);
+
+	m.up[gateway] = verb < 3;
+	snprintf(input, cap, "%s %u", verbs[verb], gateway);
+}
+
+static void step_resources(void)
+{
+	const struct edge_resource all[RESOURCES] = {
+		bed_resource('A', "**.x", IP_STACK_DUAL, 1, 0),
+		bed_resource('B', "b.x", IP_STACK_IPV4, 2, 1),
+		bed_resource('C', "*.c", pick(3), pick(2) ? 1 : 3, 2),
+		bed_resource('D', pick(2) ? "n1*.*" : "n?.c", IP_STACK_IPV6, 3, 0),
+	};
+	struct edge_resource list[RESOURCES];
+	size_t count = 0;
+
+	for (unsigned int i = 0; i < RESOURCES; i++)
+		if (pick(5))
+			list[count++] = all[i];
+	snprintf(m.input, sizeof(m.input), "resources");
+	bed_resources(&bed, list, count);
+}
+
+static void step(int64_t *ms)
+{
+	char *input = m.input;
+	uint32_t kind = pick(100);
+
+	*ms += pick(30) ? pick(1500) : pick(400000);
+	m.name = -1;
+	m.may_ask_failed = m.operator= false;
+	memcpy(m.before, m.domain, sizeof(m.before));
+	bed.in_use = pick(2);
+	bed.now.ns = 1000 * NSEC_PER_SEC + *ms * NSEC_PER_MSEC;
+	if (kind < 2) {
+		step_resources();
+		return;
+	}
+	snprintf(input, sizeof(m.input), "tick");
+	if (kind < 35)
+		step_query(input, sizeof(m.input));
+	else if (kind < 60)
+		step_packet(input, sizeof(m.input));
+	else if (kind < 82)
+		step_status(input, sizeof(m.input));
+	else if (kind < 88)
+		step_gateway(input, sizeof(m.input));
+	else if (kind < 90)
+		snprintf(input, sizeof(m.input), "forget %s", name_of(pick(NAMES)));
+	else if (kind < 93)
+		snprintf(input, sizeof(m.input), "touch %s", name_of(pick(NAMES)));
+	bed_do(&bed, *ms, input);
+	if (kind >= 60 && kind < 82)
+		check_status(input);
+	if (strcmp(input, "tick") == 0)
+		MUST(edge_deadline(bed.edge).ns > bed.now.ns);
+}
+
+static void run_seed(uint64_t seed)
+{
+	struct edge_settings settings = bed_settings();
+	int64_t ms = 0;
+
+	m = (struct model){.seed = seed, .random = seed * 0x9e3779b97f4a7c15ULL + 1};
+	assert_int_equal(ipprefix_parse("100.96.0.0/26", &settings.pool.v4), 0);
+	assert_int_equal(ipprefix_parse("fd00:2021:1111:8000::/121", &settings.pool.v6), 0);
+	settings.pool.quarantine_ns = QUARANTINE_MS * NSEC_PER_MSEC;
+	settings.held_bytes_max = 3000 + pick(10000);
+	bed_open(&bed, &settings);
+	bed.on_action = on_action;
+	step_resources();
+	for (int i = 0; i < STEPS; i++) {
+		step(&ms);
+		check_all();
+	}
+	bed_close(&bed);
+}
+
+static uint64_t only_seed;
+
+/*
+ * C-07, C-09, C-10, C-21: no AssignedIps but when one may be sent. C-02, C-23: packets are
+ * released once and in order, or dropped with an event. C-17: a stale status never wins.
+ * P-04, P-10: addresses have one owner, and rest before they get another.
+ */
+static void invariants_hold_in_random_runs(void **state)
+{
+	(void)state;
+	if (only_seed) {
+		run_seed(only_seed);
+		return;
+	}
+	for (uint64_t seed = 1; seed <= RUNS; seed++)
+		run_seed(seed);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(invariants_hold_in_random_runs),
+	};
+
+	if (argc > 1)
+		only_seed = strtoull(argv[1], NULL, 10);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The gateway's resolver and the upstream forwarder against a DNS server with all its faults. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/instant.h"
+#include "base/ipaddr.h"
+#include "dns_fake.h"
+#include "io/resolver.h"
+#include "io/upstream.h"
+
+#define N(a)       (sizeof(a) / sizeof((a)[0]))
+#define TIMEOUT_MS 400
+
+struct got {
+	enum resolver_outcome outcome;
+	struct fq_addr addrs[RESOLVER_ADDRESSES_MAX];
+	unsigned int count;
+	uint32_t ttl_s;
+	unsigned int times;
+};
+
+struct lab {
+	struct fake fake;
+	sd_event *event;
+	const char *server[2];
+	struct got a, aaaa;
+	struct resolver *resolver;
+	struct upstream *upstream;
+
+	enum upstream_outcome outcome;
+	uint8_t answer[4096];
+	size_t answer_len;
+	unsigned int answers;
+};
+
+static void on_answer(void *ctx, const struct dname *name, const struct resolver_answer *answer)
+{
+	struct lab *lab = ctx;
+	struct got *got = answer->family == AF_INET ? &lab->a : &lab->aaaa;
+
+	assert_true(name->len > 0);
+	got->outcome = answer->outcome;
+	got->count = answer->count;
+	got->ttl_s = answer->ttl_s;
+	got->times++;
+	for (unsigned int i = 0; i < answer->count; i++)
+		got->addrs[i] = answer->addrs[i];
+}
+
+static void on_forwarded(void *ctx, enum upstream_outcome outcome, const uint8_t *bytes, size_t len)
+{
+	struct lab *lab = ctx;
+
+	lab->outcome = outcome;
+	lab->answers++;
+	lab->answer_len = len;
+	assert_true(len <= sizeof(lab->answer));
+	if (len)
+		memcpy(lab->answer, bytes, len);
+}
+
+/* Run the loop until @*counter reaches @n, or fail. */
+static void run_until(struct lab *lab, const unsigned int *counter, unsigned int n)
+{
+	struct instant end = instant_add(instant_now(), 10 * NSEC_PER_SEC);
+
+	while (*counter < n) {
+		assert_true(sd_event_run(lab->event, 100 * 1000) >= 0);
+		assert_false(instant_reached(end, instant_now()));
+	}
+}
+
+static void open_with(struct lab *lab, const char *server)
+{
+	struct resolver_settings rs = {.timeout_ms = TIMEOUT_MS};
+	struct upstream_settings us = {.timeout_ms = TIMEOUT_MS, .in_flight_max = 3};
+
+	lab->server[0] = server;
+	rs.servers = us.servers = (struct dns_servers){.text = lab->server, .count = 1};
+	assert_int_equal(resolver_new(lab->event, &rs, on_answer, lab, &lab->resolver), 0);
+	assert_int_equal(upstream_new(lab->event, &us, &lab->upstream), 0);
+}
+
+static int setup(void **state)
+{
+	struct lab *lab = calloc(1, sizeof(*lab));
+
+	assert_int_equal(fake_start(&lab->fake), 0);
+	assert_int_equal(sd_event_new(&lab->event), 0);
+	open_with(lab, lab->fake.text);
+	*state = lab;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct lab *lab = *state;
+
+	resolver_free(lab->resolver);
+	upstream_free(lab->upstream);
+	sd_event_unref(lab->event);
+	fake_stop(&lab->fake);
+	free(lab);
+	return 0;
+}
+
+static void query(struct lab *lab, const char *text)
+{
+	struct dname name;
+
+	lab->a = lab->aaaa = (struct got){0};
+	assert_int_equal(dname_from_text(text, &name), 0);
+	assert_int_equal(resolver_query(lab->resolver, &name), 0);
+	assert_int_equal(lab->a.times + lab->aaaa.times, 0); /* never from within */
+	run_until(lab, &lab->a.times, 1);
+	run_until(lab, &lab->aaaa.times, 1);
+	assert_int_equal(resolver_in_flight(lab->resolver), 0);
+}
+
+static void expect_addr(const struct got *got, unsigned int at, const char *text)
+{
+	char buf[IPADDR_STRLEN];
+
+	assert_true(at < got->count);
+	assert_string_equal(ipaddr_format(&got->addrs[at], buf), text);
+}
+
+/* G-04: A and AAAA are looked up separately, with their TTLs. */
+static void both_families_are_answered(void **state)
+{
+	struct lab *lab = *state;
+
+	query(lab, "www.test");
+	assert_int_equal(lab->a.outcome, RESOLVER_OK);
+	assert_int_equal(lab->aaaa.outcome, RESOLVER_OK);
+	expect_addr(&lab->a, 0, "192.0.2.1");
+	expect_addr(&lab->aaaa, 0, "2001:db8::1");
+	assert_int_equal(lab->a.ttl_s, 60);
+
+	query(lab, "many.test");
+	assert_int_equal(lab->a.count, 3);
+	assert_int_equal(lab->a.ttl_s, 30);
+}
+
+static void failures_are_told_apart(void **state)
+{
+	static const struct {
+		const char *name;
+		enum resolver_outcome outcome;
+	} rows[] = {
+		{"nodata.test", RESOLVER_NODATA},  {"dangling.test", RESOLVER_NODATA},
+		{"nx.test", RESOLVER_NXDOMAIN},    {"servfail.test", RESOLVER_FAILED},
+		{"refused.test", RESOLVER_FAILED}, {"malformed.test", RESOLVER_FAILED},
+		{"silent.test", RESOLVER_TIMEOUT}, {"wrongid.test", RESOLVER_TIMEOUT},
+		{"short.test", RESOLVER_TIMEOUT},
+	};
+	struct lab *lab = *state;
+
+	for (size_t i = 0; i < N(rows); i++) {
+		query(lab, rows[i].name);
+		if (lab->a.outcome != rows[i].outcome || lab->aaaa.outcome != rows[i].outcome)
+			fail_msg("%s: %d, %d", rows[i].name, lab->a.outcome, lab->aaaa.outcome);
+		assert_int_equal(lab->a.count + lab->aaaa.count, 0);
+	}
+}
+
+/* G-04: one family that is late or fails does not take the other along. */
+static void families_fail_on_their_own(void **state)
+{
+	struct lab *lab = *state;
+	struct dname name;
+
+	assert_int_equal(dname_from_text("partial.test", &name), 0);
+	assert_int_equal(resolver_query(lab->resolver, &name), 0);
+	run_until(lab, &lab->a.times, 1);
+	assert_int_equal(lab->aaaa.times, 0);
+	assert_int_equal(lab->a.outcome, RESOLVER_OK);
+	run_until(lab, &lab->aaaa.times, 1);
+	assert_int_equal(lab->aaaa.outcome, RESOLVER_TIMEOUT);
+
+	query(lab, "half.test");
+	assert_int_equal(lab->a.outcome, RESOLVER_FAILED);
+	assert_int_equal(lab->aaaa.outcome, RESOLVER_OK);
+}
+
+static void cname_is_followed_with_its_ttl(void **state)
+{
+	struct lab *lab = *state;
+
+	query(lab, "cname.test");
+	assert_int_equal(lab->a.outcome, RESOLVER_OK);
+	expect_addr(&lab->a, 0, "192.0.2.9");
+	expect_addr(&lab->aaaa, 0, "2001:db8::9");
+	assert_int_equal(lab->a.ttl_s, 7);
+}
+
+static void truncated_answer_is_fetched_by_tcp(void **state)
+{
+	struct lab *lab = *state;
+
+	query(lab, "big.test");
+	assert_int_equal(lab->a.outcome, RESOLVER_OK);
+	assert_int_equal(lab->a.count, 40);
+	assert_int_equal(lab->aaaa.count, 40);
+	assert_true(lab->fake.tcp_queries >= 2);
+}
+
+/* G-02: the whole lookup ends in time, tries and all, and the query was repeated. */
+static void timeout_is_kept_and_query_repeated(void **state)
+{
+	struct lab *lab = *state;
+	struct instant start = instant_now();
+
+	query(lab, "silent.test");
+	assert_true(instant_sub(instant_now(), start) < 2 * TIMEOUT_MS * NSEC_PER_MSEC);
+	assert_true(instant_sub(instant_now(), start) > TIMEOUT_MS * NSEC_PER_MSEC / 2);
+	assert_true(lab->fake.udp_queries >= 4);
+}
+
+/*
+ * "Connection refused" reaches one of the two queries on the socket, whichever call sees it first;
+ * the other may have to wait for its retransmission. Both mean the same to the gateway.
+ */
+static void unreachable_server_fails(void **state)
+{
+	struct lab *lab = *state;
+	struct instant start;
+	char text[32];
+
+	resolver_free(TAKE_PTR(lab->resolver));
+	upstream_free(TAKE_PTR(lab->upstream));
+	fake_stop(&lab->fake);
+	snprintf(text, sizeof(text), "127.0.0.1:%u", lab->fake.port);
+	open_with(lab, text);
+	start = instant_now();
+	query(lab, "www.test");
+	assert_true(lab->a.outcome == RESOLVER_FAILED || lab->a.outcome == RESOLVER_TIMEOUT);
+	assert_true(lab->aaaa.outcome == RESOLVER_FAILED || lab->aaaa.outcome == RESOLVER_TIMEOUT);
+	assert_true(instant_sub(instant_now(), start) < 2 * TIMEOUT_MS * NSEC_PER_MSEC);
+	assert_int_equal(fake_start(&lab->fake), 0);
+}
+
+static void free_ends_lookups_silently(void **state)
+{
+	struct lab *lab = *state;
+	struct dname name;
+
+	assert_int_equal(dname_from_text("silent.test", &name), 0);
+	for (unsigned int i = 0; i < 10; i++)
+		assert_int_equal(resolver_query(lab->resolver, &name), 0);
+	assert_int_equal(resolver_in_flight(lab->resolver), 20);
+	resolver_free(TAKE_PTR(lab->resolver));
+	assert_int_equal(lab->a.times + lab->aaaa.times, 0);
+}
+
+static void many_lookups_at_a_time(void **state)
+{
+	struct lab *lab = *state;
+	struct dname name;
+
+	for (unsigned int i = 0; i < 100; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "n%u.test", i);
+		assert_int_equal(dname_from_text(text, &name), 0);
+		assert_int_equal(resolver_query(lab->resolver, &name), 0);
+	}
+	run_until(lab, &lab->a.times, 100);
+	run_until(lab, &lab->aaaa.times, 100);
+	assert_int_equal(lab->a.outcome, RESOLVER_OK);
+}
+
+static int try_servers(struct lab *lab, struct dns_servers servers)
+{
+	struct resolver_settings settings = {.servers = servers, .timeout_ms = TIMEOUT_MS};
+	struct resolver *resolver = NULL;
+	int r = resolver_new(lab->event, &settings, on_answer, lab, &resolver);
+
+	resolver_free(resolver);
+	return r;
+}
+
+static void server_addresses_are_checked(void **state)
+{
+	static const char *const good[] = {"192.0.2.53",     "192.0.2.53:53",       "2001:db8::53",
+					   "[2001:db8::53]", "[2001:db8::53]:5353", "system"};
+	static const char *const bad[] = {"",
+					  "dns.example",
+					  "192.0.2.53:",
+					  "192.0.2.53:0",
+					  "192.0.2.53:65536",
+					  "192.0.2.53:x",
+					  "[2001:db8::53",
+					  "[2001:db8::53]:",
+					  "[]:53",
+					  ":53",
+					  "[",
+					  "[]",
+					  "2001:db8::53]:53"};
+	struct lab *lab = *state;
+
+	for (size_t i = 0; i < N(good); i++) {
+		const char *text[] = {good[i]};
+
+		if (try_servers(lab, (struct dns_servers){.text = text, .count = 1}) != 0)
+			fail_msg("refused: %s", good[i]);
+	}
+	for (size_t i = 0; i < N(bad); i++) {
+		const char *text[] = {bad[i]};
+
+		if (try_servers(lab, (struct dns_servers){.text = text, .count = 1}) != -EINVAL)
+			fail_msg("accepted: %s", bad[i]);
+	}
+	assert_int_equal(try_servers(lab, (struct dns_servers){0}), 0);
+}
+
+/* D-05: no query goes in circles: our own addresses are no servers. */
+static void own_addresses_are_no_servers(void **state)
+{
+	struct lab *lab = *state;
+	const char *const text[] = {"127.0.0.1:5353", "192.0.2.1:5353"};
+	struct fq_addr own[2];
+	struct dns_servers servers = {
+		.text = text, .count = 2, .own = own, .own_count = 2, .own_port = 5353};
+
+	assert_int_equal(ipaddr_parse("127.0.0.1", &own[0]), 0);
+	assert_int_equal(ipaddr_parse("192.0.2.1", &own[1]), 0);
+	assert_int_equal(try_servers(lab, servers), -EDESTADDRREQ);
+	servers.own_count = 1;
+	assert_int_equal(try_servers(lab, servers), 0);
+	servers.own_count = 2;
+	servers.own_port = 53;
+	assert_int_equal(try_servers(lab, servers), 0);
+
+	servers.own_port = 5353;
+	servers.own_count = servers.count = 1;
+	assert_int_equal(ipaddr_parse("0.0.0.0", &own[0]), 0);
+	assert_int_equal(try_servers(lab, servers), -EDESTADDRREQ);
+}
+
+/* A query of type ANY with EDNS (DO set, 1232 bytes) and ID 0xbeef; returns its length. */
+static size_t make_query(const char *label, uint8_t *q)
+{
+	static const uint8_t header[12] = {0xbe, 0xef, 0x01, 0x10, 0, 1, 0, 0, 0, 0, 0, 1};
+	static const uint8_t rest[] = {4, 't', 'e', 's', 't', 0, 0, 255, 0, 1};
+	static const uint8_t opt[] = {0, 0, 41, 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0};
+	size_t len = 12, n = strlen(label);
+
+	memcpy(q, header, 12);
+	q[len++] = (uint8_t)n;
+	memcpy(q + len, label, n);
+	len += n;
+	memcpy(q + len, rest, sizeof(rest));
+	len += sizeof(rest);
+	memcpy(q + len, opt, sizeof(opt));
+	return len + sizeof(opt);
+}
+
+static void forward(struct lab *lab, const char *label)
+{
+	uint8_t q[512];
+	size_t len = make_query(label, q);
+
+	lab->answers = 0;
+	assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
+	assert_int_equal(lab->answers, 0);
+	run_until(lab, &lab->answers, 1);
+	assert_int_equal(upstream_in_flight(lab->upstream), 0);
+}
+
+static void query_is_forwarded_as_it_came(void **state)
+{
+	struct lab *lab = *state;
+	uint8_t q[512];
+	size_t len = make_query("www", q);
+
+	forward(lab, "www");
+	assert_int_equal(lab->outcome, UPSTREAM_ANSWERED);
+	assert_memory_equal(lab->answer, q, 2);
+	assert_int_equal(lab->fake.last_len, len);
+	assert_memory_equal(lab->fake.last + 2, q + 2, len - 2);
+}
+
+/* D-05: a timeout is told apart from a failure; any RCODE of the server is passed on. */
+static void forwarding_outcomes(void **state)
+{
+	static const struct {
+		const char *label;
+		enum upstream_outcome outcome;
+		uint8_t rcode;
+	} rows[] = {
+		{"nx", UPSTREAM_ANSWERED, 3},       {"nodata", UPSTREAM_ANSWERED, 0},
+		{"servfail", UPSTREAM_ANSWERED, 2}, {"refused", UPSTREAM_ANSWERED, 5},
+		{"silent", UPSTREAM_TIMEOUT, 0},    {"wrongid", UPSTREAM_TIMEOUT, 0},
+		{"short", UPSTREAM_TIMEOUT, 0},
+	};
+	struct lab *lab = *state;
+
+	for (size_t i = 0; i < N(rows); i++) {
+		forward(lab, rows[i].label);
+		if (lab->outcome != rows[i].outcome)
+			fail_msg("%s: %d", rows[i].label, lab->outcome);
+		if (lab->outcome == UPSTREAM_ANSWERED)
+			assert_int_equal(lab->answer[3] & 15, rows[i].rcode);
+	}
+}
+
+/* D-04: what is truncated, or long, comes whole by TCP. */
+static void long_answers_come_by_tcp(void **state)
+{
+	struct lab *lab = *state;
+	uint8_t q[512];
+	size_t len = make_query("big", q);
+
+	q[len - 11 - 3] = FAKE_AAAA; /* low byte of the type */
+	lab->answers = 0;
+	assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
+	run_until(lab, &lab->answers, 1);
+	assert_int_equal(lab->outcome, UPSTREAM_ANSWERED);
+	assert_int_equal(lab->answer[2] & 2, 0);
+	assert_true(lab->answer_len > 1000);
+	assert_int_equal(lab->fake.tcp_queries, 1);
+}
+
+static void forwarding_is_bounded(void **state)
+{
+	struct lab *lab = *state;
+	uint8_t q[512];
+	size_t len = make_query("silent", q);
+
+	assert_int_equal(upstream_forward(lab->upstream, q, 11, on_forwarded, lab), -EBADMSG);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
+	assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), -EBUSY);
+	run_until(lab, &lab->answers, 3);
+	assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
+	upstream_free(TAKE_PTR(lab->upstream));
+	assert_int_equal(lab->answers, 3);
+}
+
+static void second_server_is_asked_when_the_first_fails(void **state)
+{
+	struct lab *lab = *state;
+	struct fake dead;
+	struct resolver_settings settings = {
+		.servers = {.text = lab->server, .count = 2},
+		.timeout_ms = 10 * TIMEOUT_MS,
+	};
+	char text[32];
+
+	assert_int_equal(fake_start(&dead), 0);
+	fake_stop(&dead);
+	snprintf(text, sizeof(text), "127.0.0.1:%u", dead.port);
+	resolver_free(TAKE_PTR(lab->resolver));
+	lab->server[0] = text;
+	lab->server[1] = lab->fake.text;
+	assert_int_equal(resolver_new(lab->event, &settings, on_answer, lab, &lab->resolver), 0);
+	query(lab, "www.test");
+	assert_int_equal(lab->a.outcome, RESOLVER_OK);
+	assert_int_equal(lab->aaaa.outcome, RESOLVER_OK);
+}
+
+#define LAB_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LAB_TEST(both_families_are_answered),
+		LAB_TEST(failures_are_told_apart),
+		LAB_TEST(families_fail_on_their_own),
+		LAB_TEST(cname_is_followed_with_its_ttl),
+		LAB_TEST(truncated_answer_is_fetched_by_tcp),
+		LAB_TEST(timeout_is_kept_and_query_repeated),
+		LAB_TEST(unreachable_server_fails),
+		LAB_TEST(free_ends_lookups_silently),
+		LAB_TEST(many_lookups_at_a_time),
+		LAB_TEST(server_addresses_are_checked),
+		LAB_TEST(own_addresses_are_no_servers),
+		LAB_TEST(query_is_forwarded_as_it_came),
+		LAB_TEST(forwarding_outcomes),
+		LAB_TEST(long_answers_come_by_tcp),
+		LAB_TEST(forwarding_is_bounded),
+		LAB_TEST(second_server_is_asked_when_the_first_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
