@@ -24,7 +24,7 @@ ALL_CFLAGS = -std=gnu17 $(WARN) -fno-strict-aliasing $(CFLAGS) $(if $(SAN),-fsan
 LDLIBS   += $(shell pkg-config --libs $(PACKAGES)) -pthread
 , := ,
 
-BPF_ARCH_INC := -I/usr/include/$(shell $(CC) -dumpmachine)
+BPF_ARCH_INC := -I/usr/include/$(shell uname -m)-linux-gnu
 BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow -fno-strict-aliasing -Iinclude -Ibpf $(BPF_ARCH_INC)
 
 LIB_SRC   := $(wildcard user/base/*.c user/core/*.c user/dataplane/*.c user/io/*.c user/store/*.c)
@@ -36,7 +36,7 @@ UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 SCEN_SRC  := $(wildcard tests/scenario/test_*.c)
 PROG_SRC  := $(wildcard tests/prog/test_*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
-BENCH_SRC := $(wildcard tests/bench/*.c)
+BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 
 FORMAT    ?= clang-format-16
 FMT_SRC   := $(wildcard include/fqdnat/*.h bpf/*.[ch] user/*/*.[ch] tests/*/*.[ch])
@@ -65,6 +65,11 @@ $(BUILD)/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h include/fqdnat/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
+$(BUILD)/%.bpf.o: tests/bench/%.bpf.c tests/bench/plan.h $(wildcard include/fqdnat/*.h)
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
@@ -75,6 +80,8 @@ $(BUILD)/obj/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(call obj,$(wildcard user/dataplane/*.c) $(PROG_SRC) $(BENCH_SRC) $(TLIB_SRC)): | $(SKEL)
+
+$(call obj,$(BENCH_SRC)): | $(BUILD)/bench.skel.h
 
 $(LIB): $(call obj,$(LIB_SRC))
 	$(call say,AR,$@)
@@ -95,11 +102,37 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call obj,$(TLIB_SRC)) $(LIB)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+$(BUILD)/bench: $(call obj,$(BENCH_SRC)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# BENCH_ARGS="--only pps --flows 1000"; BENCH_FULL=1
+bench: $(BUILD)/bench
+	$(Q)$< --json $(BUILD)/bench.json $(BENCH_ARGS)
+
 check: tests user
 	$(Q)set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
 
 check-prog: tests
 	$(Q)set -e; for t in $(PROG); do echo "== $$t"; $$t; done
+
+FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+SECONDS ?= 60
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard user/core/*.[ch] user/base/*.[ch] bpf/*.h include/fqdnat/*.h)
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu17 $(WARN) -fno-strict-aliasing -O1 -g \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+		-o $@ $< $(wildcard user/core/*.c) user/base/ipaddr.c $(LDLIBS)
+
+# What a run finds goes to build/; a finding is kept by copying it to tests/fuzz/corpus.
+fuzz: $(FUZZ)
+	$(Q)set -e; for f in $(FUZZ); do \
+		new=$$f.new corpus=tests/fuzz/corpus/$${f##*/fuzz_}; mkdir -p $$new; echo "== $$f"; \
+		$$f -max_total_time=$(SECONDS) -print_final_stats=1 -artifact_prefix=$$f. \
+			$$new $$corpus >$$f.log 2>&1 || { tail -n 40 $$f.log; exit 1; }; \
+		grep stat::number_of_executed_units $$f.log; done
 
 fmt:
 	$(Q)$(FORMAT) -i $(FMT_SRC)

@@ -18,6 +18,8 @@ proxies='[.[] | {address, domain, real_address}] | sort'
 address=$(address web.corp.example)
 files=$(address files.corp.example)
 claim_eq "a UDP session" "answers 1" "$(probe udp "$address" 7 --from-port 40001)"
+claim_until 5 "the domains are confirmed" state_is files.corp.example confirmed
+lab_until 5 state_is web.corp.example confirmed
 before_domains=$(snapshot domain "$domains")
 before_proxies=$(snapshot proxy "$proxies")
 

@@ -73,10 +73,12 @@ claim "and counted" grown dns_refused "$before"
 claim_eq "a name two labels below *.corp.example is not the resource's" NXDOMAIN \
     "$(dig_status a.b.corp.example A)"
 
-# D-06: an upstream answer is cached; its TTL counts down.
-claim_match "an upstream answer has its TTL" $'[ \t](60|59)[ \t]' "$(lab_client dig +noall +answer mail.example A)"
-claim_until 5 "from the cache, it has less" \
-    bash -c "ip netns exec $LAB_CLIENT dig +noall +answer mail.example A | grep -qE '[[:space:]](5[0-8])[[:space:]]'"
+# D-06: an upstream answer is cached; its TTL counts down. (Not for a query with a DNS cookie, which is meant
+# for one server.)
+ttl() { lab_client dig +nocookie +noall +answer mail.example A | awk '{print $2}'; }
+ttl_is_less() { [ "$(ttl)" -lt 60 ]; }
+claim_eq "an upstream answer has its TTL" 60 "$(ttl)"
+claim_until 5 "from the cache, it has less" ttl_is_less
 
 # D-05: no upstream, no answer for what is not ours; the client's own names go on.
 lab_stop knotd

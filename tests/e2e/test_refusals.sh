@@ -8,7 +8,9 @@ set -euo pipefail
 
 LAB_CLIENTS='  - {name: lan, prefixes: [192.0.2.2/32, "2001:db8:1::2/128"]}'
 e2e_up
-lab_address "$LAB_CLIENT" eth0 192.0.2.99/24 2001:db8:1::99/64
+lab_address "$LAB_CLIENT" eth0 192.0.2.99/24
+# Deprecated: used only where a test asks for it.
+ip -n "$LAB_CLIENT" address add 2001:db8:1::99/64 dev eth0 nodad preferred_lft 0
 settle web.corp.example confirmed
 v4=$(address web.corp.example)
 v6=$(address web.corp.example AAAA)

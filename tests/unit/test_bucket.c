@@ -58,7 +58,7 @@ static void asking_more_often_earns_nothing(void **state)
 	unsigned int n = 0;
 
 	(void)state;
-	for (int i = 0; i < 100000; i++)	/* ten seconds, every 100 us */
+	for (int i = 0; i < 100000; i++) /* ten seconds, every 100 us */
 		n += take(table, "192.0.2.1", instant_add(t, i * 100 * NSEC_PER_USEC), 1);
 	assert_in_range(n, 30, 31);
 }
@@ -98,7 +98,7 @@ static void flood_of_sources_does_not_grow_the_table(void **state)
 
 		n += bucket_take(table, &a, t);
 	}
-	assert_int_equal(n, 100000);	/* each had a full bucket once */
+	assert_int_equal(n, 100000); /* each had a full bucket once */
 
 	/* who asks all the time keeps its bucket while others come and go */
 	for (uint32_t i = 0; i < 1000; i++) {

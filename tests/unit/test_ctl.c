@@ -32,7 +32,7 @@ struct fixture {
 	sd_event *event;
 	struct ctl_server *server;
 	unsigned int handled;
-	bool publish;		/* every request publishes an event */
+	bool publish; /* every request publishes an event */
 };
 
 static int handler(void *ctx, const char *command, const json_t *args, json_t **ret_result,
@@ -110,9 +110,9 @@ static void step(struct fixture *f, struct instant deadline)
 	assert_true(sd_event_run(f->event, 2000) >= 0);
 }
 
-#define RUN_UNTIL(f, condition) \
-	for (struct instant deadline_ = instant_add(instant_now(), DEADLINE_NS); \
-	     !(condition); step(f, deadline_))
+#define RUN_UNTIL(f, condition)                                                                \
+	for (struct instant deadline_ = instant_add(instant_now(), DEADLINE_NS); !(condition); \
+	     step(f, deadline_))
 
 /* A call from a thread of its own, while this one runs the server. */
 struct call {
@@ -130,8 +130,8 @@ static void *call_thread(void *arg)
 {
 	struct call *call = arg;
 
-	call->r = ctl_call(call->f->path, call->command, call->args, call->timeout_ms, &call->result,
-			   call->error);
+	call->r = ctl_call(call->f->path, call->command, call->args, call->timeout_ms,
+			   &call->result, call->error);
 	atomic_store(&call->done, true);
 	return NULL;
 }
@@ -224,7 +224,8 @@ static void call_without_a_daemon_says_so(void **state)
 	char expected[CTL_ERROR_LEN];
 
 	assert_int_equal(ctl_call(f->path, "echo", NULL, 1000, &result, f->error), -ENOENT);
-	snprintf(expected, sizeof(expected), "cannot connect to %s: No such file or directory", f->path);
+	snprintf(expected, sizeof(expected), "cannot connect to %s: No such file or directory",
+		 f->path);
 	assert_string_equal(f->error, expected);
 	assert_null(result);
 }
@@ -235,7 +236,7 @@ static void call_has_a_deadline(void **state)
 	struct instant begin = instant_now();
 	json_t *result = NULL;
 
-	start(f);	/* and nobody runs it */
+	start(f); /* and nobody runs it */
 	assert_int_equal(ctl_call(f->path, "echo", NULL, 100, &result, f->error), -ETIMEDOUT);
 	assert_true(instant_sub(instant_now(), begin) < 10 * NSEC_PER_SEC);
 	assert_non_null(strstr(f->error, "no reply from"));
@@ -281,17 +282,22 @@ static const char *raw_line(struct fixture *f, int fd)
 	size_t len = 0;
 
 	for (;;) {
+		char *end;
 		ssize_t n;
 
 		RUN_UNTIL(f, readable(fd));
 		assert_true(len < sizeof(line) - 1);
-		n = recv(fd, line + len, 1, 0);
+		n = recv(fd, line + len, sizeof(line) - 1 - len, MSG_PEEK);
 		assert_true(n >= 0);
-		if (n == 0 || line[len] == '\n')
+		end = memchr(line + len, '\n', (size_t)n);
+		if (end)
+			n = end + 1 - (line + len);
+		assert_int_equal(recv(fd, line + len, (size_t)n, 0), n);
+		len += (size_t)n;
+		if (end || n == 0)
 			break;
-		len++;
 	}
-	line[len] = '\0';
+	line[len > 0 && line[len - 1] == '\n' ? len - 1 : len] = '\0';
 	return line;
 }
 
@@ -301,17 +307,22 @@ static void garbage_is_answered_and_the_connection_lives(void **state)
 		const char *request;
 		const char *reply;
 	} rows[] = {
-		{"hello\n", "{\"ok\":false,\"error\":\"request is not JSON: '[' or '{' expected near 'hello'\"}"},
-		{"\n", "{\"ok\":false,\"error\":\"request is not JSON: '[' or '{' expected near end of file\"}"},
-		{"[]\n", "{\"ok\":false,\"error\":\"request has no \\\"command\\\": expected an object with a string\"}"},
-		{"{\"command\":7}\n",
-		 "{\"ok\":false,\"error\":\"request has no \\\"command\\\": expected an object with a string\"}"},
+		{"hello\n", "{\"ok\":false,\"error\":\"request is not JSON: '[' or '{' expected "
+			    "near 'hello'\"}"},
+		{"\n", "{\"ok\":false,\"error\":\"request is not JSON: '[' or '{' expected near "
+		       "end of file\"}"},
+		{"[]\n", "{\"ok\":false,\"error\":\"request has no \\\"command\\\": expected an "
+			 "object with a string\"}"},
+		{"{\"command\":7}\n", "{\"ok\":false,\"error\":\"request has no \\\"command\\\": "
+				      "expected an object with a string\"}"},
 		{"{\"command\":\"echo\",\"args\":[]}\n",
 		 "{\"ok\":false,\"error\":\"\\\"args\\\" is not an object\"}"},
 		{"{\"command\":\"echo\",\"command\":\"echo\"}\n",
-		 "{\"ok\":false,\"error\":\"request is not JSON: duplicate object key near '\\\"command\\\"'\"}"},
+		 "{\"ok\":false,\"error\":\"request is not JSON: duplicate object key near "
+		 "'\\\"command\\\"'\"}"},
 		{"{\"command\":\"echo\"}\n", "{\"ok\":true,\"result\":{}}"},
 	};
+	static const char not_utf8[] = "{\"command\":\"echo\",\"args\":{\"a\":\"\xff\"}}\n";
 	struct fixture *f = *state;
 	_cleanup_(closep) int fd = -1;
 
@@ -321,7 +332,7 @@ static void garbage_is_answered_and_the_connection_lives(void **state)
 		raw_send(f, fd, rows[i].request, strlen(rows[i].request));
 		assert_string_equal(raw_line(f, fd), rows[i].reply);
 	}
-	raw_send(f, fd, "{\"command\":\"echo\",\"args\":{\"a\":\"\xff\"}}\n", strlen("{\"command\":\"echo\",\"args\":{\"a\":\"x\"}}\n"));
+	raw_send(f, fd, not_utf8, strlen(not_utf8));
 	assert_non_null(strstr(raw_line(f, fd), "request is not JSON: unable to decode byte 0xff"));
 	assert_int_equal(f->handled, 1);
 }
@@ -422,7 +433,7 @@ static void subscribers_get_events_in_order(void **state)
 	_cleanup_(closep) int a = -1, b = -1;
 
 	start(f);
-	publish(f, 0, 0);	/* nobody listens */
+	publish(f, 0, 0); /* nobody listens */
 	a = subscribe(f);
 	publish(f, 1, 0);
 	b = subscribe(f);
@@ -469,8 +480,6 @@ static void slow_subscriber_is_told_and_dropped(void **state)
 	while (ctl_server_subscribers(f->server) == 2 && sent < 10000) {
 		publish(f, sent++, 1000);
 		assert_non_null(strstr(raw_line(f, fast), "\"event\":"));
-		if (sent > 300 && readable(slow) && sent % 1000 == 0)
-			break;
 	}
 	/* it has missed nothing before the last line, and then it is over */
 	for (;;) {
@@ -540,7 +549,7 @@ static void follower_ends_when_it_likes_or_when_the_server_does(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, follow_thread, &follow), 0);
 	RUN_UNTIL(f, ctl_server_subscribers(f->server) == 1);
 	for (int i = 0; i < 3; i++)
-		step(f, instant_add(instant_now(), DEADLINE_NS));	/* the reply goes out */
+		step(f, instant_add(instant_now(), DEADLINE_NS)); /* the reply goes out */
 	ctl_server_free(TAKE_PTR(f->server));
 	pthread_join(thread, NULL);
 	assert_int_equal(follow.r, 0);
@@ -568,7 +577,8 @@ static void stale_socket_is_replaced_and_a_live_one_is_not(void **state)
 	int fd;
 
 	start(f);
-	assert_int_equal(ctl_server_new(f->event, f->path, handler, f, &second, f->error), -EADDRINUSE);
+	assert_int_equal(ctl_server_new(f->event, f->path, handler, f, &second, f->error),
+			 -EADDRINUSE);
 	snprintf(expected, sizeof(expected), "%s: another daemon answers there", f->path);
 	assert_string_equal(f->error, expected);
 	ctl_server_free(TAKE_PTR(f->server));
@@ -606,7 +616,8 @@ static void paths_that_do_not_fit_are_refused(void **state)
 
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
-	assert_int_equal(ctl_server_new(f->event, path, handler, f, &server, f->error), -ENAMETOOLONG);
+	assert_int_equal(ctl_server_new(f->event, path, handler, f, &server, f->error),
+			 -ENAMETOOLONG);
 	assert_int_equal(ctl_call(path, "echo", NULL, 100, &result, f->error), -ENAMETOOLONG);
 }
 

@@ -16,7 +16,7 @@
 #include "base/ipaddr.h"
 #include "io/dns_server.h"
 
-#define KEPT_MAX 256
+#define KEPT_MAX    256
 #define DEADLINE_NS (10 * NSEC_PER_SEC)
 
 /* A server and what its handler does. */
@@ -26,10 +26,10 @@ struct fixture {
 	struct dns_server *server;
 	char error[DNS_SERVER_ERROR_LEN];
 
-	bool keep;			/* do not answer at once */
+	bool keep; /* do not answer at once */
 	struct dns_request *kept[KEPT_MAX];
 	unsigned int kept_count;
-	size_t answer_len;		/* 0: the query comes back */
+	size_t answer_len; /* 0: the query comes back */
 	unsigned int handled;
 	uint8_t big[DNS_TCP_MAX];
 };
@@ -108,9 +108,9 @@ static void step(struct fixture *f, struct instant deadline)
 }
 
 /* Run the loop until a condition holds, and a statement before each step. */
-#define RUN_UNTIL(f, condition) \
-	for (struct instant deadline_ = instant_add(instant_now(), DEADLINE_NS); \
-	     !(condition); step(f, deadline_))
+#define RUN_UNTIL(f, condition)                                                                \
+	for (struct instant deadline_ = instant_add(instant_now(), DEADLINE_NS); !(condition); \
+	     step(f, deadline_))
 
 static int client(struct fixture *f, int type, const char *to)
 {
@@ -603,7 +603,7 @@ static void tcp_bounds_what_waits_to_be_read(void **state)
 	for (int round = 0; round < 20 && refused == 0; round++) {
 		assert_int_equal(send(fd, bytes, len, 0), len);
 		RUN_UNTIL(f, f->kept_count == DNS_TCP_PIPELINE_MAX)
-			(void)recv(fd, some, sizeof(some), 0);
+		(void)recv(fd, some, sizeof(some), 0);
 		for (unsigned int i = 0; i < DNS_TCP_PIPELINE_MAX; i++) {
 			int r = dns_request_reply(f->kept[i], f->big, DNS_TCP_MAX);
 
@@ -654,7 +654,8 @@ static void tcp_client_that_is_gone_is_not_answered(void **state)
 	RUN_UNTIL(f, f->kept_count == 1);
 	/* reset, not just closed: half-closed clients are answered */
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0},
-				    sizeof(struct linger)), 0);
+				    sizeof(struct linger)),
+			 0);
 	close(fd);
 	RUN_UNTIL(f, counters(f).tcp_clients == 0);
 

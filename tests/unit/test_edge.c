@@ -400,6 +400,19 @@ static void idle_domains_give_way(void **state)
 	       "new d.x; A@1 none>pending; send A@1 #6 4+4; d.x hold @1; send A@1 #7 4+4 again 2");
 }
 
+/* P-10: a domain that packets wait for does not give way. */
+static void waiting_domains_do_not_give_way(void **state)
+{
+	(void)state;
+	small_edge(2, 1 << 20);
+	bed_do(&bed, 0, "query a.x");
+	bed_do(&bed, 0, "query b.x");
+	bed_do(&bed, 1999000, "packet a.x 1");
+	expect(2000000, "query c.x",
+	       "A@1 pending>none; del b.x; forgotten b.x; new c.x; A@1 none>pending; "
+	       "send A@1 #4 4+4; c.x hold @1");
+}
+
 /* C-24: held bytes are bounded over all domains. */
 static void held_bytes_are_bounded(void **state)
 {
@@ -458,39 +471,45 @@ static void queries_look_after_a_few_others(void **state)
 	assert_non_null(strstr(text, "send A@1 #52 4+4 again 1"));
 }
 
-static double query_ns(uint32_t domains)
+/* CPU time of 2000 queries, of the same domains each time, with so many domains there. */
+static int64_t query_ns(uint32_t domains)
 {
-	struct timespec a, b;
-	struct edge_answer answer;
-	struct edge_action action;
-	struct dname name;
-	char text[32];
+	int64_t best = INT64_MAX;
 
-	for (uint32_t i = 0; i < domains + 2000; i++) {
-		if (i == domains)
-			clock_gettime(CLOCK_MONOTONIC, &a);
-		snprintf(text, sizeof(text), "n%u.x", i % domains);
-		name = bed_name(text);
-		assert_int_equal(edge_query(bed.edge, &name, bed.now, &answer), 0);
-		while (edge_next(bed.edge, &action))
-			;
+	small_edge(200000, 1 << 20);
+	for (uint32_t round = 0; round < 5; round++) {
+		struct timespec a, b;
+
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+		for (uint32_t i = 0; i < (round ? 2000 : domains); i++) {
+			struct edge_action action;
+			struct edge_answer answer;
+			struct dname name;
+			char text[32];
+
+			snprintf(text, sizeof(text), "n%u.x", round ? i % 500 : i);
+			name = bed_name(text);
+			assert_int_equal(edge_query(bed.edge, &name, bed.now, &answer), 0);
+			while (edge_next(bed.edge, &action))
+				;
+		}
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+		b.tv_nsec += (b.tv_sec - a.tv_sec) * NSEC_PER_SEC - a.tv_nsec;
+		if (round && b.tv_nsec < best)
+			best = b.tv_nsec;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &b);
-	return (double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec);
+	return best;
 }
 
 /* C-25: the cost of a query does not grow with the domains (a walk over all would be 100x). */
 static void query_cost_is_independent_of_domains(void **state)
 {
-	double few, many;
+	int64_t few = query_ns(500), many = query_ns(50000);
 
 	(void)state;
-	small_edge(200000, 1 << 20);
-	few = query_ns(500);
-	small_edge(200000, 1 << 20);
-	many = query_ns(50000);
-	if (many > 20 * few)
-		fail_msg("2000 queries: %.0f ns with 500 domains, %.0f with 50000", few, many);
+	if (many > 10 * few)
+		fail_msg("2000 queries: %lld ns with 500 domains, %lld with 50000", (long long)few,
+			 (long long)many);
 }
 
 /* ---- answers and views ---- */
@@ -595,6 +614,28 @@ static void generations_skip_zero(void **state)
 	expect(2003, "active a.x A@1 #4294967295", "stale");
 }
 
+/* C-17: a status taken half the counter's range ago is not newer than today's. */
+static void old_status_does_not_outlive_its_request(void **state)
+{
+	struct edge_domain_record a = record(1, "a.x", "100.96.4.1", "fd00:2021:1111:8000::100");
+	struct edge_settings settings = bed_settings();
+
+	(void)state;
+	settings.generation = INT32_MAX;
+	bed_close(&bed);
+	bed_open(&bed, &settings);
+	reload("", (const struct edge_resource[]){bed_resource('A', "**.x", IP_STACK_DUAL, 1, 0)},
+	       1);
+	bed_do(&bed, 0, "up 1");
+	assert_int_equal(edge_restore_domain(bed.edge, &a, bed.now), 0);
+	restore(0, 1, 1, 'A', EDGE_CONFIRMED); /* generation 41 */
+	bed_do(&bed, 0, "query b.x");
+	for (int i = 1; i < 60; i++)
+		bed_do(&bed, 2000 * i, "query b.x");
+	bed_do(&bed, 200000, "query a.x");
+	expect(200001, "active a.x A@1", "A@1 pending>confirmed; a.x forward @1");
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -615,6 +656,7 @@ int main(void)
 		T(stored_state_says_whether_packets_flow),
 		T(full_edge_refuses_new_domains),
 		T(idle_domains_give_way),
+		T(waiting_domains_do_not_give_way),
 		T(held_bytes_are_bounded),
 		T(held_packets_are_bounded),
 		T(queries_look_after_a_few_others),
@@ -624,6 +666,7 @@ int main(void)
 		T(views_show_what_is_there),
 		T(free_with_work_left),
 		T(generations_skip_zero),
+		T(old_status_does_not_outlive_its_request),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The log: what a line looks like, that nothing from outside breaks one, and that it is bounded. */
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -102,7 +109,7 @@ static void line_that_is_full_stays_whole(void **state)
 	json_t *json;
 
 	(void)state;
-	memset(value, 1, sizeof(value));	/* six bytes each once escaped */
+	memset(value, 1, sizeof(value)); /* six bytes each once escaped */
 	for (int i = 0; i < LOG_FIELDS_MAX; i++)
 		fields[i] = log_bytes("key", value, sizeof(value));
 
@@ -121,8 +128,8 @@ static void json_is_what_it_was_given(void **state)
 
 	(void)state;
 	log_line_json(&line, (struct timespec){1798761600, 7000000}, LOG_WARNING, "went on",
-		      FIELDS(log_str("s", "a\"\\\n\x1b\xff"), log_int("i", -5), log_bool("b", false),
-			     log_str("n", NULL)));
+		      FIELDS(log_str("s", "a\"\\\n\x1b\xff"), log_int("i", -5),
+			     log_bool("b", false), log_str("n", NULL)));
 
 	assert_string_equal(finish(&line),
 			    "{\"time\":\"2027-01-01T00:00:00.007Z\",\"level\":\"warn\","
@@ -220,11 +227,73 @@ static void log_keeps_errno(void **state)
 {
 	(void)state;
 	log_open(LOG_FORMAT_TEXT, LOG_INFO);
-	log_redirect(1000);	/* not open: the write fails */
+	log_redirect(1000); /* not open: the write fails */
 	errno = ENOSPC;
 	log_event(LOG_ERR, "disk full");
 	assert_int_equal(errno, ENOSPC);
 	log_redirect(-1);
+}
+
+#define CHECK(condition)                                                                \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+			_exit(1);                                                       \
+		}                                                                       \
+	} while (0)
+
+/* What the journal's socket would get, as NUL-terminated text. */
+static void receive(int fd, char *text, size_t cap)
+{
+	ssize_t n = recv(fd, text, cap - 1, MSG_DONTWAIT);
+
+	CHECK(n > 0);
+	text[n] = '\0';
+}
+
+/* In a mount namespace with a journal of our own. Exits with 0, 1 or 77 (cannot be tried). */
+static void try_journal(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX,
+				   .sun_path = "/run/systemd/journal/socket"};
+	char text[4096];
+	int fd;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/run", "tmpfs", 0, NULL) < 0)
+		_exit(77);
+	CHECK(mkdir("/run/systemd", 0755) == 0 && mkdir("/run/systemd/journal", 0755) == 0);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0);
+	log_open(LOG_FORMAT_JOURNAL, LOG_INFO);
+	log_event(LOG_WARNING, "domain failed", log_str("domain", "www.corp.example"),
+		  log_uint("held_packets", 3));
+	receive(fd, text, sizeof(text));
+	CHECK(strstr(text, "MESSAGE=domain failed domain=www.corp.example held_packets=3\n"));
+	CHECK(strstr(text, "PRIORITY=4\n"));
+	CHECK(strstr(text, "FQDNAT_DOMAIN=www.corp.example\n"));
+	CHECK(strstr(text, "FQDNAT_HELD_PACKETS=3\n"));
+	_exit(0);
+}
+
+static void journal_gets_fields_of_their_own(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	fflush(stdout);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		try_journal();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("skipped: cannot make a mount namespace (not root?)\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void words_are_exact(void **state)
@@ -256,6 +325,7 @@ int main(void)
 		cmocka_unit_test(less_important_levels_are_dropped),
 		cmocka_unit_test(what_an_application_can_cause_is_bounded),
 		cmocka_unit_test(log_keeps_errno),
+		cmocka_unit_test(journal_gets_fields_of_their_own),
 		cmocka_unit_test(words_are_exact),
 	};
 

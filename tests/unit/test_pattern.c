@@ -97,6 +97,8 @@ static void domain_pattern_does_not_match(void **state)
 		{"?.x", "x"},
 		{"a*.x", "x"},
 		{"*a*b*c.x", "zaabbca.x"},
+		{"a.b.**.b.c", "a.b.c"},
+		{"ab*bc.x", "abc.x"},
 	};
 
 	(void)state;

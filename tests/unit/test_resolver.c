@@ -16,7 +16,7 @@
 #include "io/upstream.h"
 
 #define N(a)       (sizeof(a) / sizeof((a)[0]))
-#define TIMEOUT_MS 400
+#define TIMEOUT_MS 800
 
 struct got {
 	enum resolver_outcome outcome;
@@ -219,7 +219,7 @@ static void timeout_is_kept_and_query_repeated(void **state)
 	struct instant start = instant_now();
 
 	query(lab, "silent.test");
-	assert_true(instant_sub(instant_now(), start) < 2 * TIMEOUT_MS * NSEC_PER_MSEC);
+	assert_true(instant_sub(instant_now(), start) < 5 * TIMEOUT_MS * NSEC_PER_MSEC);
 	assert_true(instant_sub(instant_now(), start) > TIMEOUT_MS * NSEC_PER_MSEC / 2);
 	assert_true(lab->fake.udp_queries >= 4);
 }
@@ -243,7 +243,7 @@ static void unreachable_server_fails(void **state)
 	query(lab, "www.test");
 	assert_true(lab->a.outcome == RESOLVER_FAILED || lab->a.outcome == RESOLVER_TIMEOUT);
 	assert_true(lab->aaaa.outcome == RESOLVER_FAILED || lab->aaaa.outcome == RESOLVER_TIMEOUT);
-	assert_true(instant_sub(instant_now(), start) < 2 * TIMEOUT_MS * NSEC_PER_MSEC);
+	assert_true(instant_sub(instant_now(), start) < 5 * TIMEOUT_MS * NSEC_PER_MSEC);
 	assert_int_equal(fake_start(&lab->fake), 0);
 }
 

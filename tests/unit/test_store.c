@@ -141,10 +141,10 @@ static void rows_are_the_same_after_a_restart(void **state)
 	struct fixture *f = *state;
 	_cleanup_(store_freep) struct store *store = open_ok(f, STORE_WRITE);
 	const struct store_domain domain = domain_row(7, "www.corp.example");
-	const struct store_entry entry = {.gateway = 1, .domain = 7, .resource = 3, .state = 2,
-					  .generation = UINT32_MAX};
-	const struct store_grant grant = {.client = "lan", .resource = "intranet",
-					  .expires_s = 1798761600, .revoked = true};
+	const struct store_entry entry = {
+		.gateway = 1, .domain = 7, .resource = 3, .state = 2, .generation = UINT32_MAX};
+	const struct store_grant grant = {
+		.client = "lan", .resource = "intranet", .expires_s = 1798761600, .revoked = true};
 	struct store_records records = {.domain = 7, .v4_count = 2, .v6_count = 32};
 	struct rows rows;
 
@@ -232,8 +232,10 @@ static void domain_goes_with_its_entries_and_records(void **state)
 {
 	struct fixture *f = *state;
 	_cleanup_(store_freep) struct store *store = open_ok(f, STORE_WRITE);
-	const struct store_domain kept = domain_row(1, "a.example"), gone = domain_row(2, "b.example");
-	const struct store_entry e1 = {.domain = 1, .resource = 1}, e2 = {.domain = 2, .resource = 1},
+	const struct store_domain kept = domain_row(1, "a.example"),
+				  gone = domain_row(2, "b.example");
+	const struct store_entry e1 = {.domain = 1, .resource = 1},
+				 e2 = {.domain = 2, .resource = 1},
 				 e3 = {.domain = 2, .resource = 9};
 	const struct store_records records = {.domain = 2};
 	struct rows rows;
@@ -275,7 +277,7 @@ static void ids_are_small_and_stable(void **state)
 	assert_int_equal(lan, 0);
 	assert_int_equal(guest, 1);
 	assert_int_equal(resource, 1);
-	assert_int_equal(gateway, 1);	/* 0 is the one in this process */
+	assert_int_equal(gateway, 1); /* 0 is the one in this process */
 	assert_int_equal(store_id(store, STORE_CLIENT, "lan", &id), 0);
 	assert_int_equal(id, lan);
 	assert_int_equal(store_commit(store), 0);
@@ -451,8 +453,10 @@ static void other_schemas_are_refused(void **state)
 
 	store_free(open_ok(f, STORE_WRITE));
 	change_file(f, "PRAGMA user_version = 7");
-	assert_int_equal(store_open(f->dir, STORE_WRITE_SET_ASIDE, &store, f->error), -EPROTONOSUPPORT);
-	assert_non_null(strstr(f->error, "has schema version 7, expected 1: written by another release"));
+	assert_int_equal(store_open(f->dir, STORE_WRITE_SET_ASIDE, &store, f->error),
+			 -EPROTONOSUPPORT);
+	assert_non_null(
+		strstr(f->error, "has schema version 7, expected 1: written by another release"));
 
 	assert_int_equal(unlink(f->file), 0);
 	change_file(f, "CREATE TABLE theirs (a); PRAGMA user_version = 1");
@@ -464,7 +468,8 @@ static void rows_no_daemon_wrote_end_a_walk(void **state)
 {
 	static const char *const bad[] = {
 		"DELETE FROM domains; INSERT INTO domains VALUES (1, 'a.example', x'00112233', 0)",
-		"DELETE FROM domains; INSERT INTO domains VALUES (1, 'a.example', zeroblob(144), 0)",
+		"DELETE FROM domains; INSERT INTO domains VALUES (1, 'a.example', zeroblob(144), "
+		"0)",
 		"DELETE FROM domains; INSERT INTO domains VALUES (-1, 'a.example', x'', 0)",
 		"DELETE FROM domains; INSERT INTO domains VALUES (1, hex(zeroblob(200)), x'', 0)",
 	};
@@ -495,12 +500,12 @@ static void ids_out_of_range_are_refused_at_open(void **state)
 	assert_int_equal(store_open(f->dir, STORE_WRITE, &store, f->error), -EBADMSG);
 }
 
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) { \
+#define CHECK(condition)                                                                \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
 			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			_exit(1); \
-		} \
+			_exit(1);                                                       \
+		}                                                                       \
 	} while (0)
 
 static void fill_disk(const char *dir, char *ret_path, size_t cap)

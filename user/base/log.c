@@ -22,11 +22,13 @@
 
 #include "base/log_line.h"
 
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
 static struct {
-	enum log_format format;		/* never AUTO once open */
+	enum log_format format; /* never AUTO once open */
 	int level;
 	int fd;
-	bool priorities;		/* stderr is the journal's: say the priority of text lines */
+	bool priorities; /* stderr is the journal's: say the priority of text lines */
 } logger = {.format = LOG_FORMAT_TEXT, .level = LOG_INFO, .fd = STDERR_FILENO};
 
 /* Is stderr what $JOURNAL_STREAM names ("device:inode", systemd.exec(5))? */
@@ -45,6 +47,9 @@ void log_open(enum log_format format, int level)
 	logger.priorities = stderr_is_journal();
 	if (format == LOG_FORMAT_AUTO)
 		format = logger.priorities ? LOG_FORMAT_JOURNAL : LOG_FORMAT_TEXT;
+	/* libsystemd drops silently what it cannot send for want of a journal. */
+	if (format == LOG_FORMAT_JOURNAL && access(JOURNAL_SOCKET, W_OK) < 0)
+		format = LOG_FORMAT_TEXT;
 	logger.format = format;
 	logger.level = level;
 }
@@ -149,7 +154,8 @@ static void journal_key(struct log_line *line, const char *key)
 {
 	log_line_string(line, "FQDNAT_");
 	for (const char *p = key; *p; p++)
-		log_line_char(line, isalnum((unsigned char)*p) ? (char)toupper((unsigned char)*p) : '_');
+		log_line_char(line,
+			      isalnum((unsigned char)*p) ? (char)toupper((unsigned char)*p) : '_');
 	log_line_char(line, '=');
 }
 

@@ -28,18 +28,18 @@
 
 #include "base/instant.h"
 
-#define LOG_VALUE_MAX 512	/* bytes of a string that are logged; the rest is cut */
+#define LOG_VALUE_MAX  512 /* bytes of a string that are logged; the rest is cut */
 #define LOG_FIELDS_MAX 16
 
 enum log_format {
-	LOG_FORMAT_AUTO,	/* journal if stderr is connected to it (JOURNAL_STREAM), else text */
+	LOG_FORMAT_AUTO, /* journal if stderr is connected to it (JOURNAL_STREAM), else text */
 	LOG_FORMAT_TEXT,
 	LOG_FORMAT_JSON,
 	LOG_FORMAT_JOURNAL,
 };
 
 enum log_type {
-	LOG_TYPE_END,		/* of the fields */
+	LOG_TYPE_END, /* of the fields */
 	LOG_TYPE_STRING,
 	LOG_TYPE_INT,
 	LOG_TYPE_UINT,
@@ -48,11 +48,11 @@ enum log_type {
 };
 
 struct log_field {
-	const char *key;	/* lower case letters, digits and '_' */
+	const char *key; /* lower case letters, digits and '_' */
 	enum log_type type;
-	size_t len;		/* of a string */
+	size_t len; /* of a string */
 	union {
-		const char *string;	/* NULL: JSON null, "-" in text */
+		const char *string; /* NULL: JSON null, "-" in text */
 		int64_t i;
 		uint64_t u;
 	};
@@ -114,29 +114,29 @@ const char *log_level_name(int level);
  * @...:     up to LOG_FIELDS_MAX fields; errno is preserved
  */
 #define log_event(level, message, ...) \
-	log_emit(level, message, \
+	log_emit(level, message,       \
 		 (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.type = LOG_TYPE_END}})
 
 /* What a place in the source may log: one line a second in the long run, 10 at once. */
 #define LOG_LIMIT_INTERVAL_NS NSEC_PER_SEC
-#define LOG_LIMIT_BURST	      10
+#define LOG_LIMIT_BURST       10
 
 struct log_site {
 	struct instant refilled;
 	unsigned int tokens;
 	bool used;
-	uint64_t suppressed;	/* since the last line */
+	uint64_t suppressed; /* since the last line */
 };
 
 /*
  * Log an event that something outside can cause. Lines above the limit are dropped; the next one
  * that is not has a field "suppressed" with their number.
  */
-#define log_limited(level, message, ...) \
-	do { \
-		static struct log_site site_; \
-		log_emit_limited(&site_, level, message, \
-				 (const struct log_field[]){ \
+#define log_limited(level, message, ...)                                                     \
+	do {                                                                                 \
+		static struct log_site site_;                                                \
+		log_emit_limited(&site_, level, message,                                     \
+				 (const struct log_field[]){                                 \
 					 __VA_ARGS__ __VA_OPT__(, ){.type = LOG_TYPE_END}}); \
 	} while (0)
 

@@ -38,8 +38,12 @@ void log_line_string(struct log_line *line, const char *s)
 static unsigned int utf8_decode(const uint8_t *p, size_t n, uint32_t *ret_code)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned int len = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 :
-			   p[0] < 0xf0 ? 3 : p[0] < 0xf8 ? 4 : 0;
+	unsigned int len = p[0] < 0x80   ? 1
+			   : p[0] < 0xc0 ? 0
+			   : p[0] < 0xe0 ? 2
+			   : p[0] < 0xf0 ? 3
+			   : p[0] < 0xf8 ? 4
+					 : 0;
 	uint32_t code = len == 1 ? p[0] : p[0] & (0x7f >> len);
 
 	if (len == 0 || len > n)
@@ -58,10 +62,10 @@ static unsigned int utf8_decode(const uint8_t *p, size_t n, uint32_t *ret_code)
 /* Characters that act on a terminal or a reader instead of being shown. */
 static bool is_control(uint32_t code)
 {
-	return code < 0x20 || (code >= 0x7f && code < 0xa0) ||	/* C0, DEL, C1 */
-	       (code >= 0x200e && code <= 0x200f) ||		/* direction marks */
-	       (code >= 0x2028 && code <= 0x202e) ||		/* line separators, embeddings */
-	       (code >= 0x2066 && code <= 0x2069) ||		/* isolates */
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || /* C0, DEL, C1 */
+	       (code >= 0x200e && code <= 0x200f) ||           /* direction marks */
+	       (code >= 0x2028 && code <= 0x202e) ||           /* line separators, embeddings */
+	       (code >= 0x2066 && code <= 0x2069) ||           /* isolates */
 	       code == 0x061c || code == 0xfeff;
 }
 
@@ -73,8 +77,8 @@ enum style {
 
 static void put_control(struct log_line *line, uint32_t code, enum style style)
 {
-	static const char shortcut[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n',
-					['\f'] = 'f', ['\r'] = 'r'};
+	static const char shortcut[] = {
+		['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
 	char text[16];
 
 	if (code < sizeof(shortcut) && shortcut[code])

@@ -7,7 +7,7 @@
 #define LOG_LINE_MAX 16384
 
 struct log_line {
-	char text[LOG_LINE_MAX];	/* not terminated */
+	char text[LOG_LINE_MAX]; /* not terminated */
 	size_t len;
 };
 

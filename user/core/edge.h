@@ -132,8 +132,8 @@ struct edge_answer {
  * (EDGE_RECREATING until then), packets flow. A query within EDGE_SAME_ASK_NS of the last
  * AssignedIps is part of the same asking (the AAAA to an A) and changes nothing.
  *
- * Return: 0; -ENOSPC: the name matches, but there is no address or room left (idle domains may
- * have given way for later ones); -ENOMEM.
+ * Return: 0; -ENOSPC: the name matches, but there is no address or room left; -ENOMEM. With
+ * either, idle domains may have given way.
  */
 int edge_query(struct edge *edge, const struct dname *name, struct instant now,
 	       struct edge_answer *ret_answer);
@@ -171,7 +171,8 @@ int edge_forget(struct edge *edge, const struct dname *name, struct instant now)
  *
  * @proxy: destination of the packet
  *
- * Return: 0; -ENOENT: no domain has @proxy, the packet is not kept; -ENOMEM: not kept.
+ * Return: 0; -ENOENT: no domain has @proxy; -ENOMEM, AssignedIps may have been repeated. The
+ * packet is not kept then.
  */
 int edge_packet(struct edge *edge, const struct fq_addr *proxy, const struct held_offer *frame,
 		struct instant now);

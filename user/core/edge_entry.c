@@ -116,7 +116,7 @@ static uint32_t next_generation(struct edge *edge)
 static void entry_ask(struct edge *edge, struct entry *e, struct instant now)
 {
 	e->generation = e->request = next_generation(edge);
-	e->taken = 0;
+	e->taken = 0; /* of an earlier request: of no use, and wrong once the counter wraps */
 	e->resends = 0;
 	edge_entry_set_state(edge, e, EDGE_PENDING, now);
 	entry_send(edge, e, now);

@@ -7,7 +7,7 @@
 
 #include "core/gateway_internal.h"
 
-/* G-05 and the answer to its trap: one edge cannot use up what all have. */
+/* G-05: one edge cannot use up what all have. */
 #define RESOLUTIONS_MAX       1000
 #define RESOLUTIONS_PER_SCOPE 500
 #define ASSIGNED_PER_S        200

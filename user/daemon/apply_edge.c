@@ -142,6 +142,8 @@ void edge_apply(struct daemon *d, struct edge_action *a)
 		break;
 	case EDGE_DOMAIN_GONE:
 		(void)store_delete_domain(d->store, a->domain);
+		/* Said by Goodbye or silence elsewhere; here the gateway need not wait for either. */
+		(void)gateway_forget(d->gateway, LOCAL_SCOPE, a->name);
 		break;
 	case EDGE_RESOURCE_IGNORED:
 		log_event(LOG_WARNING, "resource ignored: its address pattern is not valid",

@@ -2,8 +2,8 @@
 /*
  * The configuration's schema: its tables of keys, the defaults, and loading.
  *
- * Sections are read in the order of the tables, so that a later one can refer to what an earlier one
- * has defined: pools before everything that must not lie in them, clients and resources before
+ * Sections are read in the order of the tables, so that a later one can refer to what an earlier
+ * one has defined: pools before everything that must not lie in them, clients and resources before
  * grants. config_policy.c has those three.
  */
 #include "daemon/config.h"
@@ -42,9 +42,13 @@ static const struct word modes[] = {
 };
 
 static const struct key interface_keys[] = {
-	{.name = "name", .read = read_interface_name, .required = true,
+	{.name = "name",
+	 .read = read_interface_name,
+	 .required = true,
 	 .offset = offsetof(struct config_interface, name)},
-	{.name = "mode", .read = read_word, .more = modes,
+	{.name = "mode",
+	 .read = read_word,
+	 .more = modes,
 	 .offset = offsetof(struct config_interface, mode)},
 	{0},
 };
@@ -82,24 +86,26 @@ static const struct word log_formats[] = {
 };
 
 static const struct word log_levels[] = {
-	{"error", LOG_ERR},
-	{"warn", LOG_WARNING},
-	{"info", LOG_INFO},
-	{"debug", LOG_DEBUG},
-	{0},
+	{"error", LOG_ERR}, {"warn", LOG_WARNING}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {0},
 };
 
 static const struct key log_keys[] = {
-	{.name = "format", .read = read_word, .more = log_formats,
+	{.name = "format",
+	 .read = read_word,
+	 .more = log_formats,
 	 .offset = offsetof(struct config, log.format)},
-	{.name = "level", .read = read_word, .more = log_levels,
+	{.name = "level",
+	 .read = read_word,
+	 .more = log_levels,
 	 .offset = offsetof(struct config, log.level)},
 	{0},
 };
 
-#define LIMIT(field, lo, hi) \
-	{.name = #field, .read = read_uint, .min = lo, .max = hi, \
-	 .offset = offsetof(struct config_limits, field)}
+#define LIMIT(field, lo, hi)                                             \
+	{                                                                \
+		.name = #field, .read = read_uint, .min = lo, .max = hi, \
+		.offset = offsetof(struct config_limits, field)          \
+	}
 
 static const struct key limit_keys[] = {
 	LIMIT(domains, 1, 1000000),
@@ -112,19 +118,24 @@ static const struct key limit_keys[] = {
 };
 
 static const struct key root_keys[] = {
-	{.name = "interfaces", .read = read_interfaces, .max = CONFIG_INTERFACES_MAX,
+	{.name = "interfaces",
+	 .read = read_interfaces,
+	 .max = CONFIG_INTERFACES_MAX,
 	 .required = true},
 	{.name = "edge", .read = read_edge, .offset = offsetof(struct config, edge)},
 	{.name = "gateway", .read = read_gateway, .offset = offsetof(struct config, gateway)},
 	{.name = "clients", .read = read_clients, .max = FQ_CLIENTS_MAX},
 	{.name = "resources", .read = read_resources, .max = FQ_RESOURCES_MAX - 1},
 	{.name = "grants", .read = read_grants, .max = CONFIG_GRANTS_MAX},
-	{.name = "limits", .read = read_map, .more = limit_keys,
+	{.name = "limits",
+	 .read = read_map,
+	 .more = limit_keys,
 	 .offset = offsetof(struct config, limits)},
 	{.name = "log", .read = read_map, .more = log_keys},
 	{.name = "bpffs", .read = read_path, .offset = offsetof(struct config, bpffs)},
 	{.name = "state", .read = read_path, .offset = offsetof(struct config, state)},
-	{.name = "control_socket", .read = read_path,
+	{.name = "control_socket",
+	 .read = read_path,
 	 .offset = offsetof(struct config, control_socket)},
 	{0},
 };
@@ -177,8 +188,9 @@ static int complete(struct reader *rd, yaml_node_t *root)
 	struct config_gateway *g = &config->gateway;
 
 	if (!config->has_edge && !config->has_gateway)
-		return reader_error(rd, root, "neither \"edge\" nor \"gateway\" is there, "
-					      "expected at least one of them");
+		return reader_error(rd, root,
+				    "neither \"edge\" nor \"gateway\" is there, "
+				    "expected at least one of them");
 	if (config->has_edge && config->edge.gateway_count == 0)
 		config->has_gateway = true;
 	if (g->sessions.per_client == 0)
@@ -193,7 +205,8 @@ static int read_document(struct reader *rd)
 
 	if (!root) {
 		snprintf(rd->error, CONFIG_ERROR_LEN,
-			 "%s:1: the file is empty, expected interfaces, edge, clients, ...", rd->name);
+			 "%s:1: the file is empty, expected interfaces, edge, clients, ...",
+			 rd->name);
 		return -EINVAL;
 	}
 	r = reader_map(rd, root, root_keys, rd->config);
@@ -204,8 +217,8 @@ static int read_document(struct reader *rd)
 static int syntax_error(const yaml_parser_t *parser, const char *name, char *error)
 {
 	/* A byte that is no character has no mark of its own. */
-	size_t line = parser->error == YAML_READER_ERROR ? parser->mark.line
-							 : parser->problem_mark.line;
+	size_t line =
+		parser->error == YAML_READER_ERROR ? parser->mark.line : parser->problem_mark.line;
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return -ENOMEM;

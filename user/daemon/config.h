@@ -24,22 +24,22 @@
 #include "base/ipaddr.h"
 #include "base/log.h"
 
-#define CONFIG_FILE_DEFAULT	"/etc/fqdnat/fqdnat.yaml"
-#define CONFIG_ERROR_LEN	512
-#define CONFIG_NAME_LEN		64	/* of clients, resources, gateways, with the NUL */
-#define CONFIG_UUID_LEN		37
-#define CONFIG_PATTERN_LEN	256
-#define CONFIG_PATH_LEN		108	/* fits sockaddr_un.sun_path */
-#define CONFIG_INTERFACES_MAX	64
-#define CONFIG_LISTEN_MAX	16
-#define CONFIG_SERVERS_MAX	8
-#define CONFIG_PREFIXES_MAX	64	/* of a client, and of edge.dns.allow */
-#define CONFIG_GATEWAYS_MAX	64
+#define CONFIG_FILE_DEFAULT          "/etc/fqdnat/fqdnat.yaml"
+#define CONFIG_ERROR_LEN             512
+#define CONFIG_NAME_LEN              64 /* of clients, resources, gateways, with the NUL */
+#define CONFIG_UUID_LEN              37
+#define CONFIG_PATTERN_LEN           256
+#define CONFIG_PATH_LEN              108 /* fits sockaddr_un.sun_path */
+#define CONFIG_INTERFACES_MAX        64
+#define CONFIG_LISTEN_MAX            16
+#define CONFIG_SERVERS_MAX           8
+#define CONFIG_PREFIXES_MAX          64 /* of a client, and of edge.dns.allow */
+#define CONFIG_GATEWAYS_MAX          64
 #define CONFIG_RESOURCE_GATEWAYS_MAX 8
-#define CONFIG_GRANTS_MAX	262144
+#define CONFIG_GRANTS_MAX            262144
 
 enum config_mode {
-	CONFIG_MODE_AUTO,	/* native, else generic */
+	CONFIG_MODE_AUTO, /* native, else generic */
 	CONFIG_MODE_NATIVE,
 	CONFIG_MODE_GENERIC,
 	CONFIG_MODE_TC,
@@ -47,68 +47,68 @@ enum config_mode {
 
 struct config_interface {
 	char name[IFNAMSIZ];
-	enum config_mode mode;	/* default: auto */
+	enum config_mode mode; /* default: auto */
 };
 
 struct config_endpoint {
 	struct fq_addr addr;
-	uint16_t port;		/* host order */
+	uint16_t port; /* host order */
 };
 
 /* DNS servers to ask: "system" (what resolv.conf names), or addresses. */
 struct config_servers {
-	unsigned int count;	/* 0: system */
-	struct config_endpoint server[CONFIG_SERVERS_MAX];	/* default port: 53 */
+	unsigned int count;                                /* 0: system */
+	struct config_endpoint server[CONFIG_SERVERS_MAX]; /* default port: 53 */
 };
 
 struct config_edge_gateway {
 	char name[CONFIG_NAME_LEN];
-	struct config_endpoint at;	/* default port: 4700 */
+	struct config_endpoint at; /* default port: 4700 */
 };
 
 struct config_edge {
 	struct {
-		struct config_endpoint listen[CONFIG_LISTEN_MAX];	/* default port: 53 */
-		unsigned int listen_count;		/* at least 1 */
-		struct config_servers upstream;		/* default: system */
+		struct config_endpoint listen[CONFIG_LISTEN_MAX]; /* default port: 53 */
+		unsigned int listen_count;                        /* at least 1 */
+		struct config_servers upstream;                   /* default: system */
 		struct ipprefix allow[CONFIG_PREFIXES_MAX];
-		unsigned int allow_count;		/* 0 (default): the prefixes of all clients */
+		unsigned int allow_count; /* 0 (default): the prefixes of all clients */
 	} dns;
-	struct ipprefix pool4, pool6;	/* P-01: 100.96.0.0/11 and fd00:2021:1111:8000::/107 */
+	struct ipprefix pool4, pool6; /* P-01: 100.96.0.0/11 and fd00:2021:1111:8000::/107 */
 	struct config_edge_gateway *gateways;
-	unsigned int gateway_count;	/* 0: the gateway in this process */
+	unsigned int gateway_count; /* 0: the gateway in this process */
 };
 
 struct config_gateway {
-	bool has_listen;		/* default: no control messages from other machines */
-	struct config_endpoint listen;	/* default port: 4700 */
+	bool has_listen;               /* default: no control messages from other machines */
+	struct config_endpoint listen; /* default port: 4700 */
 	struct {
-		struct config_servers servers;	/* default: system */
-		unsigned int timeout_s;		/* 1..60, default 10 (G-02) */
+		struct config_servers servers; /* default: system */
+		unsigned int timeout_s;        /* 1..60, default 10 (G-02) */
 	} resolver;
-	enum fq_masquerade masquerade;	/* default: auto */
-	struct fq_addr nat4[FQ_NAT_ADDRESSES], nat6[FQ_NAT_ADDRESSES];	/* FQ_MASQ_GIVEN */
+	enum fq_masquerade masquerade;                                 /* default: auto */
+	struct fq_addr nat4[FQ_NAT_ADDRESSES], nat6[FQ_NAT_ADDRESSES]; /* FQ_MASQ_GIVEN */
 	unsigned int nat4_count, nat6_count;
-	uint16_t port_lo, port_hi;	/* host order, inclusive; default 1024-65535 */
+	uint16_t port_lo, port_hi; /* host order, inclusive; default 1024-65535 */
 	struct {
-		unsigned int max;		/* 16..16777216, default 1048576 */
-		unsigned int per_client;	/* 1..max, default 65536 or max if that is less */
+		unsigned int max;        /* 16..16777216, default 1048576 */
+		unsigned int per_client; /* 1..max, default 65536 or max if that is less */
 	} sessions;
-	struct {			/* seconds, 1..604800; N-06 */
-		unsigned int tcp_s;		/* established: 7440 (RFC 5382 REQ-5) */
-		unsigned int tcp_closing_s;	/* FIN seen both ways: 5 */
-		unsigned int tcp_reset_s;	/* RST seen either way: 5 */
-		unsigned int udp_s;		/* 120 */
-		unsigned int icmp_s;		/* 120 */
-		unsigned int unconfirmed_s;	/* no answer yet, any protocol: 60 */
-		unsigned int tombstone_s;	/* late packets of an ended session are dropped: 60 */
+	struct {                            /* seconds, 1..604800; N-06 */
+		unsigned int tcp_s;         /* established: 7440 (RFC 5382 REQ-5) */
+		unsigned int tcp_closing_s; /* FIN seen both ways: 5 */
+		unsigned int tcp_reset_s;   /* RST seen either way: 5 */
+		unsigned int udp_s;         /* 120 */
+		unsigned int icmp_s;        /* 120 */
+		unsigned int unconfirmed_s; /* no answer yet, any protocol: 60 */
+		unsigned int tombstone_s;   /* late packets of an ended session are dropped: 60 */
 	} timeouts;
 };
 
 struct config_client {
 	char name[CONFIG_NAME_LEN];
 	struct ipprefix *prefixes;
-	unsigned int prefix_count;	/* at least 1 */
+	unsigned int prefix_count; /* at least 1 */
 };
 
 enum config_ip_stack {
@@ -118,35 +118,35 @@ enum config_ip_stack {
 };
 
 struct config_resource {
-	char id[CONFIG_UUID_LEN];	/* lower case */
+	char id[CONFIG_UUID_LEN]; /* lower case */
 	char name[CONFIG_NAME_LEN];
-	char address[CONFIG_PATTERN_LEN];	/* pattern, as written */
-	enum config_ip_stack ip_stack;	/* default: dual */
-	struct fq_filter filter;	/* default (no filter): allow_all */
-	unsigned int gateways[CONFIG_RESOURCE_GATEWAYS_MAX];	/* indices into edge.gateways */
-	unsigned int gateway_count;	/* default: all; 0: the gateway in this process */
+	char address[CONFIG_PATTERN_LEN];                    /* pattern, as written */
+	enum config_ip_stack ip_stack;                       /* default: dual */
+	struct fq_filter filter;                             /* default (no filter): allow_all */
+	unsigned int gateways[CONFIG_RESOURCE_GATEWAYS_MAX]; /* indices into edge.gateways */
+	unsigned int gateway_count; /* default: all; 0: the gateway in this process */
 };
 
 struct config_grant {
-	unsigned int client;		/* index into clients */
-	unsigned int resource;		/* index into resources */
-	time_t expires;			/* wall clock; 0 (default): never */
+	unsigned int client;   /* index into clients */
+	unsigned int resource; /* index into resources */
+	time_t expires;        /* wall clock; 0 (default): never */
 };
 
 struct config_limits {
-	unsigned int domains;		/* 1..1000000, default 65536 */
-	unsigned int held_bytes;	/* of held packets, over all: 65536..1 GiB, default 16 MiB */
-	unsigned int dns_requests;	/* in progress: 16..65536, default 4096 */
-	unsigned int dns_per_client;	/* queries per second: default 500; 0: no limit */
-	unsigned int dns_cache;		/* answers kept: 0..1000000, default 4096 */
-	unsigned int resolutions;	/* under way: 1..65536, default 1000 (G-05) */
+	unsigned int domains;        /* 1..1000000, default 65536 */
+	unsigned int held_bytes;     /* of held packets, over all: 65536..1 GiB, default 16 MiB */
+	unsigned int dns_requests;   /* in progress: 16..65536, default 4096 */
+	unsigned int dns_per_client; /* queries per second: default 500; 0: no limit */
+	unsigned int dns_cache;      /* answers kept: 0..1000000, default 4096 */
+	unsigned int resolutions;    /* under way: 1..65536, default 1000 (G-05) */
 };
 
 struct config {
 	struct config_interface *interfaces;
 	unsigned int interface_count;
-	bool has_edge;			/* the file has a section edge */
-	bool has_gateway;		/* it has a section gateway, or edge.gateways is absent */
+	bool has_edge;    /* the file has a section edge */
+	bool has_gateway; /* it has a section gateway, or edge.gateways is absent */
 	struct config_edge edge;
 	struct config_gateway gateway;
 	struct config_client *clients;
@@ -157,12 +157,12 @@ struct config {
 	unsigned int grant_count;
 	struct config_limits limits;
 	struct {
-		enum log_format format;	/* default: auto */
-		int level;		/* default: LOG_INFO */
+		enum log_format format; /* default: auto */
+		int level;              /* default: LOG_INFO */
 	} log;
-	char bpffs[CONFIG_PATH_LEN];	/* default: FQDNAT_BPFFS or FQ_BPFFS_DEFAULT */
-	char state[CONFIG_PATH_LEN];	/* directory; default: FQDNAT_STATE or /var/lib/fqdnat */
-	char control_socket[CONFIG_PATH_LEN];	/* default: /run/fqdnat/control.sock */
+	char bpffs[CONFIG_PATH_LEN]; /* default: FQDNAT_BPFFS or FQ_BPFFS_DEFAULT */
+	char state[CONFIG_PATH_LEN]; /* directory; default: FQDNAT_STATE or /var/lib/fqdnat */
+	char control_socket[CONFIG_PATH_LEN]; /* default: /run/fqdnat/control.sock */
 };
 
 /*

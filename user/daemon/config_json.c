@@ -63,9 +63,9 @@ static json_t *interfaces_json(const struct config *config)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < config->interface_count; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s}", "name", config->interfaces[i].name,
-						      "mode",
-						      config_mode_name(config->interfaces[i].mode)));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s}", "name", config->interfaces[i].name, "mode",
+					config_mode_name(config->interfaces[i].mode)));
 	return list;
 }
 
@@ -88,8 +88,9 @@ static json_t *edge_json(const struct config_edge *edge)
 	for (unsigned int i = 0; i < edge->gateway_count; i++) {
 		const struct config_edge_gateway *g = &edge->gateways[i];
 
-		json_array_append_new(gateways, json_pack("{s:s, s:o, s:i}", "name", g->name, "address",
-							  addr_json(&g->at.addr), "port", g->at.port));
+		json_array_append_new(gateways,
+				      json_pack("{s:s, s:o, s:i}", "name", g->name, "address",
+						addr_json(&g->at.addr), "port", g->at.port));
 	}
 	return json_pack("{s:o, s:{s:o, s:o}, s:o*}", "dns", dns_json(edge), "pools", "ipv4",
 			 prefix_json(&edge->pool4), "ipv6", prefix_json(&edge->pool6), "gateways",
@@ -115,8 +116,8 @@ static json_t *timeouts_json(const struct config_gateway *g)
 	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "tcp_s", g->timeouts.tcp_s,
 			 "tcp_closing_s", g->timeouts.tcp_closing_s, "tcp_reset_s",
 			 g->timeouts.tcp_reset_s, "udp_s", g->timeouts.udp_s, "icmp_s",
-			 g->timeouts.icmp_s, "unconfirmed_s", g->timeouts.unconfirmed_s, "tombstone_s",
-			 g->timeouts.tombstone_s);
+			 g->timeouts.icmp_s, "unconfirmed_s", g->timeouts.unconfirmed_s,
+			 "tombstone_s", g->timeouts.tombstone_s);
 }
 
 static json_t *gateway_json(const struct config_gateway *g)
@@ -143,8 +144,8 @@ static json_t *clients_json(const struct config *config)
 
 		for (unsigned int j = 0; j < c->prefix_count; j++)
 			json_array_append_new(prefixes, prefix_json(&c->prefixes[j]));
-		json_array_append_new(list, json_pack("{s:s, s:o}", "name", c->name, "prefixes",
-						      prefixes));
+		json_array_append_new(
+			list, json_pack("{s:s, s:o}", "name", c->name, "prefixes", prefixes));
 	}
 	return list;
 }
@@ -174,12 +175,13 @@ static json_t *resources_json(const struct config *config)
 		json_t *gateways = json_array();
 
 		for (unsigned int j = 0; j < r->gateway_count; j++)
-			json_array_append_new(gateways, json_string(config->edge.gateways[r->gateways[j]].name));
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "id", r->id,
-						      "name", r->name, "address", r->address,
-						      "ip_stack", config_stack_name(r->ip_stack),
-						      "filters", filters_json(&r->filter), "gateways",
-						      gateways));
+			json_array_append_new(
+				gateways, json_string(config->edge.gateways[r->gateways[j]].name));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "id", r->id,
+						"name", r->name, "address", r->address, "ip_stack",
+						config_stack_name(r->ip_stack), "filters",
+						filters_json(&r->filter), "gateways", gateways));
 	}
 	return list;
 }
@@ -205,8 +207,8 @@ static json_t *grants_json(const struct config *config)
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "client",
 						      config->clients[g->client].name, "resource",
-						      config->resources[g->resource].name, "expires",
-						      time_json(g->expires)));
+						      config->resources[g->resource].name,
+						      "expires", time_json(g->expires)));
 	}
 	return list;
 }
@@ -222,16 +224,12 @@ static json_t *limits_json(const struct config_limits *limits)
 json_t *config_to_json(const struct config *config)
 {
 	return json_pack("{s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:s, s:s, s:s}",
-			 "interfaces", interfaces_json(config),
-			 "edge", config->has_edge ? edge_json(&config->edge) : NULL,
-			 "gateway", config->has_gateway ? gateway_json(&config->gateway) : NULL,
-			 "clients", clients_json(config),
-			 "resources", resources_json(config),
-			 "grants", grants_json(config),
-			 "limits", limits_json(&config->limits),
-			 "log", "format", log_format_name(config->log.format),
-			 "level", log_level_name(config->log.level),
-			 "bpffs", config->bpffs,
-			 "state", config->state,
-			 "control_socket", config->control_socket);
+			 "interfaces", interfaces_json(config), "edge",
+			 config->has_edge ? edge_json(&config->edge) : NULL, "gateway",
+			 config->has_gateway ? gateway_json(&config->gateway) : NULL, "clients",
+			 clients_json(config), "resources", resources_json(config), "grants",
+			 grants_json(config), "limits", limits_json(&config->limits), "log",
+			 "format", log_format_name(config->log.format), "level",
+			 log_level_name(config->log.level), "bpffs", config->bpffs, "state",
+			 config->state, "control_socket", config->control_socket);
 }

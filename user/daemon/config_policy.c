@@ -10,7 +10,7 @@
 
 static const char CLIENT[] = "client name";
 static const char RESOURCE[] = "resource name";
-static const char GATEWAY[] = "gateway name";	/* as in config_roles.c */
+static const char GATEWAY[] = "gateway name"; /* as in config_roles.c */
 
 static int read_client_prefix(struct reader *rd, yaml_node_t *node, void *ctx)
 {
@@ -47,9 +47,14 @@ static int read_client_prefixes(struct reader *rd, yaml_node_t *node, const stru
 }
 
 static const struct key client_keys[] = {
-	{.name = "name", .read = read_unique_name, .more = CLIENT, .required = true,
+	{.name = "name",
+	 .read = read_unique_name,
+	 .more = CLIENT,
+	 .required = true,
 	 .offset = offsetof(struct config_client, name)},
-	{.name = "prefixes", .read = read_client_prefixes, .max = CONFIG_PREFIXES_MAX,
+	{.name = "prefixes",
+	 .read = read_client_prefixes,
+	 .max = CONFIG_PREFIXES_MAX,
 	 .required = true},
 	{0},
 };
@@ -73,7 +78,8 @@ int read_clients(struct reader *rd, yaml_node_t *node, const struct key *key, vo
 	return reader_list(rd, node, key->max, read_client, config);
 }
 
-static int read_resource_id(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
+static int read_resource_id(struct reader *rd, yaml_node_t *node, const struct key *key,
+			    void *field)
 {
 	int r = read_uuid(rd, node, key, field);
 
@@ -93,7 +99,8 @@ const char *config_stack_name(enum config_ip_stack stack)
 }
 
 /* A port or range of the protocol key->min. */
-static int read_filter_ports(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
+static int read_filter_ports(struct reader *rd, yaml_node_t *node, const struct key *key,
+			     void *field)
 {
 	struct fq_port_range range = {.proto = (uint8_t)key->min};
 	struct fq_filter *filter = field;
@@ -173,10 +180,12 @@ static int read_resource_gateway(struct reader *rd, yaml_node_t *node, void *ctx
 	if (r < 0)
 		return r;
 	if (!rd->config->has_edge)
-		return 0;	/* a gateway alone does not ask who else serves it */
+		return 0; /* a gateway alone does not ask who else serves it */
 	if (edge->gateway_count == 0)
-		return reader_error(rd, node, "unknown gateway \"%s\": edge.gateways is absent, "
-					      "the gateway is the one in this process", name);
+		return reader_error(rd, node,
+				    "unknown gateway \"%s\": edge.gateways is absent, "
+				    "the gateway is the one in this process",
+				    name);
 	if (!reader_find(rd, GATEWAY, name, &index))
 		return unknown(rd, node, "gateway", edge->gateways[0].name,
 			       sizeof(edge->gateways[0]), edge->gateway_count);
@@ -194,15 +203,26 @@ static int read_resource_gateways(struct reader *rd, yaml_node_t *node, const st
 }
 
 static const struct key resource_keys[] = {
-	{.name = "id", .read = read_resource_id, .required = true,
+	{.name = "id",
+	 .read = read_resource_id,
+	 .required = true,
 	 .offset = offsetof(struct config_resource, id)},
-	{.name = "name", .read = read_unique_name, .more = RESOURCE, .required = true,
+	{.name = "name",
+	 .read = read_unique_name,
+	 .more = RESOURCE,
+	 .required = true,
 	 .offset = offsetof(struct config_resource, name)},
-	{.name = "address", .read = read_pattern, .required = true,
+	{.name = "address",
+	 .read = read_pattern,
+	 .required = true,
 	 .offset = offsetof(struct config_resource, address)},
-	{.name = "ip_stack", .read = read_word, .more = stacks,
+	{.name = "ip_stack",
+	 .read = read_word,
+	 .more = stacks,
 	 .offset = offsetof(struct config_resource, ip_stack)},
-	{.name = "filters", .read = read_filters, .max = 2 * FQ_FILTER_RANGES,
+	{.name = "filters",
+	 .read = read_filters,
+	 .max = 2 * FQ_FILTER_RANGES,
 	 .offset = offsetof(struct config_resource, filter)},
 	{.name = "gateways", .read = read_resource_gateways, .max = CONFIG_RESOURCE_GATEWAYS_MAX},
 	{0},
@@ -246,7 +266,8 @@ int read_resources(struct reader *rd, yaml_node_t *node, const struct key *key, 
 	return reader_list(rd, node, key->max, read_resource, config);
 }
 
-static int read_grant_client(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
+static int read_grant_client(struct reader *rd, yaml_node_t *node, const struct key *key,
+			     void *field)
 {
 	const struct config *config = rd->config;
 	char name[CONFIG_NAME_LEN];
@@ -272,9 +293,13 @@ static int read_grant_resource(struct reader *rd, yaml_node_t *node, const struc
 }
 
 static const struct key grant_keys[] = {
-	{.name = "client", .read = read_grant_client, .required = true,
+	{.name = "client",
+	 .read = read_grant_client,
+	 .required = true,
 	 .offset = offsetof(struct config_grant, client)},
-	{.name = "resource", .read = read_grant_resource, .required = true,
+	{.name = "resource",
+	 .read = read_grant_resource,
+	 .required = true,
 	 .offset = offsetof(struct config_grant, resource)},
 	{.name = "expires", .read = read_time, .offset = offsetof(struct config_grant, expires)},
 	{0},

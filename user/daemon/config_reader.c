@@ -9,14 +9,14 @@
 
 #include <uthash.h>
 
-#define SHOWN_LEN 64	/* bytes of a foreign value that an error repeats */
+#define SHOWN_LEN 64 /* bytes of a foreign value that an error repeats */
 #define WORDS_MAX 32
 
 struct seen {
 	UT_hash_handle hh;
 	unsigned int index;
 	size_t line;
-	char key[];		/* "what\ntext" */
+	char key[]; /* "what\ntext" */
 };
 
 /* A foreign text for an error: cut, and without what could disturb the reader's terminal. */
@@ -56,7 +56,8 @@ bool reader_is_null(const yaml_node_t *node)
 
 bool reader_is_empty(const yaml_node_t *node)
 {
-	return reader_is_null(node) || (node->type == YAML_SEQUENCE_NODE && reader_count(node) == 0);
+	return reader_is_null(node) ||
+	       (node->type == YAML_SEQUENCE_NODE && reader_count(node) == 0);
 }
 
 const char *reader_text(const yaml_node_t *node)
@@ -78,8 +79,9 @@ int reader_expected(struct reader *rd, const yaml_node_t *node, const char *expe
 	if (text)
 		return reader_error(rd, node, "\"%s\": expected %s", shown(text, buf), expected);
 	return reader_error(rd, node, "expected %s, found %s", expected,
-			    node->type == YAML_SEQUENCE_NODE ? "a list" :
-			    node->type == YAML_MAPPING_NODE ? "a map" : "nothing");
+			    node->type == YAML_SEQUENCE_NODE  ? "a list"
+			    : node->type == YAML_MAPPING_NODE ? "a map"
+							      : "nothing");
 }
 
 int reader_scalar(struct reader *rd, yaml_node_t *node, const char *expected, const char **ret_text)
@@ -122,11 +124,14 @@ static unsigned int distance(const char *a, const char *b)
 
 const char *reader_nearest(const char *word, const char *const *words)
 {
-	unsigned int least = strlen(word) < 5 ? 2 : 3;	/* exclusive */
+	unsigned int least = strlen(word) < 5 ? 2 : 3; /* exclusive */
 	const char *nearest = NULL;
 
 	for (; *words; words++) {
-		unsigned int d = distance(word, *words);
+		/* A forgotten unit is near, too: timeout for timeout_s. */
+		bool begins =
+			strncmp(*words, word, strlen(word)) == 0 && (*words)[strlen(word)] == '_';
+		unsigned int d = begins ? 1 : distance(word, *words);
 
 		if (d < least) {
 			least = d;
@@ -152,7 +157,8 @@ static int unknown_key(struct reader *rd, const yaml_node_t *node, const struct 
 	shown((const char *)node->data.scalar.value, buf);
 	nearest = reader_nearest(buf, words);
 	if (nearest)
-		return reader_error(rd, node, "unknown key \"%s\", did you mean \"%s\"?", buf, nearest);
+		return reader_error(rd, node, "unknown key \"%s\", did you mean \"%s\"?", buf,
+				    nearest);
 	return reader_error(rd, node, "unknown key \"%s\", expected one of: %s", buf, list);
 }
 
@@ -183,7 +189,8 @@ static int check_keys(struct reader *rd, yaml_node_t *node, const struct key *ke
 			const yaml_node_t *other = yaml_document_get_node(rd->doc, q->key);
 
 			if (strcmp(reader_text(other), reader_text(name)) == 0)
-				return reader_error(rd, name, "key \"%s\" is there twice, first in line %zu",
+				return reader_error(rd, name,
+						    "key \"%s\" is there twice, first in line %zu",
 						    reader_text(name), other->start_mark.line + 1);
 		}
 	}
@@ -316,7 +323,7 @@ void reader_done(struct reader *rd)
 {
 	struct seen *entry, *next;
 
-	HASH_ITER(hh, rd->seen, entry, next) {
+	HASH_ITER (hh, rd->seen, entry, next) {
 		HASH_DEL(rd->seen, entry);
 		free(entry);
 	}

@@ -24,12 +24,12 @@
 
 struct reader {
 	yaml_document_t *doc;
-	const char *name;		/* of the file */
-	char *error;			/* CONFIG_ERROR_LEN */
-	char path[READER_PATH_LEN];	/* where we are: edge.dns.listen[0] */
-	struct config *config;		/* what is being filled in */
-	unsigned int index;		/* of the client, resource, ... being read */
-	struct seen *seen;		/* names, ids, ... that must be unique: see reader_unique */
+	const char *name;           /* of the file */
+	char *error;                /* CONFIG_ERROR_LEN */
+	char path[READER_PATH_LEN]; /* where we are: edge.dns.listen[0] */
+	struct config *config;      /* what is being filled in */
+	unsigned int index;         /* of the client, resource, ... being read */
+	struct seen *seen;          /* names, ids, ... that must be unique: see reader_unique */
 };
 
 struct key;
@@ -41,10 +41,10 @@ typedef int (*read_fn)(struct reader *rd, yaml_node_t *node, const struct key *k
 struct key {
 	const char *name;
 	read_fn read;
-	size_t offset;			/* of the field in the map's struct */
-	unsigned int min, max;		/* of numbers; max: of list items, of text with its NUL */
+	size_t offset;         /* of the field in the map's struct */
+	unsigned int min, max; /* of numbers; max: of list items, of text with its NUL */
 	bool required;
-	const void *more;		/* what else the reader needs */
+	const void *more; /* what else the reader needs */
 };
 
 /* A map's keys, ended by one without a name. Keys are read in the table's order, not the file's. */
@@ -70,7 +70,8 @@ bool reader_is_empty(const yaml_node_t *node);
 const char *reader_text(const yaml_node_t *node);
 
 /* The same, with an error that says what was expected. */
-int reader_scalar(struct reader *rd, yaml_node_t *node, const char *expected, const char **ret_text);
+int reader_scalar(struct reader *rd, yaml_node_t *node, const char *expected,
+		  const char **ret_text);
 
 /* Say what is wrong at @node: "file:line: path: text". Return: -EINVAL. */
 int reader_error(struct reader *rd, const yaml_node_t *node, const char *format, ...)

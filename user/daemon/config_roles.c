@@ -34,7 +34,7 @@ struct endpoints {
 	struct config_endpoint *list;
 	unsigned int *count;
 	uint16_t port;
-	const char *what;	/* namespace in which they must be unique */
+	const char *what; /* namespace in which they must be unique */
 };
 
 static int add_endpoint(struct reader *rd, yaml_node_t *node, struct endpoints *e)
@@ -68,7 +68,8 @@ static int read_listen_item(struct reader *rd, yaml_node_t *node, void *ctx)
 static int read_dns_listen(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
 {
 	struct config_edge *edge = field;
-	struct endpoints e = {edge->dns.listen, &edge->dns.listen_count, DNS_PORT, "listen address"};
+	struct endpoints e = {edge->dns.listen, &edge->dns.listen_count, DNS_PORT,
+			      "listen address"};
 
 	if (reader_is_empty(node))
 		return reader_error(rd, node, "the list is empty, expected at least one address");
@@ -100,8 +101,8 @@ static int read_servers(struct reader *rd, yaml_node_t *node, const struct key *
 	if (reader_is_empty(node))
 		return reader_error(rd, node, "the list is empty, expected [system] or addresses");
 	if (reader_count(node) == 1)
-		first = reader_text(yaml_document_get_node(rd->doc,
-							   node->data.sequence.items.start[0]));
+		first = reader_text(
+			yaml_document_get_node(rd->doc, node->data.sequence.items.start[0]));
 	if (first && strcmp(first, "system") == 0)
 		return 0;
 	return reader_list(rd, node, CONFIG_SERVERS_MAX, read_server, &e);
@@ -123,7 +124,9 @@ static int read_allow(struct reader *rd, yaml_node_t *node, const struct key *ke
 
 static const struct key dns_keys[] = {
 	{.name = "listen", .read = read_dns_listen, .max = CONFIG_LISTEN_MAX, .required = true},
-	{.name = "upstream", .read = read_servers, .more = "upstream server",
+	{.name = "upstream",
+	 .read = read_servers,
+	 .more = "upstream server",
 	 .offset = offsetof(struct config_edge, dns.upstream)},
 	{.name = "allow", .read = read_allow, .max = CONFIG_PREFIXES_MAX},
 	{0},
@@ -140,7 +143,8 @@ static int read_pool(struct reader *rd, yaml_node_t *node, const struct key *key
 	r = read_prefix(rd, node, &pool);
 	if (r < 0)
 		return r;
-	if (ipaddr_is_v4(&pool.addr) != (base == 96) || pool.len < key->min || pool.len > key->max) {
+	if (ipaddr_is_v4(&pool.addr) != (base == 96) || pool.len < key->min ||
+	    pool.len > key->max) {
 		snprintf(expected, sizeof(expected), "an %s prefix of length %u to %u",
 			 base ? "IPv4" : "IPv6", key->min - base, key->max - base);
 		return reader_expected(rd, node, expected);
@@ -150,9 +154,15 @@ static int read_pool(struct reader *rd, yaml_node_t *node, const struct key *key
 }
 
 static const struct key pool_keys[] = {
-	{.name = "ipv4", .read = read_pool, .min = POOL4_LEN_MIN, .max = POOL4_LEN_MAX,
+	{.name = "ipv4",
+	 .read = read_pool,
+	 .min = POOL4_LEN_MIN,
+	 .max = POOL4_LEN_MAX,
 	 .offset = offsetof(struct config_edge, pool4)},
-	{.name = "ipv6", .read = read_pool, .min = POOL6_LEN_MIN, .max = POOL6_LEN_MAX,
+	{.name = "ipv6",
+	 .read = read_pool,
+	 .min = POOL6_LEN_MIN,
+	 .max = POOL6_LEN_MAX,
 	 .offset = offsetof(struct config_edge, pool6)},
 	{0},
 };
@@ -173,11 +183,17 @@ int read_unique_name(struct reader *rd, yaml_node_t *node, const struct key *key
 }
 
 static const struct key edge_gateway_keys[] = {
-	{.name = "name", .read = read_unique_name, .more = "gateway name", .required = true,
+	{.name = "name",
+	 .read = read_unique_name,
+	 .more = "gateway name",
+	 .required = true,
 	 .offset = offsetof(struct config_edge_gateway, name)},
-	{.name = "address", .read = read_outside_address, .required = true,
+	{.name = "address",
+	 .read = read_outside_address,
+	 .required = true,
 	 .offset = offsetof(struct config_edge_gateway, at.addr)},
-	{.name = "port", .read = read_port,
+	{.name = "port",
+	 .read = read_port,
 	 .offset = offsetof(struct config_edge_gateway, at.port)},
 	{0},
 };
@@ -204,8 +220,9 @@ static int read_edge_gateways(struct reader *rd, yaml_node_t *node, const struct
 	unsigned int count = reader_count(node);
 
 	if (reader_is_empty(node))
-		return reader_error(rd, node, "the list is empty: leave the key out "
-					      "if the gateway is in this process");
+		return reader_error(rd, node,
+				    "the list is empty: leave the key out "
+				    "if the gateway is in this process");
 	edge->gateways = calloc(count ? count : 1, sizeof(edge->gateways[0]));
 	if (!edge->gateways)
 		return -ENOMEM;
@@ -228,7 +245,9 @@ int read_edge(struct reader *rd, yaml_node_t *node, const struct key *key, void 
 }
 
 static const struct key listen_keys[] = {
-	{.name = "address", .read = read_outside_address, .required = true,
+	{.name = "address",
+	 .read = read_outside_address,
+	 .required = true,
 	 .offset = offsetof(struct config_endpoint, addr)},
 	{.name = "port", .read = read_port, .offset = offsetof(struct config_endpoint, port)},
 	{0},
@@ -245,9 +264,14 @@ static int read_listen(struct reader *rd, yaml_node_t *node, const struct key *k
 }
 
 static const struct key resolver_keys[] = {
-	{.name = "servers", .read = read_servers, .more = "resolver server",
+	{.name = "servers",
+	 .read = read_servers,
+	 .more = "resolver server",
 	 .offset = offsetof(struct config_gateway, resolver.servers)},
-	{.name = "timeout_s", .read = read_uint, .min = 1, .max = 60,
+	{.name = "timeout_s",
+	 .read = read_uint,
+	 .min = 1,
+	 .max = 60,
 	 .offset = offsetof(struct config_gateway, resolver.timeout_s)},
 	{0},
 };
@@ -267,7 +291,8 @@ static int read_nat_address(struct reader *rd, yaml_node_t *node, void *ctx)
 		return reader_expected(rd, node, "an address that others can answer to");
 	count = ipaddr_is_v4(&addr) ? &g->nat4_count : &g->nat6_count;
 	if (*count == FQ_NAT_ADDRESSES)
-		return reader_error(rd, node, "more than %u addresses of one family", FQ_NAT_ADDRESSES);
+		return reader_error(rd, node, "more than %u addresses of one family",
+				    FQ_NAT_ADDRESSES);
 	(ipaddr_is_v4(&addr) ? g->nat4 : g->nat6)[(*count)++] = addr;
 	return reader_unique(rd, node, "masquerade address", ipaddr_format(&addr, text), 0);
 }
@@ -282,8 +307,9 @@ static int read_masquerade(struct reader *rd, yaml_node_t *node, const struct ke
 	if (node->type == YAML_SEQUENCE_NODE) {
 		g->masquerade = FQ_MASQ_GIVEN;
 		if (reader_count(node) == 0)
-			return reader_error(rd, node, "the list is empty, expected addresses, "
-						      "or \"none\" to keep the client's own");
+			return reader_error(rd, node,
+					    "the list is empty, expected addresses, "
+					    "or \"none\" to keep the client's own");
 		return reader_list(rd, node, 2 * FQ_NAT_ADDRESSES, read_nat_address, g);
 	}
 	if (text && strcmp(text, "auto") == 0)
@@ -304,9 +330,15 @@ static int read_ports(struct reader *rd, yaml_node_t *node, const struct key *ke
 }
 
 static const struct key session_keys[] = {
-	{.name = "max", .read = read_uint, .min = 16, .max = 1 << 24,
+	{.name = "max",
+	 .read = read_uint,
+	 .min = 16,
+	 .max = 1 << 24,
 	 .offset = offsetof(struct config_gateway, sessions.max)},
-	{.name = "per_client", .read = read_uint, .min = 1, .max = 1 << 24,
+	{.name = "per_client",
+	 .read = read_uint,
+	 .min = 1,
+	 .max = 1 << 24,
 	 .offset = offsetof(struct config_gateway, sessions.per_client)},
 	{0},
 };
@@ -326,19 +358,15 @@ static int read_sessions(struct reader *rd, yaml_node_t *node, const struct key 
 	return 0;
 }
 
-#define TIMEOUT(field) \
-	{.name = #field, .read = read_uint, .min = 1, .max = 604800, \
-	 .offset = offsetof(struct config_gateway, timeouts.field)}
+#define TIMEOUT(field)                                                      \
+	{                                                                   \
+		.name = #field, .read = read_uint, .min = 1, .max = 604800, \
+		.offset = offsetof(struct config_gateway, timeouts.field)   \
+	}
 
 static const struct key timeout_keys[] = {
-	TIMEOUT(tcp_s),
-	TIMEOUT(tcp_closing_s),
-	TIMEOUT(tcp_reset_s),
-	TIMEOUT(udp_s),
-	TIMEOUT(icmp_s),
-	TIMEOUT(unconfirmed_s),
-	TIMEOUT(tombstone_s),
-	{0},
+	TIMEOUT(tcp_s),  TIMEOUT(tcp_closing_s), TIMEOUT(tcp_reset_s), TIMEOUT(udp_s),
+	TIMEOUT(icmp_s), TIMEOUT(unconfirmed_s), TIMEOUT(tombstone_s), {0},
 };
 
 static const struct key gateway_keys[] = {

@@ -50,8 +50,10 @@ int read_name(struct reader *rd, yaml_node_t *node, const struct key *key, void 
 
 	(void)key;
 	if (len == 0 || len >= CONFIG_NAME_LEN || !isalnum((unsigned char)text[0]) ||
-	    strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != len)
-		return reader_expected(rd, node, "a name of 1 to 63 letters, digits, '.', '_' or '-'");
+	    strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
+		    len)
+		return reader_expected(rd, node,
+				       "a name of 1 to 63 letters, digits, '.', '_' or '-'");
 	memcpy(field, text, len + 1);
 	return 0;
 }
@@ -87,8 +89,8 @@ int read_pattern(struct reader *rd, yaml_node_t *node, const struct key *key, vo
 
 	(void)key;
 	if (!text || strlen(text) >= CONFIG_PATTERN_LEN || pattern_parse(text, &pattern) < 0)
-		return reader_expected(rd, node,
-				       "a name, or a pattern such as *.corp.example or **.corp.example");
+		return reader_expected(
+			rd, node, "a name, or a pattern such as *.corp.example or **.corp.example");
 	strcpy(field, text);
 	return 0;
 }
@@ -136,7 +138,8 @@ int read_prefix(struct reader *rd, yaml_node_t *node, struct ipprefix *ret_prefi
 		memcpy(base, text, (size_t)(slash - text));
 		base[slash - text] = '\0';
 		if (ipaddr_parse(base, &addr) == 0 &&
-		    parse_number(slash + 1, strlen(slash + 1), ipaddr_is_v4(&addr) ? 32 : 128, &len))
+		    parse_number(slash + 1, strlen(slash + 1), ipaddr_is_v4(&addr) ? 32 : 128,
+				 &len))
 			return reader_expected(rd, node, "a prefix without bits behind its length");
 	}
 	return reader_expected(rd, node, "a prefix such as 192.0.2.0/24 or 2001:db8::/64");
@@ -179,7 +182,8 @@ int read_endpoint(struct reader *rd, yaml_node_t *node, uint16_t port,
 		return reader_expected(rd, node, expected);
 	if (port_text) {
 		if (!parse_number(port_text, strlen(port_text), UINT16_MAX, &number) || number == 0)
-			return reader_expected(rd, node, "a port from 1 to 65535 after the address");
+			return reader_expected(rd, node,
+					       "a port from 1 to 65535 after the address");
 		at.port = (uint16_t)number;
 	}
 	*ret_endpoint = at;
@@ -244,8 +248,9 @@ int read_word(struct reader *rd, yaml_node_t *node, const struct key *key, void 
 /* Days from 1970-01-01 to the first of a month of the Gregorian calendar. */
 static int64_t days_to(int64_t year, unsigned int month)
 {
-	static const unsigned int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-	int64_t y = month > 2 ? year : year - 1;	/* of the last leap day that counts */
+	static const unsigned int before[] = {0,   31,  59,  90,  120, 151,
+					      181, 212, 243, 273, 304, 334};
+	int64_t y = month > 2 ? year : year - 1; /* of the last leap day that counts */
 
 	return (year - 1970) * 365 + before[month - 1] + (y / 4 - y / 100 + y / 400) -
 	       (1969 / 4 - 1969 / 100 + 1969 / 400);

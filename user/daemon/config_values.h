@@ -5,14 +5,22 @@
 #include "daemon/config_reader.h"
 
 /* Readers for tables; the type of the field stands beside each. */
-int read_uint(struct reader *rd, yaml_node_t *node, const struct key *key, void *field); /* unsigned int */
-int read_name(struct reader *rd, yaml_node_t *node, const struct key *key, void *field); /* char[CONFIG_NAME_LEN] */
-int read_path(struct reader *rd, yaml_node_t *node, const struct key *key, void *field); /* char[CONFIG_PATH_LEN] */
-int read_uuid(struct reader *rd, yaml_node_t *node, const struct key *key, void *field); /* char[CONFIG_UUID_LEN] */
-int read_pattern(struct reader *rd, yaml_node_t *node, const struct key *key, void *field); /* char[CONFIG_PATTERN_LEN] */
-int read_address(struct reader *rd, yaml_node_t *node, const struct key *key, void *field); /* struct fq_addr, unicast */
-int read_port(struct reader *rd, yaml_node_t *node, const struct key *key, void *field); /* uint16_t */
-int read_time(struct reader *rd, yaml_node_t *node, const struct key *key, void *field); /* time_t */
+int read_uint(struct reader *rd, yaml_node_t *node, const struct key *key,
+	      void *field); /* unsigned int */
+int read_name(struct reader *rd, yaml_node_t *node, const struct key *key,
+	      void *field); /* char[CONFIG_NAME_LEN] */
+int read_path(struct reader *rd, yaml_node_t *node, const struct key *key,
+	      void *field); /* char[CONFIG_PATH_LEN] */
+int read_uuid(struct reader *rd, yaml_node_t *node, const struct key *key,
+	      void *field); /* char[CONFIG_UUID_LEN] */
+int read_pattern(struct reader *rd, yaml_node_t *node, const struct key *key,
+		 void *field); /* char[CONFIG_PATTERN_LEN] */
+int read_address(struct reader *rd, yaml_node_t *node, const struct key *key,
+		 void *field); /* struct fq_addr, unicast */
+int read_port(struct reader *rd, yaml_node_t *node, const struct key *key,
+	      void *field); /* uint16_t */
+int read_time(struct reader *rd, yaml_node_t *node, const struct key *key,
+	      void *field); /* time_t */
 
 /* An enum (int) by words: key->more is a struct word table ended by a NULL name. */
 struct word {

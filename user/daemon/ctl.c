@@ -221,18 +221,23 @@ static int address_arg(struct request *q, const char *key, struct fq_addr *addr,
 static int session_flush(struct request *q)
 {
 	struct edge_domain_view view;
+	const char *client = word_of(q, "client");
 	struct fq_addr proxy, real;
-	struct ipprefix client;
+	struct ipprefix prefix;
 	struct dp_match match = {0};
 	struct dname name;
 	uint64_t flushed = 0;
+	uint32_t id;
 	int r;
 
-	if (word_of(q, "client")) {
-		if (ipprefix_parse(word_of(q, "client"), &client) < 0)
-			return fail(q, -EINVAL, "'%s' is not an address or prefix",
-				    word_of(q, "client"));
-		match.client_addr = &client;
+	if (client && ipprefix_parse(client, &prefix) == 0) {
+		match.client_addr = &prefix;
+	} else if (client) {
+		if (!client_configured(q->d, client) ||
+		    store_id(q->d->store, STORE_CLIENT, client, &id) < 0)
+			return fail(q, -EINVAL, "'%s' is neither an address, a prefix nor a client",
+				    client);
+		match.client = &id;
 	}
 	if (word_of(q, "domain")) {
 		r = name_arg(q, "domain", &name);
@@ -257,6 +262,7 @@ static int prog_attach(struct request *q)
 {
 	const char *dev = word_of(q, "dev"), *word = word_of(q, "mode");
 	enum dp_mode mode = DP_MODE_AUTO;
+	struct dp_attached at;
 	struct dp_error err;
 	int r;
 
@@ -264,8 +270,12 @@ static int prog_attach(struct request *q)
 		return fail(q, -EINVAL, "dev is missing");
 	if (word && dp_mode_parse(word, &mode) < 0)
 		return fail(q, -EINVAL, "'%s' is not a mode: expected auto, native or generic", word);
-	r = links_attach(q->d, dev, mode, &err);
-	return r < 0 ? fail(q, r, "%s", err.text) : 0;
+	r = links_attach(q->d, dev, mode, &err, &at);
+	if (r < 0)
+		return fail(q, r, "%s", err.text);
+	q->result = json_pack("{s:s, s:s, s:s}", "dev", dev, "mode", dp_mode_name(at.mode), "note",
+			      at.note);
+	return 0;
 }
 
 static int prog_detach(struct request *q)

@@ -47,7 +47,7 @@ static int open_dataplane(struct daemon *d)
 
 static int make_roles(struct daemon *d)
 {
-	const struct gateway_settings gs = settings_gateway(d);
+	struct gateway_settings gs;
 	struct edge_settings es;
 	int r;
 
@@ -55,12 +55,17 @@ static int make_roles(struct daemon *d)
 	if (r >= 0)
 		r = edge_new(&es, &d->edge);
 	if (r >= 0)
+		r = settings_gateway(d, &gs);
+	if (r >= 0)
 		r = gateway_new(&gs, &d->gateway);
 	if (r >= 0)
 		r = resolver_start(d, &d->resolver);
 	if (r >= 0)
 		r = edge_gateway_up(d->edge, LOCAL_GATEWAY, instant_now());
-	if (r < 0)
+	if (r == -EDESTADDRREQ)
+		log_event(LOG_ERR, "no DNS server to resolve with but ourselves; "
+				   "set gateway.resolver.servers");
+	else if (r < 0)
 		log_event(LOG_ERR, "cannot start edge and gateway", log_errno(r));
 	return r;
 }

@@ -150,13 +150,14 @@ bool used_domains_contain(const struct daemon *d, uint32_t domain);
 /* ---- settings.c: configuration to the settings of each part ---- */
 
 void settings_dataplane(const struct daemon *d, const struct config *c, struct dp_settings *ret_s);
-struct gateway_settings settings_gateway(struct daemon *d);
+int settings_gateway(struct daemon *d, struct gateway_settings *ret_s);
 int settings_edge(struct daemon *d, struct edge_settings *ret_s);
 
 /* ---- links.c: interfaces and their changes ---- */
 
 int links_attach_all(struct daemon *d);
-int links_attach(struct daemon *d, const char *dev, enum dp_mode mode, struct dp_error *err);
+int links_attach(struct daemon *d, const char *dev, enum dp_mode mode, struct dp_error *err,
+		 struct dp_attached *ret_at);
 void links_changed(void *ctx, enum dp_link_event event, uint32_t ifindex, const char *ifname);
 
 /* ---- chores.c: upcalls, sweeping, clocks ---- */

@@ -10,17 +10,17 @@ static void warn(void *ctx, const char *text)
 	log_event(LOG_WARNING, "interface", log_str("dev", ctx), log_str("warning", text));
 }
 
-int links_attach(struct daemon *d, const char *dev, enum dp_mode mode, struct dp_error *err)
+int links_attach(struct daemon *d, const char *dev, enum dp_mode mode, struct dp_error *err,
+		 struct dp_attached *ret_at)
 {
-	struct dp_attached at;
 	int r;
 
-	r = dataplane_attach(d->dp, dev, mode, err, &at);
+	r = dataplane_attach(d->dp, dev, mode, err, ret_at);
 	if (r < 0)
 		return r;
-	log_event(LOG_INFO, "attached", log_str("dev", dev), log_str("mode", dp_mode_name(at.mode)),
-		  log_str("note", at.note));
-	(void)dataplane_warnings(at.ifindex, at.mode, warn, (void *)dev);
+	log_event(LOG_INFO, "attached", log_str("dev", dev),
+		  log_str("mode", dp_mode_name(ret_at->mode)), log_str("note", ret_at->note));
+	(void)dataplane_warnings(ret_at->ifindex, ret_at->mode, warn, (void *)dev);
 	return 0;
 }
 
@@ -41,10 +41,11 @@ int links_attach_all(struct daemon *d)
 {
 	for (unsigned int i = 0; i < d->config->interface_count; i++) {
 		const struct config_interface *c = &d->config->interfaces[i];
+		struct dp_attached at;
 		struct dp_error err;
 		int r;
 
-		r = links_attach(d, c->name, mode_of(c), &err);
+		r = links_attach(d, c->name, mode_of(c), &err, &at);
 		if (r == -ENODEV || r == -ENETDOWN) {
 			log_event(LOG_WARNING, "interface is waited for", log_str("dev", c->name),
 				  log_str("reason", err.text));
@@ -64,13 +65,14 @@ void links_changed(void *ctx, enum dp_link_event event, uint32_t ifindex, const 
 	(void)ifindex;
 	for (unsigned int i = 0; i < d->config->interface_count; i++) {
 		const struct config_interface *c = &d->config->interfaces[i];
+		struct dp_attached at;
 		struct dp_error err;
 
 		if (strcmp(c->name, ifname) != 0)
 			continue;
 		if (event != DP_LINK_UP)
 			log_event(LOG_WARNING, "interface is gone or down", log_str("dev", ifname));
-		else if (links_attach(d, ifname, mode_of(c), &err) < 0)
+		else if (links_attach(d, ifname, mode_of(c), &err, &at) < 0)
 			log_event(LOG_ERR, "cannot attach", log_str("dev", ifname),
 				  log_str("reason", err.text));
 	}

@@ -104,10 +104,12 @@ static int domain_id(void *ctx, const struct dname *name, uint32_t *ret_id)
 	return 0;
 }
 
-struct gateway_settings settings_gateway(struct daemon *d)
+int settings_gateway(struct daemon *d, struct gateway_settings *ret_s)
 {
 	struct gateway_settings s = gateway_settings_default();
 
+	if (getrandom(s.hash_key, sizeof(s.hash_key), 0) < 0)
+		return -errno;
 	s.pool4 = d->config->edge.pool4;
 	s.pool6 = d->config->edge.pool6;
 	s.resolutions_max = d->config->limits.resolutions;
@@ -115,7 +117,8 @@ struct gateway_settings settings_gateway(struct daemon *d)
 	s.xlat_per_scope = d->config->limits.domains * PROXIES_MAX;
 	s.domain_id = domain_id;
 	s.ctx = d;
-	return s;
+	*ret_s = s;
+	return 0;
 }
 
 /* The domains that have sessions, looked up anew when the last look is older than this. */

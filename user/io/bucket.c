@@ -26,7 +26,7 @@ struct bucket_table {
 	int64_t cost_ns;
 	int64_t credit_max_ns;
 	uint64_t seed;
-	unsigned int sets;	/* power of two */
+	unsigned int sets; /* power of two */
 	bool unlimited;
 	struct bucket buckets[];
 };
@@ -50,7 +50,8 @@ int bucket_table_new(const struct bucket_settings *settings, struct bucket_table
 		table->credit_max_ns = table->cost_ns * settings->burst;
 	}
 	if (getrandom(&table->seed, sizeof(table->seed), GRND_NONBLOCK) != sizeof(table->seed))
-		table->seed = (uint64_t)(uintptr_t)table;	/* early at boot: better than a constant */
+		table->seed =
+			(uint64_t)(uintptr_t)table; /* early at boot: better than a constant */
 	*ret_table = table;
 	return 0;
 }
@@ -79,7 +80,8 @@ static struct bucket *set_of(struct bucket_table *table, const struct fq_addr *s
 }
 
 /* The bucket of @src; a full one if it had none, in the place of the one seen longest ago. */
-static struct bucket *find(struct bucket_table *table, const struct fq_addr *src, struct instant now)
+static struct bucket *find(struct bucket_table *table, const struct fq_addr *src,
+			   struct instant now)
 {
 	struct bucket *set = set_of(table, src), *oldest = set;
 
@@ -103,7 +105,7 @@ bool bucket_take(struct bucket_table *table, const struct fq_addr *src, struct i
 	if (table->unlimited)
 		return true;
 	if (!ipaddr_is_v4(&key))
-		key.w[2] = key.w[3] = 0;	/* the /64 */
+		key.w[2] = key.w[3] = 0; /* the /64 */
 	bucket = find(table, &key, now);
 	earned = instant_sub(now, bucket->seen);
 	bucket->seen = now;

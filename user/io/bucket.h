@@ -22,9 +22,9 @@
 struct bucket_table;
 
 struct bucket_settings {
-	unsigned int per_second;	/* tokens a source gets; 0: no limit at all */
-	unsigned int burst;		/* tokens it can save; at least 1 */
-	unsigned int sources_max;	/* buckets; rounded up to a power of two of sets */
+	unsigned int per_second;  /* tokens a source gets; 0: no limit at all */
+	unsigned int burst;       /* tokens it can save; at least 1 */
+	unsigned int sources_max; /* buckets; rounded up to a power of two of sets */
 };
 
 /* Return: 0; -EINVAL; -ENOMEM. */

@@ -16,7 +16,7 @@
 #pragma once
 
 #define CTL_SOCKET_DEFAULT "/run/fqdnat/control.sock"
-#define CTL_REQUEST_MAX	   (64 << 10)	/* bytes of a request line */
-#define CTL_REPLY_MAX	   (256 << 20)	/* bytes of a reply line */
-#define CTL_ERROR_LEN	   256
-#define CTL_MONITOR	   "monitor"
+#define CTL_REQUEST_MAX    (64 << 10)  /* bytes of a request line */
+#define CTL_REPLY_MAX      (256 << 20) /* bytes of a reply line */
+#define CTL_ERROR_LEN      256
+#define CTL_MONITOR        "monitor"

@@ -19,12 +19,12 @@
 
 struct client {
 	const char *path;
-	char *error;		/* the caller's ret_error */
+	char *error; /* the caller's ret_error */
 	int fd;
 	struct instant deadline;
 	char *in;
-	size_t in_begin, in_len, in_cap;	/* not used yet: in_begin to in_len */
-	size_t scanned;		/* no newline before */
+	size_t in_begin, in_len, in_cap; /* not used yet: in_begin to in_len */
+	size_t scanned;                  /* no newline before */
 };
 
 static void client_done(struct client *client)
@@ -111,7 +111,7 @@ static int send_request(struct client *client, const char *command, const json_t
 	len = strlen(line);
 	if (len > CTL_REQUEST_MAX)
 		return -E2BIG;
-	line[len] = '\n';	/* in the place of the NUL */
+	line[len] = '\n'; /* in the place of the NUL */
 	return send_all(client, line, len + 1);
 }
 
@@ -133,7 +133,8 @@ static int receive(struct client *client)
 	r = wait_for(client, POLLIN);
 	if (r < 0)
 		return r;
-	n = recv(client->fd, client->in + client->in_len, client->in_cap - client->in_len, MSG_DONTWAIT);
+	n = recv(client->fd, client->in + client->in_len, client->in_cap - client->in_len,
+		 MSG_DONTWAIT);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	if (n == 0)
@@ -155,10 +156,9 @@ static int read_json(struct client *client, json_t **ret_json)
 		client->in_begin = client->scanned = 0;
 	}
 	for (;;) {
-		end = client->in_len > client->scanned
-			      ? memchr(client->in + client->scanned, '\n',
-				       client->in_len - client->scanned)
-			      : NULL;
+		end = client->in_len > client->scanned ? memchr(client->in + client->scanned, '\n',
+								client->in_len - client->scanned)
+						       : NULL;
 		if (end)
 			break;
 		client->scanned = client->in_len;

@@ -16,9 +16,9 @@
  * @ret_result: a new reference
  * @ret_error:  on failure: what was attempted and why it failed, or the server's own words
  *
- * Return: 0; -EREMOTEIO if the server refused (@ret_error has its words); -ENOENT or -ECONNREFUSED if
- * no daemon listens; -EACCES; -ETIMEDOUT; -EPROTO if the reply makes no sense; -E2BIG if the request
- * is too long; other negative errnos.
+ * Return: 0; -EREMOTEIO if the server refused (@ret_error has its words); -ENOENT or -ECONNREFUSED
+ * if no daemon listens; -EACCES; -ETIMEDOUT; -EPROTO if the reply makes no sense; -E2BIG if the
+ * request is too long; other negative errnos.
  */
 int ctl_call(const char *path, const char *command, const json_t *args, int timeout_ms,
 	     json_t **ret_result, char ret_error[CTL_ERROR_LEN]);

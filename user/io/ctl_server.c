@@ -15,17 +15,14 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include <utlist.h>
 
-#define READ_BYTES	 4096
-#define INPUT_MAX	 (CTL_REQUEST_MAX + 1)	/* with the newline */
-#define BACKLOG		 16
-#define SOCKET_MODE	 0600
-#define DIRECTORY_MODE	 0755
-#define STALL_USEC	 ((uint64_t)CTL_STALL_S * 1000000)
+#include "io/ctl_socket.h"
+
+#define READ_BYTES       4096
+#define INPUT_MAX        (CTL_REQUEST_MAX + 1) /* with the newline */
+#define STALL_USEC       ((uint64_t)CTL_STALL_S * 1000000)
 #define STALL_SLACK_USEC 100000
 
 struct buffer {
@@ -40,11 +37,11 @@ struct conn {
 	sd_event_source *io, *stall;
 	struct buffer in;
 	struct buffer out;
-	size_t out_sent;	/* of out */
-	bool monitor;		/* follows events */
-	bool last;		/* to be closed when out is read */
-	bool dead;		/* to be closed at once */
-	bool stalled;		/* the stall timer runs */
+	size_t out_sent; /* of out */
+	bool monitor;    /* follows events */
+	bool last;       /* to be closed when out is read */
+	bool dead;       /* to be closed at once */
+	bool stalled;    /* the stall timer runs */
 };
 
 struct ctl_server {
@@ -52,10 +49,8 @@ struct ctl_server {
 	sd_event_source *io;
 	ctl_handler handler;
 	void *ctx;
-	int fd;
-	struct sockaddr_un addr;
-	struct stat identity;	/* of the socket file: removed only if it is still this one */
-	struct conn *conns;	/* utlist */
+	struct ctl_socket socket;
+	struct conn *conns; /* utlist */
 	unsigned int conn_count;
 	unsigned int monitor_count;
 };
@@ -123,7 +118,7 @@ static void put_json(struct conn *conn, json_t *json)
 
 static void put_error(struct conn *conn, const char *text)
 {
-	json_t *valid = json_string(text);	/* NULL if it is not UTF-8 */
+	json_t *valid = json_string(text); /* NULL if it is not UTF-8 */
 
 	put_json(conn, json_pack("{s:b, s:o}", "ok", 0, "error",
 				 valid ? valid : json_string("error text is not UTF-8")));
@@ -204,7 +199,7 @@ static void handle_lines(struct conn *conn)
 		memmove(conn->in.bytes, end + 1, conn->in.len);
 	}
 	if (conn->monitor)
-		conn->in.len = 0;	/* a subscriber has nothing more to say */
+		conn->in.len = 0; /* a subscriber has nothing more to say */
 }
 
 /* Return: whether the client has closed its side. */
@@ -253,7 +248,8 @@ static int watch_stall(struct conn *conn, bool moved)
 	if (busy && (moved || !conn->stalled))
 		r = sd_event_source_set_time_relative(conn->stall, STALL_USEC);
 	if (r >= 0 && busy != conn->stalled)
-		r = sd_event_source_set_enabled(conn->stall, busy ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+		r = sd_event_source_set_enabled(conn->stall,
+						busy ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 	conn->stalled = busy;
 	return r;
 }
@@ -261,7 +257,8 @@ static int watch_stall(struct conn *conn, bool moved)
 /* The end of every callback: close, or wait for what can happen next. */
 static void conn_settle(struct conn *conn)
 {
-	bool reading = !conn->last && conn->in.len < INPUT_MAX && (conn->monitor || unread(conn) == 0);
+	bool reading =
+		!conn->last && conn->in.len < INPUT_MAX && (conn->monitor || unread(conn) == 0);
 	uint32_t events = (reading ? EPOLLIN : 0u) | (unread(conn) > 0 ? EPOLLOUT : 0u);
 
 	if (conn->dead || (conn->last && unread(conn) == 0) ||
@@ -358,8 +355,8 @@ unsigned int ctl_server_connections(const struct ctl_server *server)
 
 static void publish_to(struct conn *conn, const char *line, size_t len)
 {
-	static const char overrun[] =
-		"{\"event\":\"overrun\",\"text\":\"events were not read fast enough: disconnected\"}";
+	static const char overrun[] = "{\"event\":\"overrun\",\"text\":\"events were not read fast "
+				      "enough: disconnected\"}";
 
 	if (!conn->monitor || conn->last || conn->dead)
 		return;
@@ -385,108 +382,32 @@ int ctl_server_publish(struct ctl_server *server, const json_t *event)
 	line = json_dumps(event, JSON_COMPACT);
 	if (!line)
 		return -ENOMEM;
-	DL_FOREACH(server->conns, conn)
+	DL_FOREACH (server->conns, conn)
 		publish_to(conn, line, strlen(line));
 	free(line);
 	return 0;
 }
 
-static int make_directory(const char *path, char error[CTL_ERROR_LEN])
-{
-	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	char *slash;
-
-	strcpy(dir, path);
-	slash = strrchr(dir, '/');
-	if (!slash || slash == dir)
-		return 0;
-	*slash = '\0';
-	if (mkdir(dir, DIRECTORY_MODE) == 0 || errno == EEXIST)
-		return 0;
-	snprintf(error, CTL_ERROR_LEN, "cannot make directory %s: %s", dir, strerror(errno));
-	return -errno;
-}
-
-/* Remove what an earlier daemon has left behind, and nothing else. */
-static int remove_stale(const struct sockaddr_un *addr, char error[CTL_ERROR_LEN])
-{
-	_cleanup_(closep) int fd = -1;
-	struct stat st;
-
-	if (lstat(addr->sun_path, &st) < 0 && errno == ENOENT)
-		return 0;
-	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(error, CTL_ERROR_LEN, "%s exists and is no socket", addr->sun_path);
-		return -EEXIST;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN) {
-		snprintf(error, CTL_ERROR_LEN, "%s: another daemon answers there", addr->sun_path);
-		return -EADDRINUSE;
-	}
-	if (errno != ECONNREFUSED)
-		return -errno;
-	return unlink(addr->sun_path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-static int bind_socket(struct ctl_server *server)
-{
-	/* The mode of a socket before bind() is that of its file afterwards: no moment of 0755. */
-	if (fchmod(server->fd, SOCKET_MODE) < 0 ||
-	    bind(server->fd, (struct sockaddr *)&server->addr, sizeof(server->addr)) < 0)
-		return -errno;
-	if (lstat(server->addr.sun_path, &server->identity) < 0 || listen(server->fd, BACKLOG) < 0)
-		return -errno;
-	return 0;
-}
-
-static int open_socket(struct ctl_server *server, char error[CTL_ERROR_LEN])
-{
-	int r;
-
-	r = make_directory(server->addr.sun_path, error);
-	if (r == 0)
-		r = remove_stale(&server->addr, error);
-	if (r < 0)
-		return r;
-	server->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (server->fd < 0)
-		return -errno;
-	r = bind_socket(server);
-	if (r < 0)
-		return r;
-	return sd_event_add_io(server->event, &server->io, server->fd, EPOLLIN, on_accept, server);
-}
-
 int ctl_server_new(sd_event *event, const char *path, ctl_handler handler, void *ctx,
 		   struct ctl_server **ret_server, char ret_error[CTL_ERROR_LEN])
 {
-	_cleanup_(ctl_server_freep) struct ctl_server *server = NULL;
+	_cleanup_(ctl_server_freep) struct ctl_server *server = calloc(1, sizeof(*server));
 	int r;
 
-	ret_error[0] = '\0';
-	if (strlen(path) >= sizeof(server->addr.sun_path)) {
-		snprintf(ret_error, CTL_ERROR_LEN, "path of the control socket is too long: %.100s...",
-			 path);
-		return -ENAMETOOLONG;
-	}
-	server = calloc(1, sizeof(*server));
+	snprintf(ret_error, CTL_ERROR_LEN, "out of memory");
 	if (!server)
 		return -ENOMEM;
 	server->event = sd_event_ref(event);
 	server->handler = handler;
 	server->ctx = ctx;
-	server->fd = -1;
-	server->addr.sun_family = AF_UNIX;
-	strcpy(server->addr.sun_path, path);
-	r = open_socket(server, ret_error);
-	if (r < 0) {
-		if (!ret_error[0])
-			snprintf(ret_error, CTL_ERROR_LEN, "cannot listen on %s: %s", path, strerror(-r));
+	server->socket.fd = -1;
+	r = ctl_socket_open(&server->socket, path, ret_error);
+	if (r < 0)
 		return r;
-	}
+	r = sd_event_add_io(event, &server->io, server->socket.fd, EPOLLIN, on_accept, server);
+	if (r < 0)
+		return r;
+	ret_error[0] = '\0';
 	*ret_server = TAKE_PTR(server);
 	return 0;
 }
@@ -494,17 +415,13 @@ int ctl_server_new(sd_event *event, const char *path, ctl_handler handler, void 
 void ctl_server_free(struct ctl_server *server)
 {
 	struct conn *conn, *next;
-	struct stat st;
 
 	if (!server)
 		return;
-	DL_FOREACH_SAFE(server->conns, conn, next)
+	DL_FOREACH_SAFE (server->conns, conn, next)
 		conn_close(conn);
 	sd_event_source_disable_unref(server->io);
-	if (server->identity.st_ino && lstat(server->addr.sun_path, &st) == 0 &&
-	    st.st_ino == server->identity.st_ino && st.st_dev == server->identity.st_dev)
-		(void)unlink(server->addr.sun_path);
-	closep(&server->fd);
+	ctl_socket_close(&server->socket);
 	sd_event_unref(server->event);
 	free(server);
 }

@@ -14,9 +14,9 @@
 #include "base/cleanup.h"
 #include "io/ctl.h"
 
-#define CTL_CONNECTIONS_MAX 32
-#define CTL_MONITOR_QUEUE_MAX (256 << 10)	/* unread bytes of events of a subscriber */
-#define CTL_STALL_S	    30
+#define CTL_CONNECTIONS_MAX   32
+#define CTL_MONITOR_QUEUE_MAX (256 << 10) /* unread bytes of events of a subscriber */
+#define CTL_STALL_S           30
 
 struct ctl_server;
 

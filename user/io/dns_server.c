@@ -366,7 +366,7 @@ void dns_server_free(struct dns_server *server)
 		sd_event_source_disable_unref(listener->udp);
 		closep(&listener->udp_fd);
 	}
-	DL_FOREACH_SAFE(server->requests, req, next) {
+	DL_FOREACH_SAFE (server->requests, req, next) {
 		DL_DELETE(server->requests, req);
 		req->server = NULL;
 	}

@@ -8,9 +8,9 @@
 #include "base/instant.h"
 #include "io/dns_server.h"
 
-#define DNS_UDP_BATCH	   32	/* datagrams read in one wakeup */
-#define DNS_UDP_QUERY_MAX  4096	/* longer queries do not exist outside of attacks */
-#define DNS_ACCEPT_BATCH   16
+#define DNS_UDP_BATCH     32   /* datagrams read in one wakeup */
+#define DNS_UDP_QUERY_MAX 4096 /* longer queries do not exist outside of attacks */
+#define DNS_ACCEPT_BATCH  16
 
 struct dns_conn;
 
@@ -21,8 +21,8 @@ struct dns_listener {
 	uint16_t port;
 	int udp_fd, tcp_fd;
 	sd_event_source *udp, *tcp;
-	sd_event_source *tcp_resume;	/* accepting again after the process ran out of descriptors */
-	struct dns_conn *conns;		/* utlist */
+	sd_event_source *tcp_resume; /* accepting again after the process ran out of descriptors */
+	struct dns_conn *conns;      /* utlist */
 	unsigned int conn_count;
 };
 
@@ -31,7 +31,7 @@ struct dns_server {
 	struct dns_server_settings settings;
 	struct dns_listener *listeners;
 	size_t listener_count;
-	struct dns_request *requests;	/* utlist: in progress */
+	struct dns_request *requests; /* utlist: in progress */
 	struct dns_server_counters counters;
 	uint8_t udp_buffer[DNS_UDP_BATCH][DNS_UDP_QUERY_MAX];
 };
@@ -39,7 +39,7 @@ struct dns_server {
 struct dns_request {
 	struct dns_request *prev, *next;
 	unsigned int refs;
-	struct dns_server *server;	/* NULL: it was freed */
+	struct dns_server *server; /* NULL: it was freed */
 	struct fq_addr source;
 	bool tcp;
 	bool answered;
@@ -48,12 +48,12 @@ struct dns_request {
 	struct dns_listener *listener;
 	struct sockaddr_storage peer;
 	socklen_t peer_len;
-	struct in6_pktinfo local6;	/* address that was asked; family of peer says which */
+	struct in6_pktinfo local6; /* address that was asked; family of peer says which */
 	struct in_pktinfo local4;
 	bool has_local;
 
 	/* TCP */
-	struct dns_conn *conn;		/* NULL: it was closed */
+	struct dns_conn *conn; /* NULL: it was closed */
 	struct dns_request *conn_prev, *conn_next;
 
 	size_t len;

@@ -20,12 +20,12 @@
 #include "base/ipaddr.h"
 #include "io/dns_server_impl.h"
 
-#define LENGTH_BYTES	   2	/* RFC 1035 4.2.2 */
-#define INPUT_INITIAL	   1024
-#define INPUT_MAX	   (LENGTH_BYTES + DNS_TCP_MAX)
-#define BACKLOG		   64
-#define ACCEPT_PAUSE_USEC  100000
-#define TIMER_SLACK_USEC   50000
+#define LENGTH_BYTES      2 /* RFC 1035 4.2.2 */
+#define INPUT_INITIAL     1024
+#define INPUT_MAX         (LENGTH_BYTES + DNS_TCP_MAX)
+#define BACKLOG           64
+#define ACCEPT_PAUSE_USEC 100000
+#define TIMER_SLACK_USEC  50000
 
 struct dns_conn {
 	struct dns_conn *prev, *next;
@@ -33,15 +33,15 @@ struct dns_conn {
 	struct fq_addr source;
 	int fd;
 	sd_event_source *io, *timer, *wake;
-	struct dns_request *requests;	/* in progress */
+	struct dns_request *requests; /* in progress */
 	unsigned int request_count;
-	bool eof;			/* the client sends no more */
-	bool dead;			/* to be closed by the next callback */
+	bool eof;  /* the client sends no more */
+	bool dead; /* to be closed by the next callback */
 
 	uint8_t *in;
-	size_t in_begin, in_len, in_cap;	/* not looked at yet: in_begin to in_len */
+	size_t in_begin, in_len, in_cap; /* not looked at yet: in_begin to in_len */
 	uint8_t *out;
-	size_t out_begin, out_len, out_cap;	/* unread: out_begin to out_len */
+	size_t out_begin, out_len, out_cap; /* unread: out_begin to out_len */
 };
 
 static void conn_close(struct dns_conn *conn)
@@ -49,7 +49,7 @@ static void conn_close(struct dns_conn *conn)
 	struct dns_listener *listener = conn->listener;
 	struct dns_request *req, *next;
 
-	DL_FOREACH_SAFE2(conn->requests, req, next, conn_next) {
+	DL_FOREACH_SAFE2 (conn->requests, req, next, conn_next) {
 		DL_DELETE2(conn->requests, req, conn_prev, conn_next);
 		req->conn = NULL;
 	}
@@ -69,7 +69,7 @@ static void conn_close(struct dns_conn *conn)
 static void conn_wake(struct dns_conn *conn)
 {
 	if (sd_event_source_set_enabled(conn->wake, SD_EVENT_ONESHOT) < 0)
-		conn->dead = true;	/* no memory: the idle timer will close it */
+		conn->dead = true; /* no memory: the idle timer will close it */
 }
 
 static void conn_progress(struct dns_conn *conn)
@@ -123,7 +123,7 @@ static void start_request(struct dns_conn *conn, size_t frame)
 	req = dns_request_new(server, conn->in + conn->in_begin + LENGTH_BYTES,
 			      frame - LENGTH_BYTES);
 	if (!req) {
-		conn->dead = true;	/* the client sees it at once and may ask elsewhere */
+		conn->dead = true; /* the client sees it at once and may ask elsewhere */
 		return;
 	}
 	req->tcp = true;
@@ -251,7 +251,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *ctx)
 	(void)source;
 	(void)usec;
 	if (conn->requests && unread(conn) == 0 && !conn->dead) {
-		conn_progress(conn);	/* it is we who let the client wait */
+		conn_progress(conn); /* it is we who let the client wait */
 	} else {
 		conn->listener->server->counters.tcp_timeouts++;
 		conn->dead = true;
@@ -314,7 +314,7 @@ int dns_tcp_reply(struct dns_request *req, const uint8_t *bytes, size_t len)
 		conn_progress(conn);
 	if (!conn->dead && sent < LENGTH_BYTES + len) {
 		if (unread(conn) + LENGTH_BYTES + len - sent > DNS_TCP_OUTPUT_MAX)
-			conn->dead = true;	/* does not read what it asks for */
+			conn->dead = true; /* does not read what it asks for */
 		if (!conn->dead && sent < LENGTH_BYTES)
 			r = append(conn, prefix + sent, LENGTH_BYTES - sent);
 		if (!conn->dead && r == 0) {
@@ -324,7 +324,7 @@ int dns_tcp_reply(struct dns_request *req, const uint8_t *bytes, size_t len)
 		}
 	}
 	if (r < 0)
-		conn->dead = true;	/* half an answer would put the stream out of step */
+		conn->dead = true; /* half an answer would put the stream out of step */
 	conn_wake(conn);
 	return r < 0 ? r : conn->dead ? -ENOTCONN : 0;
 }
@@ -382,7 +382,8 @@ static int on_resume(sd_event_source *source, uint64_t usec, void *ctx)
 	return sd_event_source_set_enabled(listener->tcp, SD_EVENT_ON);
 }
 
-/* Out of descriptors: the waiting connection keeps the socket readable, so look away for a while. */
+/* Out of descriptors: the waiting connection keeps the socket readable, so look away for a while.
+ */
 static void pause_accepting(struct dns_listener *listener)
 {
 	if (sd_event_source_set_time_relative(listener->tcp_resume, ACCEPT_PAUSE_USEC) >= 0 &&
@@ -404,7 +405,8 @@ static int on_accept(sd_event_source *source, int listen_fd, uint32_t revents, v
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			    errno == ENOMEM)
 				pause_accepting(listener);
 			return 0;
 		}
@@ -440,7 +442,7 @@ void dns_tcp_done(struct dns_listener *listener)
 {
 	struct dns_conn *conn, *next;
 
-	DL_FOREACH_SAFE(listener->conns, conn, next)
+	DL_FOREACH_SAFE (listener->conns, conn, next)
 		conn_close(conn);
 	sd_event_source_disable_unref(listener->tcp);
 	sd_event_source_disable_unref(listener->tcp_resume);

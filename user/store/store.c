@@ -18,16 +18,17 @@
 
 #include "store/store_impl.h"
 
-#define SCHEMA_VERSION	 1
-#define APPLICATION_ID	 0x66716e74	/* "fqnt": a file of ours, not somebody else's database */
-#define WRITER_WAIT_MS	 1000
-#define READER_WAIT_MS	 3000
-#define DIRECTORY_MODE	 0750
-#define STORE_PATH_LEN	 4096
+#define SCHEMA_VERSION 1
+#define APPLICATION_ID 0x66716e74 /* "fqnt": a file of ours, not somebody else's database */
+#define WRITER_WAIT_MS 1000
+#define READER_WAIT_MS 3000
+#define DIRECTORY_MODE 0750
+#define STORE_PATH_LEN 4096
 
 #define TEXT_(x) #x
-#define TEXT(x)	 TEXT_(x)
+#define TEXT(x)  TEXT_(x)
 
+/* clang-format off */
 static const char schema[] =
 	"BEGIN IMMEDIATE;"
 	"CREATE TABLE ids (kind INTEGER, id INTEGER, key TEXT NOT NULL,"
@@ -44,6 +45,7 @@ static const char schema[] =
 	"PRAGMA application_id = " TEXT(APPLICATION_ID) ";"
 	"PRAGMA user_version = " TEXT(SCHEMA_VERSION) ";"
 	"COMMIT;";
+/* clang-format on */
 
 static const char *const sql[STATEMENTS] = {
 	[STMT_BEGIN] = "BEGIN IMMEDIATE",
@@ -65,7 +67,8 @@ static const char *const sql[STATEMENTS] = {
 	[STMT_DELETE + TABLE_GRANTS] = "DELETE FROM grants WHERE client = ? AND resource = ?",
 
 	[STMT_SELECT + TABLE_IDS] = "SELECT kind, id, key FROM ids ORDER BY kind, id",
-	[STMT_SELECT + TABLE_DOMAINS] = "SELECT id, name, proxies, created FROM domains ORDER BY id",
+	[STMT_SELECT + TABLE_DOMAINS] =
+		"SELECT id, name, proxies, created FROM domains ORDER BY id",
 	[STMT_SELECT + TABLE_ENTRIES] = "SELECT gateway, domain, resource, state, generation"
 					" FROM entries ORDER BY gateway, domain, resource",
 	[STMT_SELECT + TABLE_RECORDS] = "SELECT domain, v4, v6 FROM records ORDER BY domain",
@@ -180,8 +183,8 @@ static int check_schema(struct store *store)
 
 static int open_database(struct store *store, const char *path)
 {
-	int flags = store->readonly ? SQLITE_OPEN_READONLY
-				    : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	int flags =
+		store->readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
 	int rc, r;
 
 	rc = sqlite3_open_v2(path, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
@@ -249,7 +252,8 @@ static int set_aside(struct store *store, const char *path)
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		snprintf(from, sizeof(from), "%s%s", path, parts[i]);
-		snprintf(to, sizeof(to), "%s.corrupt-%lld%s", path, (long long)time(NULL), parts[i]);
+		snprintf(to, sizeof(to), "%s.corrupt-%lld%s", path, (long long)time(NULL),
+			 parts[i]);
 		if (rename(from, to) < 0 && errno != ENOENT)
 			return -errno;
 	}
@@ -319,7 +323,7 @@ static void drop_changes(struct store *store)
 {
 	struct change *change, *next;
 
-	HASH_ITER(hh, store->changes, change, next) {
+	HASH_ITER (hh, store->changes, change, next) {
 		HASH_DEL(store->changes, change);
 		free(change->row);
 		free(change);

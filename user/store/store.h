@@ -23,18 +23,18 @@
 #include "base/cleanup.h"
 
 #define STORE_DIR_DEFAULT   "/var/lib/fqdnat"
-#define STORE_FILE	    "state.db"
-#define STORE_ERROR_LEN	    320
-#define STORE_NAME_LEN	    256	/* a domain name or a name of the configuration, with its NUL */
+#define STORE_FILE          "state.db"
+#define STORE_ERROR_LEN     320
+#define STORE_NAME_LEN      256 /* a domain name or a name of the configuration, with its NUL */
 #define STORE_PROXIES_MAX   8
-#define STORE_ADDRESSES_MAX 32	/* of a domain, each family */
+#define STORE_ADDRESSES_MAX 32 /* of a domain, each family */
 
 struct store;
 
 enum store_mode {
-	STORE_READ,		/* beside a daemon or without one */
-	STORE_WRITE,		/* the daemon: one at a time */
-	STORE_WRITE_SET_ASIDE,	/* as STORE_WRITE; a corrupt file is renamed and a new one begun */
+	STORE_READ,            /* beside a daemon or without one */
+	STORE_WRITE,           /* the daemon: one at a time */
+	STORE_WRITE_SET_ASIDE, /* as STORE_WRITE; a corrupt file is renamed and a new one begun */
 };
 
 /*
@@ -43,8 +43,8 @@ enum store_mode {
  * @dir:       the directory
  * @ret_error: on failure: which file, and what is wrong with it
  *
- * Return: 0; -ENOENT (STORE_READ, no file); -EBUSY if another daemon writes; -EBADMSG if the file is
- * corrupt or no database; -EPROTONOSUPPORT if it has another schema; -ENOSPC; others.
+ * Return: 0; -ENOENT (STORE_READ, no file); -EBUSY if another daemon writes; -EBADMSG if the file
+ * is corrupt or no database; -EPROTONOSUPPORT if it has another schema; -ENOSPC; others.
  */
 int store_open(const char *dir, enum store_mode mode, struct store **ret_store,
 	       char ret_error[STORE_ERROR_LEN]);
@@ -73,9 +73,9 @@ const char *store_error(const struct store *store);
  * Ids: small numbers that stand for names in pinned maps, the same over restarts.
  */
 enum store_kind {
-	STORE_CLIENT,		/* from 0, less than FQ_CLIENTS_MAX (index of the map quota) */
-	STORE_RESOURCE,		/* from 1, less than FQ_RESOURCES_MAX */
-	STORE_GATEWAY,		/* from 1: 0 is the gateway in this process */
+	STORE_CLIENT,   /* from 0, less than FQ_CLIENTS_MAX (index of the map quota) */
+	STORE_RESOURCE, /* from 1, less than FQ_RESOURCES_MAX */
+	STORE_GATEWAY,  /* from 1: 0 is the gateway in this process */
 	STORE_KINDS,
 };
 
@@ -98,7 +98,8 @@ const char *store_name(const struct store *store, enum store_kind kind, uint32_t
  */
 int store_id_purge(struct store *store, enum store_kind kind, uint32_t id);
 
-/* Every id of a kind, in no order. A callback's value other than 0 ends the walk and is returned. */
+/* Every id of a kind, in no order. A callback's value other than 0 ends the walk and is returned.
+ */
 int store_foreach_id(struct store *store, enum store_kind kind,
 		     int (*fn)(void *ctx, uint32_t id, const char *key), void *ctx);
 
@@ -109,12 +110,12 @@ int store_foreach_id(struct store *store, enum store_kind kind,
  * end it with -EBADMSG. A callback must not change the store.
  */
 
-struct store_domain {		/* key: id */
+struct store_domain { /* key: id */
 	uint32_t id;
 	char name[STORE_NAME_LEN];
-	struct fq_addr proxies[STORE_PROXIES_MAX];	/* in the order of assignment */
+	struct fq_addr proxies[STORE_PROXIES_MAX]; /* in the order of assignment */
 	unsigned int proxy_count;
-	int64_t created_s;	/* wall clock, Unix time */
+	int64_t created_s; /* wall clock, Unix time */
 };
 
 int store_put_domain(struct store *store, const struct store_domain *row);
@@ -123,11 +124,11 @@ int store_delete_domain(struct store *store, uint32_t id);
 int store_foreach_domain(struct store *store, int (*fn)(void *ctx, const struct store_domain *),
 			 void *ctx);
 
-struct store_entry {		/* key: gateway, domain, resource */
+struct store_entry { /* key: gateway, domain, resource */
 	uint32_t gateway;
 	uint32_t domain;
 	uint32_t resource;
-	uint32_t state;		/* of core/edge.h; not looked at */
+	uint32_t state; /* of core/edge.h; not looked at */
 	uint32_t generation;
 };
 
@@ -136,7 +137,7 @@ int store_delete_entry(struct store *store, uint32_t gateway, uint32_t domain, u
 int store_foreach_entry(struct store *store, int (*fn)(void *ctx, const struct store_entry *),
 			void *ctx);
 
-struct store_records {		/* key: domain */
+struct store_records { /* key: domain */
 	uint32_t domain;
 	struct fq_addr v4[STORE_ADDRESSES_MAX];
 	struct fq_addr v6[STORE_ADDRESSES_MAX];
@@ -149,10 +150,10 @@ int store_delete_records(struct store *store, uint32_t domain);
 int store_foreach_records(struct store *store, int (*fn)(void *ctx, const struct store_records *),
 			  void *ctx);
 
-struct store_grant {		/* key: client, resource; overrides the configuration's */
+struct store_grant { /* key: client, resource; overrides the configuration's */
 	char client[STORE_NAME_LEN];
 	char resource[STORE_NAME_LEN];
-	int64_t expires_s;	/* wall clock, Unix time; 0: never */
+	int64_t expires_s; /* wall clock, Unix time; 0: never */
 	bool revoked;
 };
 

@@ -76,7 +76,7 @@ void store_ids_done(struct store *store)
 		struct ids *ids = &store->ids[kind];
 		struct id *entry, *next;
 
-		HASH_ITER(hh, ids->by_key, entry, next) {
+		HASH_ITER (hh, ids->by_key, entry, next) {
 			HASH_DEL(ids->by_key, entry);
 			free(entry);
 		}
@@ -149,7 +149,7 @@ int store_foreach_id(struct store *store, enum store_kind kind,
 	struct id *entry, *next;
 	int r;
 
-	HASH_ITER(hh, store->ids[kind].by_key, entry, next) {
+	HASH_ITER (hh, store->ids[kind].by_key, entry, next) {
 		r = fn(ctx, entry->id, entry->key);
 		if (r != 0)
 			return r;

@@ -26,11 +26,11 @@ struct id_row {
 struct change {
 	UT_hash_handle hh;
 	enum store_table table;
-	bool remove;		/* delete the row; row has its key only */
-	bool cascade;		/* TABLE_DOMAINS: entries and records go first */
-	void *row;		/* struct id_row, store_domain, ... */
+	bool remove;  /* delete the row; row has its key only */
+	bool cascade; /* TABLE_DOMAINS: entries and records go first */
+	void *row;    /* struct id_row, store_domain, ... */
 	size_t key_len;
-	unsigned char key[];	/* table and key of the row */
+	unsigned char key[]; /* table and key of the row */
 };
 
 /* An id in use. */
@@ -41,17 +41,17 @@ struct id {
 };
 
 struct ids {
-	struct id *by_key;	/* uthash */
-	struct id **by_id;	/* ids_cap[kind] of them */
-	uint32_t least_free;	/* no id below is free */
+	struct id *by_key;   /* uthash */
+	struct id **by_id;   /* ids_cap[kind] of them */
+	uint32_t least_free; /* no id below is free */
 };
 
 enum statement {
 	STMT_BEGIN,
 	STMT_COMMIT,
 	STMT_ROLLBACK,
-	STMT_DELETE_ENTRIES,	/* of a domain */
-	STMT_PUT,		/* + enum store_table */
+	STMT_DELETE_ENTRIES, /* of a domain */
+	STMT_PUT,            /* + enum store_table */
 	STMT_DELETE = STMT_PUT + TABLES,
 	STMT_SELECT = STMT_DELETE + TABLES,
 	STATEMENTS = STMT_SELECT + TABLES,
@@ -60,7 +60,7 @@ enum statement {
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENTS];
-	struct change *changes;	/* uthash, in the order in which they are to be applied */
+	struct change *changes; /* uthash, in the order in which they are to be applied */
 	struct ids ids[STORE_KINDS];
 	bool readonly;
 	int lock_fd;

@@ -41,8 +41,8 @@ static void bind_text(struct binder *b, const char *text)
 static void bind_addrs(struct binder *b, const struct fq_addr *addrs, unsigned int count)
 {
 	if (b->rc == SQLITE_OK)
-		b->rc = sqlite3_bind_blob(b->stmt, ++b->n, addrs,
-					  (int)(count * sizeof(*addrs)), SQLITE_STATIC);
+		b->rc = sqlite3_bind_blob(b->stmt, ++b->n, addrs, (int)(count * sizeof(*addrs)),
+					  SQLITE_STATIC);
 }
 
 static void bind_key(struct binder *b, enum store_table table, const void *data)
@@ -373,20 +373,20 @@ int store_delete_grant(struct store *store, const char *client, const char *reso
 }
 
 /* A walk's callback of the public type, called with a row of the table's struct. */
-#define DEFINE_FOREACH(name, table, type) \
-	struct name##_walk { \
-		int (*fn)(void *ctx, const type *); \
-		void *ctx; \
-	}; \
-	static int name##_row(void *ctx, const void *row) \
-	{ \
-		const struct name##_walk *walk = ctx; \
-\
-		return walk->fn(walk->ctx, row); \
-	} \
-	int store_foreach_##name(struct store *store, int (*fn)(void *ctx, const type *), \
-				 void *ctx) \
-	{ \
+#define DEFINE_FOREACH(name, table, type)                                                    \
+	struct name##_walk {                                                                 \
+		int (*fn)(void *ctx, const type *);                                          \
+		void *ctx;                                                                   \
+	};                                                                                   \
+	static int name##_row(void *ctx, const void *row)                                    \
+	{                                                                                    \
+		const struct name##_walk *walk = ctx;                                        \
+                                                                                             \
+		return walk->fn(walk->ctx, row);                                             \
+	}                                                                                    \
+	int store_foreach_##name(struct store *store, int (*fn)(void *ctx, const type *),    \
+				 void *ctx)                                                  \
+	{                                                                                    \
 		return store_walk(store, table, name##_row, &(struct name##_walk){fn, ctx}); \
 	}
 
