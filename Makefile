@@ -16,7 +16,7 @@ VERSION := 0.1.0
 Q := $(if $(filter 0,$(V)),@,)
 say = @printf '  %-7s %s\n' '$(1)' '$(2)'
 
-PACKAGES := libbpf libxdp libelf zlib libsystemd libcares ldns jansson libcyaml yaml-0.1 sqlite3 libsodium
+PACKAGES := libbpf libxdp libelf zlib libsystemd libcares ldns jansson yaml-0.1 sqlite3 libsodium
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror=implicit-function-declaration
 CFLAGS   ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -DFQ_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD)
@@ -27,10 +27,9 @@ LDLIBS   += $(shell pkg-config --libs $(PACKAGES)) -pthread
 BPF_ARCH_INC := -I/usr/include/$(shell uname -m)-linux-gnu
 BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow -fno-strict-aliasing -Iinclude -Ibpf $(BPF_ARCH_INC)
 
-LIB_SRC   := $(wildcard user/base/*.c user/core/*.c user/dataplane/*.c user/io/*.c user/store/*.c)
-LIB_SRC   += $(wildcard user/daemon/config*.c)
+LIB_SRC   := $(wildcard $(addprefix user/,$(addsuffix /*.c,base config core dataplane io store)))
 LIB_SRC   += $(addprefix user/cli/,expiry.c text.c words.c) $(wildcard user/cli/print*.c)
-DAEMON_SRC := $(filter-out $(LIB_SRC),$(wildcard user/daemon/*.c))
+DAEMON_SRC := $(wildcard user/daemon/*.c)
 CLI_SRC   := $(filter-out $(LIB_SRC),$(wildcard user/cli/*.c))
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 SCEN_SRC  := $(wildcard tests/scenario/test_*.c)

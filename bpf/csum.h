@@ -74,8 +74,7 @@ fq_inline __u16 csum_update(__u16 check, __u64 diff)
 fq_inline __u64 csum_pseudo(const struct fq_addr *src, const struct fq_addr *dst, __u8 family,
 			    __u8 proto, __u16 len)
 {
-	return csum_addr(src, family) + csum_addr(dst, family) + bpf_htons(proto) +
-	       bpf_htons(len);
+	return csum_addr(src, family) + csum_addr(dst, family) + bpf_htons(proto) + bpf_htons(len);
 }
 
 /* UDP sends a computed 0 as 0xffff, because 0 says that there is no checksum (RFC 768). */

@@ -6,9 +6,9 @@
  * XDP_TX is never returned: a veth peer without a program of its own would lose the frame.
  * Answers are redirected to the interface they came from.
  *
- * Partial checksums: native XDP loses the mark that the sender's checksum is yet to be completed, so
- * it is completed here. In generic mode the mark stays with the packet and the kernel completes it
- * when it is sent, unless the daemon sends it (held, slow): then it is completed here, too.
+ * Partial checksums: native XDP loses the mark that the sender's checksum is yet to be completed,
+ * so it is completed here. In generic mode the mark stays with the packet and the kernel completes
+ * it when it is sent, unless the daemon sends it (held, slow): then it is completed here, too.
  */
 #pragma once
 
@@ -16,8 +16,8 @@
 #include "nat.h"
 #include "pipeline.h"
 
-#define SUM_CHUNK	128
-#define SUM_CHUNKS_MAX	80	/* 10 KiB: more than a frame of one page */
+#define SUM_CHUNK      128
+#define SUM_CHUNKS_MAX 80 /* 10 KiB: more than a frame of one page */
 
 fq_inline void *frame_data(const struct xdp_md *ctx)
 {
@@ -224,7 +224,8 @@ static __noinline bool icmp_tokens(const struct fq_addr *receiver)
 		bpf_map_update_elem(&icmp_buckets, receiver, &fresh, BPF_ANY);
 	}
 	b = bpf_map_lookup_elem(&icmp_cpu, &zero);
-	return b && bucket_take(b, fq_settings.icmp_cpu_per_second, fq_settings.icmp_cpu_burst, now);
+	return b &&
+	       bucket_take(b, fq_settings.icmp_cpu_per_second, fq_settings.icmp_cpu_burst, now);
 }
 
 /*
@@ -319,8 +320,10 @@ static __noinline int hook_refuse(struct xdp_md *ctx, const struct fq_pkt *p,
 		stats_count(FQ_R_ICMP_LIMITED, p->l3_len);
 		return XDP_DROP;
 	}
-	e.type = p->family == FQ_AF_INET ? icmp_err_kinds[reason].type4 : icmp_err_kinds[reason].type6;
-	e.code = p->family == FQ_AF_INET ? icmp_err_kinds[reason].code4 : icmp_err_kinds[reason].code6;
+	e.type = p->family == FQ_AF_INET ? icmp_err_kinds[reason].type4
+					 : icmp_err_kinds[reason].type6;
+	e.code = p->family == FQ_AF_INET ? icmp_err_kinds[reason].code4
+					 : icmp_err_kinds[reason].code6;
 	if (reason == FQ_R_TOO_BIG)
 		e.mtu = plan->mtu;
 	refuse_source(ctx, p, plan->dir, &e.src);

@@ -13,14 +13,14 @@
 #include "csum.h"
 #include "pkt.h"
 
-#define ICMP_ERR_TTL	 64
-#define ICMP_ERR_TOS	 0xc0		/* RFC 1812 4.3.2.5: precedence 6 */
-#define ICMP_ERR_TOTAL4	 576		/* RFC 1812 4.3.2.3: as much as fits */
-#define ICMP_ERR_TOTAL6	 1280		/* RFC 4443 2.4 c */
-#define ICMP_ERR_HLEN4	 (sizeof(struct fq_ip4) + sizeof(struct fq_icmp))
-#define ICMP_ERR_HLEN6	 (sizeof(struct fq_ip6) + sizeof(struct fq_icmp))
-#define IP4_DF		 0x4000
-#define NSEC_PER_SEC	 1000000000ULL
+#define ICMP_ERR_TTL    64
+#define ICMP_ERR_TOS    0xc0 /* RFC 1812 4.3.2.5: precedence 6 */
+#define ICMP_ERR_TOTAL4 576  /* RFC 1812 4.3.2.3: as much as fits */
+#define ICMP_ERR_TOTAL6 1280 /* RFC 4443 2.4 c */
+#define ICMP_ERR_HLEN4  (sizeof(struct fq_ip4) + sizeof(struct fq_icmp))
+#define ICMP_ERR_HLEN6  (sizeof(struct fq_ip6) + sizeof(struct fq_icmp))
+#define IP4_DF          0x4000
+#define NSEC_PER_SEC    1000000000ULL
 
 struct icmp_err_kind {
 	__u8 type4, code4;
@@ -52,9 +52,9 @@ static const struct icmp_err_kind icmp_err_kinds[FQ_REASON_MAX] = {
 struct icmp_err {
 	struct fq_addr src;
 	struct fq_addr dst;
-	__u64 quote_sum;	/* of the quoted bytes, not folded */
+	__u64 quote_sum; /* of the quoted bytes, not folded */
 	__u16 quote_len;
-	__u16 mtu;		/* 0 if the error has none */
+	__u16 mtu; /* 0 if the error has none */
 	__u8 family;
 	__u8 type;
 	__u8 code;
@@ -102,7 +102,7 @@ fq_inline void icmp_err_write4(const struct icmp_err *e, struct fq_ip4 *ip)
 		.version_ihl = 0x45,
 		.tos = ICMP_ERR_TOS,
 		.tot_len = bpf_htons(ICMP_ERR_HLEN4 + e->quote_len),
-		.frag_off = bpf_htons(IP4_DF),	/* so that the id may be 0 (RFC 6864) */
+		.frag_off = bpf_htons(IP4_DF), /* so that the id may be 0 (RFC 6864) */
 		.ttl = ICMP_ERR_TTL,
 		.protocol = FQ_PROTO_ICMP,
 		.src = e->src.w[3],
@@ -147,8 +147,7 @@ fq_inline bool bucket_take(struct fq_bucket *b, __u32 per_second, __u32 burst, _
 
 	if (per_second && idle >= NSEC_PER_SEC / per_second) {
 		/* A longer idle time fills any bucket, and would overflow. */
-		__u64 gain = idle > burst * NSEC_PER_SEC ? burst
-							 : idle * per_second / NSEC_PER_SEC;
+		__u64 gain = idle > burst * NSEC_PER_SEC ? burst : idle * per_second / NSEC_PER_SEC;
 
 		tokens += gain;
 		b->refilled = tokens < burst ? b->refilled + gain * NSEC_PER_SEC / per_second : now;

@@ -24,7 +24,7 @@ const volatile struct fq_settings fq_settings;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 2 * 262144);	/* one entry a direction */
+	__uint(max_entries, 2 * 262144); /* one entry a direction */
 	__type(key, struct fq_tuple);
 	__type(value, struct fq_session);
 } sessions SEC(".maps");

@@ -12,7 +12,7 @@
 #include "csum.h"
 #include "pkt.h"
 
-#define NAT_TRIES 64	/* ports tried for a session before it is refused */
+#define NAT_TRIES 64 /* ports tried for a session before it is refused */
 
 /* MurmurHash3's mixing of one word. */
 fq_inline __u32 nat_mix(__u32 h, __u32 word)
@@ -53,9 +53,9 @@ fq_inline __u32 nat_pick(const struct fq_addr *client, __u32 seed, __u32 count)
 struct nat_ports {
 	__u32 lo;
 	__u32 skip_lo;
-	__u32 skip;		/* ports left out, from skip_lo on */
-	__u32 usable;		/* 0: none */
-	__u32 start;		/* index of the first one tried, < usable */
+	__u32 skip;   /* ports left out, from skip_lo on */
+	__u32 usable; /* 0: none */
+	__u32 start;  /* index of the first one tried, < usable */
 };
 
 /*
@@ -174,7 +174,8 @@ fq_inline bool nat_rewrite_l4(const struct fq_pkt *p, const struct fq_plan *plan
 	if (proto != FQ_PROTO_ICMP)
 		diff += nat_addr_diff(p, plan);
 	if (partial)
-		*check = csum_fold(csum_pseudo(&plan->src, &plan->dst, p->family, proto, p->l4_len));
+		*check =
+			csum_fold(csum_pseudo(&plan->src, &plan->dst, p->family, proto, p->l4_len));
 	else if (proto != FQ_PROTO_UDP)
 		*check = csum_update(*check, diff);
 	else if (*check)

@@ -20,6 +20,10 @@
 #include "stats.h"
 #include "upcall.h"
 
+/*
+ * What map updates return is compared as int: up to kernel 6.3 the upper half of the register is not
+ * the sign's.
+ */
 #define EEXIST 17
 
 /*
@@ -177,7 +181,7 @@ fq_inline void open_ports(const struct fq_pkt *p, struct nat_ports *ret_ports)
 static __noinline enum fq_reason open_claim(struct xdp_md *ctx, struct open_work *w, __be16 rport,
 					    __u32 port)
 {
-	long err;
+	int err;
 
 	w->in.dport = bpf_htons(port);
 	if (proto_has_ports(w->in.proto) && fq_settings.masquerade != FQ_MASQ_NONE &&
@@ -255,7 +259,7 @@ fq_inline enum fq_reason open_insert(struct xdp_md *ctx, const struct fq_pkt *p,
 				     struct open_work *w, bool *ret_mine)
 {
 	enum fq_reason r;
-	long err;
+	int err;
 
 	open_fill_both(w, p);
 	r = open_claim_any(ctx, p, w);

@@ -14,23 +14,23 @@
 #include "csum.h"
 #include "pkt.h"
 
-#define IP4_HLEN_MIN	  20
-#define IP4_MF_OFFSET	  0x3fff	/* more fragments, fragment offset */
-#define IP4_OPTION_WORDS  10		/* ihl is at most 15 words */
-#define IP6_EXT_MAX	  6		/* extension headers walked */
+#define IP4_HLEN_MIN     20
+#define IP4_MF_OFFSET    0x3fff /* more fragments, fragment offset */
+#define IP4_OPTION_WORDS 10     /* ihl is at most 15 words */
+#define IP6_EXT_MAX      6      /* extension headers walked */
 
 /* RFC 792 */
-#define ICMP_ECHO_REPLY	  0
-#define ICMP_UNREACHABLE  3
-#define ICMP_QUENCH	  4
-#define ICMP_REDIRECT	  5
-#define ICMP_ECHO	  8
-#define ICMP_EXCEEDED	  11
-#define ICMP_PARAMETER	  12
+#define ICMP_ECHO_REPLY  0
+#define ICMP_UNREACHABLE 3
+#define ICMP_QUENCH      4
+#define ICMP_REDIRECT    5
+#define ICMP_ECHO        8
+#define ICMP_EXCEEDED    11
+#define ICMP_PARAMETER   12
 /* RFC 4443 2.1: errors have the high bit clear */
-#define ICMP6_INFO	  128
-#define ICMP6_ECHO	  128
-#define ICMP6_ECHO_REPLY  129
+#define ICMP6_INFO       128
+#define ICMP6_ECHO       128
+#define ICMP6_ECHO_REPLY 129
 
 fq_inline enum fq_reason parse_tcp(const void *data, const void *end, struct fq_pkt *p)
 {

@@ -11,7 +11,7 @@
 #include "open.h"
 #include "parse.h"
 
-#define TOUCH_AGAIN_NS 2000000000ULL	/* C-08: the daemon is told again after this long */
+#define TOUCH_AGAIN_NS 2000000000ULL /* C-08: the daemon is told again after this long */
 
 fq_inline bool pool_contains(const struct fq_pkt *p)
 {
@@ -149,8 +149,7 @@ static __noinline bool taken_over(struct xdp_md *ctx, struct fq_session *s, cons
 	if (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)
 		return true;
 	if (!(p->tcp_flags & FQ_TCP_SYN) || !READ_ONCE(s->packets) ||
-	    fq_settings.masquerade == FQ_MASQ_NONE ||
-	    !local_socket(ctx, &p->tuple, p->sport, true))
+	    fq_settings.masquerade == FQ_MASQ_NONE || !local_socket(ctx, &p->tuple, p->sport, true))
 		return false;
 	session_tcp_seen(s, FQ_TCP_LOCAL | FQ_TCP_RST);
 	return true;

@@ -24,8 +24,8 @@
 
 #define fq_inline static inline __attribute__((always_inline))
 
-#define FQ_AF_INET	2
-#define FQ_AF_INET6	10
+#define FQ_AF_INET  2
+#define FQ_AF_INET6 10
 
 enum fq_ipproto {
 	FQ_PROTO_HOPOPTS = 0,
@@ -52,7 +52,7 @@ struct fq_ip4 {
 };
 
 struct fq_ip6 {
-	__be32 flowinfo;	/* version, traffic class, flow label */
+	__be32 flowinfo; /* version, traffic class, flow label */
 	__be16 payload_len;
 	__u8 next_header;
 	__u8 hop_limit;
@@ -64,8 +64,8 @@ struct fq_ip6 {
 struct fq_ip6_ext {
 	__u8 next_header;
 	__u8 len;
-	__u8 type;		/* routing header only */
-	__u8 segments_left;	/* routing header only */
+	__u8 type;          /* routing header only */
+	__u8 segments_left; /* routing header only */
 	__u32 more;
 };
 
@@ -74,7 +74,7 @@ struct fq_tcp {
 	__be16 dport;
 	__be32 seq;
 	__be32 ack;
-	__u8 doff;		/* header length in its upper four bits */
+	__u8 doff; /* header length in its upper four bits */
 	__u8 flags;
 	__be16 window;
 	__u16 check;
@@ -104,27 +104,27 @@ FQ_ASSERT_SIZE(struct fq_tcp, 20);
 FQ_ASSERT_SIZE(struct fq_udp, 8);
 FQ_ASSERT_SIZE(struct fq_icmp, 8);
 
-#define FQ_L3_OFF	ETH_HLEN	/* tagged frames are not ours */
-#define FQ_L4_OFF_MAX	512		/* longer extension header chains are not translated */
+#define FQ_L3_OFF     ETH_HLEN /* tagged frames are not ours */
+#define FQ_L4_OFF_MAX 512      /* longer extension header chains are not translated */
 
 /*
  * A packet as parse_frame found it. Whatever comes after the first failed check is zero;
  * @family is set as soon as both addresses are known.
  */
 struct fq_pkt {
-	struct fq_tuple tuple;	/* as on the wire until pipeline.h has normalised its ports */
-	__be16 sport;		/* TCP, UDP: as on the wire; echo request: id */
-	__be16 dport;		/* TCP, UDP: as on the wire; echo reply: id */
-	__u16 l3_len;		/* of the IP packet; frames may be longer (Ethernet padding) */
-	__u16 l4_off;		/* from the start of the frame */
-	__u16 l4_len;		/* covered by the L4 checksum */
-	__u8 family;		/* FQ_AF_*; 0: no IP addresses read */
+	struct fq_tuple tuple; /* as on the wire until pipeline.h has normalised its ports */
+	__be16 sport;          /* TCP, UDP: as on the wire; echo request: id */
+	__be16 dport;          /* TCP, UDP: as on the wire; echo reply: id */
+	__u16 l3_len;          /* of the IP packet; frames may be longer (Ethernet padding) */
+	__u16 l4_off;          /* from the start of the frame */
+	__u16 l4_len;          /* covered by the L4 checksum */
+	__u8 family;           /* FQ_AF_*; 0: no IP addresses read */
 	__u8 ttl;
 	__u8 tos;
-	__u8 tcp_flags;		/* FQ_TCP_* and nothing else */
-	__u8 l2_group;		/* link-layer broadcast or multicast */
+	__u8 tcp_flags; /* FQ_TCP_* and nothing else */
+	__u8 l2_group;  /* link-layer broadcast or multicast */
 	__u8 echo_reply;
-	__be32 flowinfo;	/* IPv6: traffic class and flow label */
+	__be32 flowinfo; /* IPv6: traffic class and flow label */
 };
 
 /*
@@ -134,13 +134,13 @@ struct fq_pkt {
 struct fq_plan {
 	struct fq_addr src;
 	struct fq_addr dst;
-	__be16 port;		/* client-side port or id */
-	__u8 dir;		/* enum fq_dir */
-	__u8 slow;		/* next hop unknown: the kernel has to send it */
-	__u16 mtu;		/* next hop's, if the packet is too big */
+	__be16 port; /* client-side port or id */
+	__u8 dir;    /* enum fq_dir */
+	__u8 slow;   /* next hop unknown: the kernel has to send it */
+	__u16 mtu;   /* next hop's, if the packet is too big */
 	__u8 dmac[ETH_ALEN];
 	__u8 smac[ETH_ALEN];
-	__u32 oif;		/* 0: not routed yet */
+	__u32 oif; /* 0: not routed yet */
 	__u32 domain;
 };
 
@@ -183,8 +183,7 @@ fq_inline bool addr_is_nobody(const struct fq_addr *a, __u8 family)
 {
 	if (family == FQ_AF_INET)
 		return a->b[12] == 0 || a->b[12] == 127 || a->b[12] >= 224;
-	return a->b[0] == 0xff ||
-	       (!(a->w[0] | a->w[1] | a->w[2]) && bpf_ntohl(a->w[3]) <= 1);
+	return a->b[0] == 0xff || (!(a->w[0] | a->w[1] | a->w[2]) && bpf_ntohl(a->w[3]) <= 1);
 }
 
 /* Not forwarded by routers: RFC 3927 7, RFC 4291 2.5.6. */

@@ -14,13 +14,13 @@
 struct policy_ask {
 	__u64 now;
 	__u32 client;
-	__be16 port;		/* the resource's; TCP and UDP */
+	__be16 port; /* the resource's; TCP and UDP */
 	__u8 proto;
 };
 
 /* By what right it is permitted. */
 struct policy_right {
-	__u64 expires;		/* instant; 0: never */
+	__u64 expires; /* instant; 0: never */
 	__u32 resource;
 };
 

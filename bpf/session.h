@@ -13,8 +13,8 @@
 #include "policy.h"
 
 /* Plain loads and stores of what another CPU may be changing: done once, and not torn. */
-#define READ_ONCE(x)	  (*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v)  (*(volatile __typeof__(x) *)&(x) = (v))
+#define READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
 fq_inline struct fq_session *session_find(const struct fq_tuple *tuple)
 {

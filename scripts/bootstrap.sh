@@ -9,7 +9,7 @@ set -euo pipefail
 build_packages=(
     gcc make pkg-config libc6-dev linux-libc-dev clang-16 bpftool
     libbpf-dev libxdp-dev libelf-dev zlib1g-dev
-    libsystemd-dev libc-ares-dev libldns-dev libjansson-dev libcyaml-dev libyaml-dev
+    libsystemd-dev libc-ares-dev libldns-dev libjansson-dev libyaml-dev
     libsqlite3-dev libsodium-dev uthash-dev
 )
 demo_packages=(

@@ -43,7 +43,7 @@ chapter() {
 }
 
 say() {
-    printf '%s\n' "$@" | sed 's/^/   /'
+    printf '%s\n' "$@" | sed 's/^/  /'
 }
 
 # Run a command at a place, show both it and its output, keep the output in $out and its status in
@@ -51,10 +51,10 @@ say() {
 at() {
     local place=$1
     shift
-    printf '   %s%-6s$ %s%s\n' "$dim" "$place" "$*" "$plain"
+    printf '  %s%-6s$ %s%s\n' "$dim" "$place" "$*" "$plain"
     status=0
     out=$(run_at "$place" "$@" 2>&1) || status=$?
-    [ -z "$out" ] || printf '%s\n' "$out" | sed 's/^/          /'
+    [ -z "$out" ] || printf '%s\n' "$out" | sed 's/^/    /'
 }
 
 run_at() {
@@ -77,10 +77,10 @@ claim() {
     local text=$1
     shift
     if "$@" >/dev/null 2>&1; then
-        printf '   %sok%s     %s\n' "$green" "$plain" "$text"
+        printf '  %sok%s      %s\n' "$green" "$plain" "$text"
         return
     fi
-    printf '   %sFAILED%s %s\n' "$red" "$plain" "$text"
+    printf '  %sFAILED%s  %s\n' "$red" "$plain" "$text"
     printf '\nThe log of the daemon ends with:\n' >&2
     tail -n 15 "$LAB_LOG/fqdnatd.log" >&2 || true
     exit 1
@@ -88,6 +88,8 @@ claim() {
 
 has() { grep -Eq -- "$1" <<<"$out"; }
 failed() { [ "$status" -ne 0 ]; }
+# curl: could not connect, as opposed to a timeout (28).
+refused() { [ "$status" -eq 7 ]; }
 worked() { [ "$status" -eq 0 ]; }
 worked_with() { worked && has "$1"; }
 lines() { [ "$(grep -Ec -- "$1" <<<"$out")" -eq "$2" ]; }
@@ -136,25 +138,26 @@ use() {
     claim "ping over IPv6" worked_with '2 received'
     at gw fqdnat session show
     claim "a session for each of them" worked_with '198\.51\.100\.10'
-    at gw fqdnat proxy show
-    claim "the first of two addresses and the second, in turn, for a name with both" worked
+    at gw "fqdnat proxy show | grep -E 'ADDRESS|multi|six'"
+    claim "a name with two addresses has both, in turn; one without IPv4 has none there" \
+        worked_with '100\.96\.[0-9.]+ +- +confirmed .*six'
 }
 
 refuse() {
-    chapter "What is not allowed is refused at once, by ICMP"
+    chapter "What is not allowed is refused by ICMP, not left hanging"
     say "Port 8000 is served, but the resource's filter does not permit it:"
     at client curl -sS4 -m 5 http://web.corp.example:8000/
-    claim "refused" failed
-    say "A name whose resource the client has no grant for:"
+    claim "refused" refused
+    say "A name of a resource that the client has no grant for; its gateway does not set it up:"
     at client curl -sS4 -m 5 http://vault.priv.example/
-    claim "refused" failed
+    claim "refused" refused
     say "A name without an IPv6 address still has IPv6 proxy addresses; applications fail over:"
     at client curl -sS6 -m 5 http://four.corp.example/
-    claim "IPv6 is unreachable" failed
+    claim "IPv6 is unreachable" refused
     at client curl -sS -m 5 http://four.corp.example/
     claim "IPv4 works" worked
-    at gw "fqdnat stats show | grep -E 'filtered|not_granted|domain_failed|no_family|icmp_sent'"
-    claim "counted by reason" worked_with icmp_sent
+    at gw "fqdnat stats show | grep -E '^(filtered|domain_failed|no_family|icmp_sent) '"
+    claim "counted by reason" lines '^[a-z_]+ +[1-9]' 4
 }
 
 fail() {
@@ -167,7 +170,7 @@ fail() {
     address=${out%%$'\n'*}
     say "A packet to a pending domain is held; when the domain fails, it is refused instead."
     at client curl -sS4 -m 8 http://silent.corp.example/
-    claim "no connection" failed
+    claim "no connection" refused
     settled nx.corp.example failed || true
     settled silent.corp.example failed || true
     at gw fqdnat domain show nx.corp.example
@@ -200,12 +203,11 @@ look() {
     chapter "What the kernel did"
     at gw fqdnat prog show
     claim "XDP programs on both interfaces" worked_with wan0
-    at gw fqdnat -j stats show
-    claim "machine-readable, too" jq -e 'all(.[]; has("reason") and has("packets"))' <<<"$out"
-    at gw fqdnat stats show
-    claim "every packet that was not translated has its reason" worked
+    at gw "fqdnat -j stats show |
+            jq -r '.[] | select(.packets > 0) | [.reason, .packets, .text] | @tsv' | expand -t 17,25"
+    claim "every packet that was not translated has its reason" worked_with '^translated '
     say "What the daemon said (fqdnat monitor, as it happened):"
-    sed 's/^/          /' "$LAB_LOG/monitor.log" | grep -E 'silent|nx\.' | head -n 14 || true
+    grep -E 'silent|nx\.' "$LAB_LOG/monitor.log" | sed 's/^/    /' || true
     claim "events of the failed domain" grep -q silent "$LAB_LOG/monitor.log"
 }
 
@@ -214,7 +216,8 @@ look() {
 prepare() {
     [ "$(id -u)" = 0 ] || die "must be root: it makes network namespaces and loads XDP programs"
     "$here/bootstrap.sh" --demo
-    make -s -C "$LAB_ROOT" BUILD="$LAB_BUILD" -j2 all
+    echo "demo.sh: building in $LAB_BUILD"
+    make -s -C "$LAB_ROOT" BUILD="$LAB_BUILD" -j2 all >/dev/null
     lab_lock || die "another demo.sh is at work on the lab \"$LAB_PREFIX\""
 }
 

@@ -172,6 +172,12 @@ lab_network() {
     # Frames that XDP redirects into a veth arrive only if its peer polls (NAPI): GRO does that.
     lab_client ethtool -K eth0 gro on
     lab_net ethtool -K eth0 gro on
+
+    # Without this, all the way to the gateway's ICMP error and back is one call stack below the
+    # client's connect(), whose socket is locked: Linux then keeps the error to itself until the SYN is
+    # sent again. Packets that arrive in a thread of their own behave as from a real link.
+    lab_client sh -c 'echo 1 >/sys/class/net/eth0/threaded' 2>/dev/null ||
+        lab_say "no threaded NAPI here: clients notice refusals a second late"
 }
 
 lab_sysctl() {

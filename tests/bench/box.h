@@ -15,7 +15,7 @@
 #define BOX_NAT4    "198.51.100.1"
 #define BOX_NAT6    "2001:db8:2::1"
 
-#define BOX_SESSIONS 1048576 /* of the table, unless more are needed: fqdnatd's default */
+#define BOX_SESSIONS 1048576 /* of the table, unless more are needed */
 
 struct fqdnat_bpf;
 struct rig;

@@ -12,6 +12,7 @@ settle nx.corp.example failed
 v4=$(address web.corp.example)
 v6=$(address web.corp.example AAAA)
 probe udp "$v4" 7 --from-port 40001 >/dev/null
+probe udp "$v6" 7 >/dev/null
 probe tcp "$v6" 80 >/dev/null
 lab_client ping -n -c 1 -W 2 "$v4" >/dev/null
 probe tcp "$v4" 8000 >/dev/null

@@ -7,11 +7,13 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/e2e.sh"
 
 LAB_SESSIONS='{max: 16, per_client: 16}'
-LAB_TIMEOUTS='{udp_s: 2, unconfirmed_s: 1, icmp_s: 2, tcp_closing_s: 1, tcp_reset_s: 1, tombstone_s: 60}'
+LAB_TIMEOUTS='{udp_s: 2, unconfirmed_s: 2, icmp_s: 2, tcp_closing_s: 1, tcp_reset_s: 1, tombstone_s: 60}'
 e2e_up
 settle web.corp.example confirmed
+settle any.open.example confirmed
 settle dead.corp.example confirmed
 proxy=$(address web.corp.example)
+open=$(address any.open.example)
 dead=$(address dead.corp.example)
 
 net_probe() { lab_net /usr/bin/python3 "$E2E_ROOT/tests/lib/probe.py" "$@" || true; }
@@ -19,26 +21,35 @@ session_of() { lab_fqdnat -j session show | jq -c --argjson p "$1" --arg k "$2" 
 sessions_are() { [ "$(sessions)" -eq "$1" ]; }
 port_sessions_are() { [ "$(lab_fqdnat -j session show | jq --argjson p "$1" '[.[] | select(.client_port == $p)] | length')" -eq "$2" ]; }
 
-# G-42, G-45: the server may send from any port of its address, another host may not.
-lab_spawn listener "$LAB_CLIENT" python3 -u -c '
-import socket
+# A client that says hello to a proxy address from a port and writes down what comes back.
+listener='
+import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("192.0.2.2", 41000))
-s.sendto(b"hello", ("'"$proxy"'", 7))
+s.bind(("192.0.2.2", int(sys.argv[2])))
+s.sendto(b"hello", (sys.argv[1], 7))
 while True:
     data, peer = s.recvfrom(2048)
     print(data.decode(), *peer)'
-listener_has() { grep -q -- "$1" "$LAB_LOG/listener.log"; }
-claim_until 5 "a client's datagram is answered" listener_has "^hello $proxy 7$"
-nat_port=$(session_of 41000 nat_port)
-net_probe udp 198.51.100.1 "$nat_port" --from 198.51.100.10 --from-port 0 --timeout 0.3 >/dev/null
-claim_until 3 "the server's other port reaches the client, from the proxy address" listener_has "^1 $proxy"
-before=$(wc -l <"$LAB_LOG/listener.log")
-net_probe udp 198.51.100.1 "$nat_port" --from 198.51.100.11 --timeout 0.3 >/dev/null
-claim_eq "another host does not" "$before" "$(wc -l <"$LAB_LOG/listener.log")"
+heard() { grep -q -- "$2" "$LAB_LOG/$1.log"; }
+heard_nothing_else() { [ "$(wc -l <"$LAB_LOG/$1.log")" -eq "$2" ]; }
+
+# G-42, G-45: the server may send from any port of its address, another host may not.
+lab_spawn open-listener "$LAB_CLIENT" /usr/bin/python3 -u -c "$listener" "$open" 41000
+claim_until 5 "a client's datagram is answered" heard open-listener "^hello $open 7$"
+net_probe udp 198.51.100.1 "$(session_of 41000 nat_port)" --from 198.51.100.11 --timeout 0.3 >/dev/null
+claim_until 3 "the server's other port reaches the client, from the proxy address" heard open-listener "^1 $open"
+net_probe udp 198.51.100.1 "$(session_of 41000 nat_port)" --from 198.51.100.10 --timeout 0.3 >/dev/null
+claim "another host does not" heard_nothing_else open-listener 2
+
+# G-46: nor does a port of the server that the filter does not permit.
+lab_spawn listener "$LAB_CLIENT" /usr/bin/python3 -u -c "$listener" "$proxy" 41001
+claim_until 5 "another resource's datagram is answered" heard listener "^hello $proxy 7$"
+nat_port=$(session_of 41001 nat_port)
+net_probe udp 198.51.100.1 "$nat_port" --from 198.51.100.10 --timeout 0.3 >/dev/null
+claim "a port that the filter denies does not reach the client" heard_nothing_else listener 1
 
 # N-06, N-07: a session ends after its idle time, counted from the last packet in either direction.
-claim_until 8 "an idle session is removed by itself" port_sessions_are 41000 0
+claim_until 8 "an idle session is removed by itself" port_sessions_are 41001 0
 claim "counted as expired" grown session_expired 0
 
 # G-43: what comes too late is dropped, not taken for the gateway's own.
@@ -56,9 +67,12 @@ claim_eq "has the same NAT port" "$first" "$(session_of 42000 nat_port)"
 
 # A full table empties by itself.
 lab_fqdnat session flush >/dev/null
-for port in {43001..43016}; do
-    probe udp "$dead" 7 --from-port "$port" --timeout 0.01
-done >/dev/null
+lab_client /usr/bin/python3 -c '
+import socket, sys
+for port in range(43001, 43017):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("192.0.2.2", port))
+    s.sendto(b"anybody?", (sys.argv[1], 7))' "$dead"
 claim_eq "the table is full" 16 "$(sessions)"
 claim_match "a new session is refused" '^icmp 3 13 ' "$(probe udp "$proxy" 7 --from-port 43017)"
 claim_until 8 "unanswered sessions end" sessions_are 0

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Frames from anyone: parsing reads nothing outside them; what is translated is translated back to the
- * same bytes but for the TTL; errors about them have the checksums they should.
+ * Frames from anyone: parsing reads nothing outside them; what is translated is translated back to
+ *the same bytes but for the TTL; errors about them have the checksums they should.
  *
  *	clang-16 -fsanitize=fuzzer,address,undefined ... tests/fuzz/fuzz_pkt.c
  *	fuzz_pkt tests/fuzz/corpus/pkt
@@ -23,7 +23,8 @@ static void require(int truth)
 		abort();
 }
 
-static void rewrite(uint8_t *frame, const struct fq_pkt *p, const struct fq_plan *plan, bool *ret_partial)
+static void rewrite(uint8_t *frame, const struct fq_pkt *p, const struct fq_plan *plan,
+		    bool *ret_partial)
 {
 	uint8_t *l4 = frame + p->l4_off;
 
@@ -54,18 +55,20 @@ static void translate(uint8_t *frame, size_t len, const struct fq_pkt *p)
 		.dst.b = {[10] = 0xff, [11] = 0xff, [12] = 198, [13] = 51, [14] = 100, [15] = 2},
 		.port = bpf_htons(1024),
 	};
-	const struct fq_plan there6 = {
-		.src.b = {0x20, 1, [15] = 1}, .dst.b = {0x20, 1, [15] = 2}, .port = bpf_htons(1024)};
+	const struct fq_plan there6 = {.src.b = {0x20, 1, [15] = 1},
+				       .dst.b = {0x20, 1, [15] = 2},
+				       .port = bpf_htons(1024)};
 	const struct fq_plan *plan = p->family == FQ_AF_INET ? &there : &there6;
 	struct fq_plan back = {.src = p->tuple.src, .dst = p->tuple.dst, .port = p->sport};
 	struct fq_pkt q = {0};
 	bool partial, still;
 
-	if (p->echo_reply)	/* has its id in the other place; the same code */
+	if (p->echo_reply) /* has its id in the other place; the same code */
 		return;
 	rewrite(frame, p, plan, &partial);
 	require(parse_frame(frame, frame + len, &q) == FQ_OK);
-	require(memcmp(&q.tuple.src, &plan->src, 16) == 0 && memcmp(&q.tuple.dst, &plan->dst, 16) == 0);
+	require(memcmp(&q.tuple.src, &plan->src, 16) == 0 &&
+		memcmp(&q.tuple.dst, &plan->dst, 16) == 0);
 	require(q.ttl == p->ttl - 1 && q.sport == plan->port && q.dport == p->dport);
 	require(q.l4_len == p->l4_len && q.l3_len == p->l3_len);
 	if (q.ttl < 2)
@@ -126,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > FRAME_MAX)
 		return 0;
-	room = malloc(2 + size);	/* ends where the frame ends */
+	room = malloc(2 + size); /* ends where the frame ends */
 	require(room != NULL);
 	frame = room + 2;
 	memcpy(frame, data, size);

@@ -306,6 +306,23 @@ bool dpt_has_program(const char *ifname)
 	return xdp.native_id || xdp.generic_id;
 }
 
+static int count_link(void *ctx, int fd, uint32_t ifindex, const char *path)
+{
+	(void)fd;
+	(void)ifindex;
+	(void)path;
+	++*(unsigned int *)ctx;
+	return 0;
+}
+
+unsigned int dpt_links(void)
+{
+	unsigned int n = 0;
+
+	assert_int_equal(bpffs_links(lab.bpffs, count_link, &n), 0);
+	return n;
+}
+
 static void put(struct dataplane *dp, const struct fq_tuple *key, const struct fq_session *entry)
 {
 	assert_int_equal(bpf_map_update_elem(dp->maps[M_SESSIONS], key, entry, BPF_NOEXIST), 0);

@@ -82,6 +82,9 @@ uint64_t dpt_count(enum fq_reason reason);
 /* XDP programs on an interface of the gateway. */
 bool dpt_has_program(const char *ifname);
 
+/* Pinned links. */
+unsigned int dpt_links(void);
+
 /* Make the two entries of a session; times in ns. */
 struct dpt_session {
 	uint8_t proto;

@@ -107,7 +107,8 @@ static size_t build_icmp(uint8_t *l4, const struct pkt_spec *s, bool v6)
 	return 8;
 }
 
-static void fill_checksum(uint8_t *l4, size_t len, size_t off, uint32_t pseudo, const struct pkt_spec *s)
+static void fill_checksum(uint8_t *l4, size_t len, size_t off, uint32_t pseudo,
+			  const struct pkt_spec *s)
 {
 	uint16_t check = pkt_checksum(l4, len, pseudo);
 
@@ -201,7 +202,8 @@ void pkt_build(struct pkt *p, const struct pkt_spec *s)
 	memcpy(eth + ETH_ALEN, s->smac ? s->smac : PKT_MAC_CLIENT, ETH_ALEN);
 	put16(eth + 12, s->ethertype ? s->ethertype : v6 ? ETH_P_IPV6 : ETH_P_IP);
 	p->len = PKT_L3;
-	p->len += v6 ? build_ip6(eth + PKT_L3, s, &src, &dst) : build_ip4(eth + PKT_L3, s, &src, &dst);
+	p->len += v6 ? build_ip6(eth + PKT_L3, s, &src, &dst)
+		     : build_ip4(eth + PKT_L3, s, &src, &dst);
 	memset(eth + p->len, 0xaa, s->pad);
 	p->len += s->pad;
 	assert(p->len <= PKT_CAP);

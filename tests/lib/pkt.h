@@ -15,18 +15,18 @@
 
 #include <linux/if_ether.h>
 
-#define PKT_CAP		4096
+#define PKT_CAP 4096
 
 enum pkt_proto {
-	PKT_ICMP = 1,		/* ICMPv6 if the addresses are */
+	PKT_ICMP = 1, /* ICMPv6 if the addresses are */
 	PKT_TCP = 6,
 	PKT_UDP = 17,
 };
 
 enum pkt_csum {
 	PKT_CSUM_FULL,
-	PKT_CSUM_PARTIAL,	/* pseudo header's sum, not complemented: left to the card */
-	PKT_CSUM_ZERO,		/* none */
+	PKT_CSUM_PARTIAL, /* pseudo header's sum, not complemented: left to the card */
+	PKT_CSUM_ZERO,    /* none */
 };
 
 /* A frame. The IP header is 4-byte aligned: the frame starts at offset 2 of @room. */
@@ -36,37 +36,37 @@ struct pkt {
 };
 
 #define pkt_data(p) ((p)->room + 2)
-#define PKT_L3	    ETH_HLEN
+#define PKT_L3      ETH_HLEN
 
 struct pkt_spec {
-	const char *src, *dst;		/* text; decides the IP version */
+	const char *src, *dst; /* text; decides the IP version */
 	uint8_t proto;
-	uint16_t sport, dport;		/* ICMP: sport is the id */
-	bool reply;			/* ICMP: echo reply */
-	uint8_t icmp_type, icmp_code;	/* ICMP: instead of echo, if either is set */
-	uint8_t tcp_flags;		/* 0: ACK */
-	uint8_t ttl;			/* 0: 64 */
-	uint8_t tos;			/* or traffic class */
+	uint16_t sport, dport;        /* ICMP: sport is the id */
+	bool reply;                   /* ICMP: echo reply */
+	uint8_t icmp_type, icmp_code; /* ICMP: instead of echo, if either is set */
+	uint8_t tcp_flags;            /* 0: ACK */
+	uint8_t ttl;                  /* 0: 64 */
+	uint8_t tos;                  /* or traffic class */
 	uint32_t flow_label;
 	uint16_t seq;
 	uint16_t ip_id;
-	uint16_t frag;			/* IPv4: flags and offset, host order */
-	const uint8_t *options;		/* IPv4: a multiple of 4 bytes */
+	uint16_t frag;          /* IPv4: flags and offset, host order */
+	const uint8_t *options; /* IPv4: a multiple of 4 bytes */
 	size_t options_len;
-	const uint8_t *ext;		/* IPv6: extension headers; the first one's type is ext_first */
+	const uint8_t *ext; /* IPv6: extension headers; the first one's type is ext_first */
 	size_t ext_len;
 	uint8_t ext_first;
-	const void *payload;		/* NULL: "fqdnat"; of payload_len bytes */
+	const void *payload; /* NULL: "fqdnat"; of payload_len bytes */
 	size_t payload_len;
 	enum pkt_csum csum;
-	size_t pad;			/* bytes of Ethernet padding behind the IP packet */
-	const uint8_t *dmac, *smac;	/* NULL: gateway's, client's */
-	uint16_t ethertype;		/* 0: by address */
+	size_t pad;                 /* bytes of Ethernet padding behind the IP packet */
+	const uint8_t *dmac, *smac; /* NULL: gateway's, client's */
+	uint16_t ethertype;         /* 0: by address */
 };
 
 extern const uint8_t PKT_MAC_CLIENT[ETH_ALEN];
 extern const uint8_t PKT_MAC_SERVER[ETH_ALEN];
-extern const uint8_t PKT_MAC_GW_CLIENT[ETH_ALEN];	/* gateway's, towards the client */
+extern const uint8_t PKT_MAC_GW_CLIENT[ETH_ALEN]; /* gateway's, towards the client */
 extern const uint8_t PKT_MAC_GW_SERVER[ETH_ALEN];
 extern const uint8_t PKT_MAC_GROUP[ETH_ALEN];
 
@@ -80,8 +80,8 @@ struct pkt_error {
 	const char *src, *dst;
 	uint8_t type, code;
 	uint16_t mtu;
-	size_t quote;			/* bytes of @about's IP packet; 0: as the RFCs allow */
-	const uint8_t *dmac, *smac;	/* NULL: those of @about, swapped */
+	size_t quote;               /* bytes of @about's IP packet; 0: as the RFCs allow */
+	const uint8_t *dmac, *smac; /* NULL: those of @about, swapped */
 };
 
 void pkt_build_error(struct pkt *p, const struct pkt_error *e, const struct pkt *about);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runner for tests of the BPF programs; see prog.h.
+ * Runner for tests of the BPF programs: namespace, loading, running, comparing; see prog.h.
+ * prog_world.c has the maps.
  */
 #include <assert.h>
 #include <errno.h>
@@ -20,14 +21,11 @@
 #include "base/ipaddr.h"
 #include "prog.h"
 
-#include "fqdnat.skel.h"	/* needs the types of prog.h */
+#include "fqdnat.skel.h" /* needs the types of prog.h */
 
-#define SESSIONS_CAP 2048
-
-static const char *const REASON_NAMES[] = {
-	"ok",
+static const char *const REASON_NAMES[] = {"ok",
 #define X(id, name, class, text) name,
-	FQ_REASONS(X)
+					   FQ_REASONS(X)
 #undef X
 };
 
@@ -145,7 +143,7 @@ struct prog *prog_new(const struct fq_settings *settings, bool generic)
 	t->skel = skel = fqdnat_bpf__open();
 	assert(skel);
 	skel->rodata->fq_settings = settings ? *settings : prog_settings();
-	assert(bpf_map__set_max_entries(skel->maps.sessions, SESSIONS_CAP) == 0);
+	assert(bpf_map__set_max_entries(skel->maps.sessions, PROG_SESSIONS_CAP) == 0);
 	assert(bpf_program__set_autoload(generic ? skel->progs.fqdnat_xdp
 						 : skel->progs.fqdnat_xdp_generic,
 					 false) == 0);
@@ -167,70 +165,6 @@ void prog_free(struct prog *t)
 	ring_buffer__free(t->ring);
 	fqdnat_bpf__destroy(t->skel);
 	free(t);
-}
-
-static void empty(const struct bpf_map *map)
-{
-	int fd = bpf_map__fd(map);
-	uint8_t key[64];
-
-	assert(bpf_map__key_size(map) <= sizeof(key));
-	while (bpf_map_get_next_key(fd, NULL, key) == 0) {
-		if (bpf_map_delete_elem(fd, key) < 0)
-			return;
-	}
-}
-
-static void update(const struct bpf_map *map, const void *key, const void *value)
-{
-	assert(bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY) == 0);
-}
-
-static void zero_per_cpu(const struct bpf_map *map, uint32_t entries, size_t value_size)
-{
-	void *values = calloc(libbpf_num_possible_cpus(), value_size);
-
-	assert(values);
-	for (uint32_t i = 0; i < entries; i++)
-		update(map, &i, values);
-	free(values);
-}
-
-void prog_reset(struct prog *t)
-{
-	const struct fq_filter any = {.allow_all = 1};
-	const uint32_t resource = RESOURCE, zero = 0;
-	const struct fq_control control = {
-		.abi_version = FQ_ABI_VERSION,
-		.policy_gen = 1,
-		.sessions_max = SESSIONS_CAP / 2,
-	};
-
-	empty(t->skel->maps.sessions);
-	empty(t->skel->maps.tombstones);
-	empty(t->skel->maps.clients);
-	empty(t->skel->maps.grants);
-	empty(t->skel->maps.filters);
-	empty(t->skel->maps.xlat);
-	empty(t->skel->maps.edge);
-	empty(t->skel->maps.devs);
-	empty(t->skel->maps.icmp_buckets);
-	zero_per_cpu(t->skel->maps.icmp_cpu, 1, sizeof(struct fq_bucket));
-	update(t->skel->maps.control, &zero, &control);
-	prog_poll(t);
-	t->upcalls = 0;
-
-	prog_client(t, "192.0.2.0", 96 + 24, CLIENT, SCOPE);
-	prog_client(t, "2001:db8:1::", 64, CLIENT, SCOPE);
-	prog_quota(t, CLIENT, 1000);
-	prog_filter(t, RESOURCE, &any);
-	prog_grant(t, CLIENT, RESOURCE, 0);
-	prog_xlat(t, PROXY4, SERVER4, DOMAIN, &resource, 1);
-	prog_xlat(t, PROXY6, SERVER6, DOMAIN, &resource, 1);
-	prog_edge(t, PROXY4, FQ_EDGE_FORWARD);
-	prog_edge(t, PROXY6, FQ_EDGE_FORWARD);
-	prog_dev(t, CLIENT_SIDE, GW_CLIENT4, GW_CLIENT6);
-	prog_dev(t, SERVER_SIDE, GW4, GW6);
 }
 
 int prog_group_setup(void **state)
@@ -365,174 +299,6 @@ void prog_expect_refused(struct prog *t, const struct pkt *in, enum prog_side si
 	assert_int_equal(res.verdict, XDP_REDIRECT);
 	assert_int_equal(res.count[FQ_R_ICMP_SENT].packets, 1);
 	pkt_assert_equal(&res.out, &expected);
-}
-
-struct fq_tuple prog_tuple(uint8_t proto, const char *src, uint16_t sport, const char *dst,
-		      uint16_t dport)
-{
-	return (struct fq_tuple){
-		.src = prog_addr(src),
-		.dst = prog_addr(dst),
-		.sport = __builtin_bswap16(sport),
-		.dport = __builtin_bswap16(dport),
-		.proto = proto,
-	};
-}
-
-unsigned int prog_sessions(struct prog *t)
-{
-	int fd = bpf_map__fd(t->skel->maps.sessions);
-	struct fq_tuple key, *prev = NULL;
-	unsigned int n = 0;
-
-	while (bpf_map_get_next_key(fd, prev, &key) == 0) {
-		prev = &key;
-		n++;
-	}
-	return n;
-}
-
-bool prog_has_session(struct prog *t, const struct fq_tuple *key)
-{
-	struct fq_session s;
-
-	return bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.sessions), key, &s) == 0;
-}
-
-struct fq_session prog_session(struct prog *t, const struct fq_tuple *key)
-{
-	struct fq_session s;
-
-	if (bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.sessions), key, &s) < 0)
-		fail_msg("no such session");
-	return s;
-}
-
-void prog_set_session(struct prog *t, const struct fq_tuple *key, const struct fq_session *s)
-{
-	update(t->skel->maps.sessions, key, s);
-}
-
-struct fq_tuple prog_partner(const struct fq_tuple *key, const struct fq_session *s)
-{
-	struct fq_tuple p = {.src = s->dst, .dst = s->src, .proto = key->proto};
-
-	if (s->dir == FQ_DIR_OUT) {
-		p.sport = key->dport;
-		p.dport = s->port;
-	} else {
-		p.sport = s->port;
-		p.dport = key->sport;
-	}
-	return p;
-}
-
-uint16_t prog_nat_port(struct prog *t, const struct fq_tuple *out)
-{
-	return __builtin_bswap16(prog_session(t, out).port);
-}
-
-void prog_client(struct prog *t, const char *prefix, unsigned int len, uint32_t client,
-		 uint32_t scope)
-{
-	const struct fq_prefix key = {.prefixlen = len, .addr = prog_addr(prefix)};
-	const struct fq_client value = {.client = client, .scope = scope};
-
-	update(t->skel->maps.clients, &key, &value);
-}
-
-void prog_grant(struct prog *t, uint32_t client, uint32_t resource, uint64_t expires)
-{
-	const struct fq_grant_key key = {.client = client, .resource = resource};
-	const struct fq_grant value = {.expires = expires};
-
-	update(t->skel->maps.grants, &key, &value);
-}
-
-void prog_revoke(struct prog *t, uint32_t client, uint32_t resource)
-{
-	const struct fq_grant_key key = {.client = client, .resource = resource};
-
-	assert(bpf_map_delete_elem(bpf_map__fd(t->skel->maps.grants), &key) == 0);
-}
-
-void prog_filter(struct prog *t, uint32_t resource, const struct fq_filter *f)
-{
-	update(t->skel->maps.filters, &resource, f);
-}
-
-void prog_xlat(struct prog *t, const char *proxy, const char *real, uint32_t domain,
-	       const uint32_t *resources, unsigned int n)
-{
-	const struct fq_xlat_key key = {.scope = SCOPE, .proxy = prog_addr(proxy)};
-	struct fq_xlat value = {.domain = domain, .has_real = real != NULL, .resources = n};
-
-	if (real)
-		value.real = prog_addr(real);
-	memcpy(value.resource, resources, n * sizeof(*resources));
-	update(t->skel->maps.xlat, &key, &value);
-}
-
-void prog_edge(struct prog *t, const char *proxy, enum fq_edge_verdict verdict)
-{
-	const struct fq_addr key = prog_addr(proxy);
-	const struct fq_edge value = {.domain = DOMAIN, .verdict = verdict};
-
-	update(t->skel->maps.edge, &key, &value);
-}
-
-void prog_dev(struct prog *t, enum prog_side side, const char *nat4, const char *nat6)
-{
-	const uint32_t key = prog_ifindex(side);
-	struct fq_dev value = {0};
-
-	if (nat4)
-		value.nat4 = prog_addr(nat4);
-	if (nat6)
-		value.nat6 = prog_addr(nat6);
-	update(t->skel->maps.devs, &key, &value);
-}
-
-void prog_quota(struct prog *t, uint32_t client, uint32_t max)
-{
-	struct fq_quota value = {.max = max};
-
-	update(t->skel->maps.quota, &client, &value);
-}
-
-void prog_limit(struct prog *t, uint32_t sessions_max)
-{
-	struct fq_control c = prog_get_control(t);
-	const uint32_t zero = 0;
-
-	c.sessions_max = sessions_max;
-	update(t->skel->maps.control, &zero, &c);
-}
-
-void prog_policy_changed(struct prog *t)
-{
-	struct fq_control c = prog_get_control(t);
-	const uint32_t zero = 0;
-
-	c.policy_gen++;
-	update(t->skel->maps.control, &zero, &c);
-}
-
-struct fq_quota prog_get_quota(struct prog *t, uint32_t client)
-{
-	struct fq_quota q;
-
-	assert(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.quota), &client, &q) == 0);
-	return q;
-}
-
-struct fq_control prog_get_control(struct prog *t)
-{
-	const uint32_t zero = 0;
-	struct fq_control c;
-
-	assert(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.control), &zero, &c) == 0);
-	return c;
 }
 
 uint64_t prog_now(void)

@@ -3,11 +3,11 @@
  * The BPF programs under test: loaded with a world of their own, run by BPF_PROG_TEST_RUN.
  *
  * prog_enter moves the process into a network namespace it has for itself, with a client's
- * and a server's side (veth, addresses, permanent neighbours, forwarding on), so that the FIB answers as
- * on a gateway. Nothing is sent: a test run ends with the verdict. Root is needed.
+ * and a server's side (veth, addresses, permanent neighbours, forwarding on), so that the FIB
+ * answers as on a gateway. Nothing is sent: a test run ends with the verdict. Root is needed.
  *
- * The world, see prog_reset: client 1 (192.0.2.0/24, 2001:db8:1::/64), resource 5 (no filter, granted), domain
- * 9 with one proxy address a family that means SERVER4 and SERVER6, confirmed.
+ * The world, see prog_reset: client 1 (192.0.2.0/24, 2001:db8:1::/64), resource 5 (no filter,
+ * granted), domain 9 with one proxy address a family that means SERVER4 and SERVER6, confirmed.
  */
 #pragma once
 
@@ -23,45 +23,46 @@
 struct fqdnat_bpf;
 struct ring_buffer;
 
-#define CLIENT4	 "192.0.2.2"
-#define CLIENT6	 "2001:db8:1::2"
+#define CLIENT4    "192.0.2.2"
+#define CLIENT6    "2001:db8:1::2"
 #define GW_CLIENT4 "192.0.2.1"
 #define GW_CLIENT6 "2001:db8:1::1"
-#define GW4	 "198.51.100.1"		/* towards the server; masquerade address */
-#define GW6	 "2001:db8:2::1"
-#define SERVER4	 "198.51.100.2"
-#define SERVER6	 "2001:db8:2::2"
-#define SILENT4	 "198.51.100.9"		/* on the server's link, neighbour unknown */
-#define SILENT6	 "2001:db8:2::9"
-#define NARROW4	 "198.51.103.1"		/* by a route with an MTU of 600 */
-#define NARROW6	 "2001:db8:3::1"	/* 1280 */
-#define PROXY4	 "100.96.0.10"
-#define PROXY6	 "fd00:2021:1111:8000::10"
-#define PROXY4_B "100.96.0.11"		/* in the pools, not assigned */
-#define PROXY6_B "fd00:2021:1111:8000::11"
+#define GW4        "198.51.100.1" /* towards the server; masquerade address */
+#define GW6        "2001:db8:2::1"
+#define SERVER4    "198.51.100.2"
+#define SERVER6    "2001:db8:2::2"
+#define SILENT4    "198.51.100.9" /* on the server's link, neighbour unknown */
+#define SILENT6    "2001:db8:2::9"
+#define NARROW4    "198.51.103.1"  /* by a route with an MTU of 600 */
+#define NARROW6    "2001:db8:3::1" /* 1280 */
+#define PROXY4     "100.96.0.10"
+#define PROXY6     "fd00:2021:1111:8000::10"
+#define PROXY4_B   "100.96.0.11" /* in the pools, not assigned */
+#define PROXY6_B   "fd00:2021:1111:8000::11"
 
-#define CLIENT	 1
-#define SCOPE	 7
+#define CLIENT   1
+#define SCOPE    7
 #define RESOURCE 5
-#define DOMAIN	 9
+#define DOMAIN   9
 
-#define PROG_UPCALLS 16
+#define PROG_UPCALLS      16
+#define PROG_SESSIONS_CAP 2048 /* entries of the session map, two a session */
 
 struct prog {
 	struct fqdnat_bpf *skel;
 	struct ring_buffer *ring;
-	int fd;				/* of the program that is run */
+	int fd; /* of the program that is run */
 	struct {
 		struct fq_upcall head;
 		uint8_t frame[FQ_HOLD_FRAME_MAX];
 	} upcall[PROG_UPCALLS];
-	unsigned int upcalls;		/* received since prog_reset */
+	unsigned int upcalls; /* received since prog_reset */
 };
 
 struct prog_result {
-	int verdict;			/* XDP_* */
+	int verdict; /* XDP_* */
 	enum fq_reason reason;
-	struct fq_count count[FQ_REASON_MAX];	/* gained by this run */
+	struct fq_count count[FQ_REASON_MAX]; /* gained by this run */
 	struct pkt out;
 };
 

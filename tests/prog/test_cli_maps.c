@@ -130,6 +130,7 @@ static void put_proxies(void)
 
 	xlat.real = addr("198.51.100.10");
 	assert_int_equal(dataplane_xlat_set(dp, 0, &good, &xlat), 0);
+	assert_int_equal(dataplane_grant_set(dp, 0, 1, 0), 0);
 	xlat.has_real = 0;
 	assert_int_equal(dataplane_xlat_set(dp, 0, &none, &xlat), 0);
 	assert_int_equal(dataplane_edge_set(dp, &good, &forward), 0);
@@ -307,12 +308,13 @@ static void proxy_show_tells_state_and_real_address(void **s)
 	(void)s;
 	assert_int_equal(json_array_size(rows), 3);
 	assert_has(row(rows, "address", "100.96.0.1"),
-		   "{\"domain\":\"web.corp.example\",\"client\":\"local\",\"state\":\"confirmed\","
+		   "{\"domain\":\"web.corp.example\",\"client\":\"lan\",\"state\":\"confirmed\","
 		   "\"real_address\":\"198.51.100.10\"}");
 	assert_has(row(rows, "address", "fd00:2021:1111:8000::1"),
 		   "{\"state\":\"confirmed\",\"real_address\":null}");
 	assert_has(row(rows, "address", "100.96.0.5"),
-		   "{\"domain\":\"nx.corp.example\",\"state\":\"failed\",\"real_address\":null}");
+		   "{\"domain\":\"nx.corp.example\",\"client\":null,\"state\":\"failed\","
+		   "\"real_address\":null}");
 	assert_count("-j proxy show domain web.corp.example", 2);
 	assert_count("-j proxy show address 100.96.0.5", 1);
 }

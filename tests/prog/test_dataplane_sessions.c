@@ -11,7 +11,7 @@
 
 #include "dataplane/internal.h"
 
-#include "dptest.h"
+#include "../lib/dptest.h"
 
 #define S(n) ((uint64_t)(n)*NSEC_PER_SEC)
 

@@ -15,7 +15,7 @@
 
 #include "../lib/prog.h"
 
-#define PORT 5000	/* outside the kernel's ephemeral range: kept by the NAT */
+#define PORT 5000 /* outside the kernel's ephemeral range: kept by the NAT */
 
 /* One protocol over one IP version, and what its packets look like at every point. */
 struct flow {
@@ -114,7 +114,8 @@ static void packets_are_translated_both_ways(void **state)
 
 	for (size_t i = 0; i < N_FLOWS; i++) {
 		for (int n = 0; n < 3; n++)
-			exchange(t, &FLOWS[i], (struct pkt_spec){.seq = n}, (struct pkt_spec){.seq = n});
+			exchange(t, &FLOWS[i], (struct pkt_spec){.seq = n},
+				 (struct pkt_spec){.seq = n});
 		assert_int_equal(prog_sessions(t), 2 * (i + 1));
 	}
 }
@@ -223,9 +224,8 @@ static void ipv6_extension_headers_are_carried(void **state)
 {
 	/* hop-by-hop (8 bytes), destination options (16), routing header without segments left */
 	static const uint8_t ext[] = {
-		60, 0, 1, 4, 0, 0, 0, 0,
-		43, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-		0,  0, 4, 0, 0, 0, 0, 0,
+		60, 0, 1, 4, 0, 0, 0, 0, 43, 1, 1, 12, 0, 0, 0, 0,
+		0,  0, 0, 0, 0, 0, 0, 0, 0,  0, 4, 0,  0, 0, 0, 0,
 	};
 	uint8_t chain[sizeof(ext)];
 	struct pkt_spec s = {.ext = chain, .ext_len = sizeof(ext), .ext_first = 0};

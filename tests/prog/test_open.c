@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Opening sessions: source addresses, ports and ids, quotas, full tables, late packets of ended
- * sessions, local sockets, and two CPUs at once.
+ * Opening sessions: source addresses, ports and ids, local sockets, late packets of ended sessions.
  */
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,8 +66,8 @@ static void two_flows_to_one_host_get_two_ports(void **state)
 	assert_int_not_equal(first, second);
 	/* each answer is the right flow's */
 	PKT(&p, .src = SERVER4, .dst = GW4, .proto = PKT_UDP, .sport = 53, .dport = second);
-	PKT(&expected, .src = PROXY4_B, .dst = CLIENT4, .proto = PKT_UDP, .sport = 53, .dport = PORT,
-	    .ttl = 63, .dmac = PKT_MAC_CLIENT, .smac = PKT_MAC_GW_CLIENT);
+	PKT(&expected, .src = PROXY4_B, .dst = CLIENT4, .proto = PKT_UDP, .sport = 53,
+	    .dport = PORT, .ttl = 63, .dmac = PKT_MAC_CLIENT, .smac = PKT_MAC_GW_CLIENT);
 	prog_expect(t, &p, SERVER_SIDE, FQ_R_TRANSLATED, &expected);
 }
 
@@ -95,12 +91,13 @@ static void clients_do_not_share_ports(void **state)
 /* RFC 4787 REQ-1: the port does not depend on where in the peer the flow goes. */
 static void tcp_flows_of_one_port_keep_one_port(void **state)
 {
-	const uint16_t client_port = 40000;	/* not kept: the kernel's range */
+	const uint16_t client_port = 40000; /* not kept: the kernel's range */
 	struct prog *t = *state;
 	uint16_t first = 0;
 
 	for (uint16_t dport = 80; dport < 90; dport++) {
-		const struct fq_tuple key = prog_tuple(PKT_TCP, CLIENT4, client_port, PROXY4, dport);
+		const struct fq_tuple key =
+			prog_tuple(PKT_TCP, CLIENT4, client_port, PROXY4, dport);
 
 		assert_int_equal(out(t, PKT_TCP, CLIENT4, client_port, PROXY4, dport),
 				 FQ_R_TRANSLATED);
@@ -177,7 +174,7 @@ static void connect_to_server(int fd, uint16_t port)
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(port)};
 
 	inet_pton(AF_INET, SERVER4, &sa.sin_addr);
-	(void)connect(fd, (struct sockaddr *)&sa, sizeof(sa));	/* in progress, for ever */
+	(void)connect(fd, (struct sockaddr *)&sa, sizeof(sa)); /* in progress, for ever */
 }
 
 /* Bound, listening, connecting: whoever has the port here keeps it. */
@@ -202,7 +199,7 @@ static void ports_of_local_sockets_are_not_taken(void **state)
 	assert_int_not_equal(prog_nat_port(t, &a), PORT);
 	assert_int_not_equal(prog_nat_port(t, &b), PORT + 1);
 	assert_int_not_equal(prog_nat_port(t, &c), PORT + 2);
-	assert_int_equal(prog_nat_port(t, &d), PORT + 2);	/* another connection's port is free */
+	assert_int_equal(prog_nat_port(t, &d), PORT + 2); /* another connection's port is free */
 	close(udp);
 	close(listener);
 	close(client);
@@ -237,7 +234,7 @@ static void local_connection_takes_the_tuple_over(void **state)
 	assert_int_equal(out(t, PKT_TCP, CLIENT4, PORT, PROXY4, 443), FQ_R_TRANSLATED);
 	prog_run(t, &syn_ack, SERVER_SIDE, &res);
 	assert_int_equal(res.reason, FQ_R_TRANSLATED);
-	prog_run(t, &syn_ack, SERVER_SIDE, &res);	/* sent again: still the session's */
+	prog_run(t, &syn_ack, SERVER_SIDE, &res); /* sent again: still the session's */
 	assert_int_equal(res.reason, FQ_R_TRANSLATED);
 
 	client = bound_socket(SOCK_STREAM, GW4, PORT);
@@ -301,8 +298,8 @@ static void masquerade_none_keeps_the_clients_address_and_port(void **state)
 	assert_non_null(t);
 	here = bound_socket(SOCK_DGRAM, "0.0.0.0", 40000);
 	PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_UDP, .sport = 40000, .dport = 53);
-	PKT(&expected, .src = CLIENT4, .dst = SERVER4, .proto = PKT_UDP, .sport = 40000, .dport = 53,
-	    .ttl = 63, .dmac = PKT_MAC_SERVER, .smac = PKT_MAC_GW_SERVER);
+	PKT(&expected, .src = CLIENT4, .dst = SERVER4, .proto = PKT_UDP, .sport = 40000,
+	    .dport = 53, .ttl = 63, .dmac = PKT_MAC_SERVER, .smac = PKT_MAC_GW_SERVER);
 	prog_expect(t, &p, CLIENT_SIDE, FQ_R_TRANSLATED, &expected);
 	PKT(&p, .src = SERVER4, .dst = CLIENT4, .proto = PKT_UDP, .sport = 53, .dport = 40000);
 	PKT(&expected, .src = PROXY4, .dst = CLIENT4, .proto = PKT_UDP, .sport = 53, .dport = 40000,
@@ -348,9 +345,9 @@ static void given_addresses_are_paired_with_clients(void **state)
 
 static void set_tombstone(struct prog *t, const struct fq_tuple *key, uint64_t until)
 {
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(t->skel->maps.tombstones), key, &until,
-					     BPF_ANY),
-			 0);
+	assert_int_equal(
+		bpf_map_update_elem(bpf_map__fd(t->skel->maps.tombstones), key, &until, BPF_ANY),
+		0);
 }
 
 /* G-43: a late packet is nobody else's. */
@@ -385,132 +382,6 @@ static void new_session_removes_the_tombstone(void **state)
 	assert_true(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.tombstones), &key, &until) < 0);
 }
 
-/* RFC 6888 REQ-4, REQ-11: the new one is refused, the old ones are not touched. */
-static void quota_is_the_clients_own(void **state)
-{
-	struct prog *t = *state;
-
-	prog_quota(t, CLIENT, 2);
-	prog_client(t, "192.0.2.3", 128, CLIENT + 1, SCOPE);
-	prog_grant(t, CLIENT + 1, RESOURCE, 0);
-	prog_quota(t, CLIENT + 1, 2);
-
-	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1, PROXY4, 443), FQ_R_TRANSLATED);
-	assert_int_equal(out(t, PKT_TCP, CLIENT4, 2, PROXY4, 443), FQ_R_TRANSLATED);
-	assert_int_equal(out(t, PKT_TCP, CLIENT4, 3, PROXY4, 443), FQ_R_QUOTA);
-	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1, PROXY4, 443), FQ_R_TRANSLATED);
-	assert_int_equal(out(t, PKT_TCP, "192.0.2.3", 3, PROXY4, 443), FQ_R_TRANSLATED);
-	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 2);
-	assert_int_equal(prog_get_control(t).sessions, 3);
-}
-
-static void full_table_keeps_what_it_has(void **state)
-{
-	struct prog *t = *state;
-
-	prog_limit(t, 2);
-	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1, PROXY4, 443), FQ_R_TRANSLATED);
-	assert_int_equal(out(t, PKT_TCP, CLIENT4, 2, PROXY4, 443), FQ_R_TRANSLATED);
-	assert_int_equal(out(t, PKT_TCP, CLIENT4, 3, PROXY4, 443), FQ_R_TABLE_FULL);
-	assert_int_equal(out(t, PKT_TCP, CLIENT4, 2, PROXY4, 443), FQ_R_TRANSLATED);
-	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 2);
-	assert_int_equal(prog_get_control(t).sessions, 2);
-}
-
-/* The same where the map itself is the limit; half an entry pair is not left behind. */
-static void full_map_keeps_what_it_has(void **state)
-{
-	struct prog *t = *state;
-	unsigned int opened = 0;
-
-	prog_limit(t, 1 << 20);
-	prog_quota(t, CLIENT, 1 << 20);
-	while (out(t, PKT_TCP, CLIENT4, 1024 + opened, PROXY4, 443) == FQ_R_TRANSLATED)
-		opened++;
-
-	assert_int_equal(prog_sessions(t), 2 * opened);
-	assert_int_equal(prog_get_quota(t, CLIENT).sessions, opened);
-	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1024 + opened, PROXY4, 443), FQ_R_TABLE_FULL);
-	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1024, PROXY4, 443), FQ_R_TRANSLATED);
-}
-
-#define RACES 300
-
-struct racer {
-	struct prog *t;
-	pthread_barrier_t *start;
-	uint32_t ifindex;
-	int cpu;
-	int failed;
-};
-
-/* Open the same flows in the same order as the other one, at the same time. */
-static void *race(void *arg)
-{
-	struct racer *r = arg;
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(r->cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) < 0)
-		r->failed++;
-	for (int i = 0; i < RACES; i++) {
-		struct xdp_md ctx = {.ingress_ifindex = r->ifindex};
-		LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
-		struct pkt p;
-
-		PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = i % 2 ? PKT_TCP : PKT_UDP,
-		    .sport = 40000 + i, .dport = 443);
-		ctx.data_end = p.len;
-		opts.data_in = pkt_data(&p);
-		opts.data_size_in = p.len;
-		pthread_barrier_wait(r->start);
-		if (bpf_prog_test_run_opts(r->t->fd, &opts) < 0 || opts.retval != XDP_REDIRECT)
-			r->failed++;
-	}
-	return NULL;
-}
-
-/* RFC 4787 REQ-1 under fire: one pair of entries for each flow, and right counts. */
-static void two_cpus_open_one_session(void **state)
-{
-	struct prog *t = *state;
-	pthread_barrier_t start;
-	struct racer racer[2];
-	pthread_t thread[2];
-
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
-		print_message("needs two CPUs\n");
-		skip();
-	}
-	pthread_barrier_init(&start, NULL, 2);
-	for (int i = 0; i < 2; i++) {
-		racer[i] = (struct racer){
-			.t = t, .start = &start, .ifindex = prog_ifindex(CLIENT_SIDE), .cpu = i};
-		assert_int_equal(pthread_create(&thread[i], NULL, race, &racer[i]), 0);
-	}
-	for (int i = 0; i < 2; i++)
-		pthread_join(thread[i], NULL);
-	pthread_barrier_destroy(&start);
-
-	assert_int_equal(racer[0].failed + racer[1].failed, 0);
-	assert_int_equal(prog_sessions(t), 2 * RACES);
-	assert_int_equal(prog_get_quota(t, CLIENT).sessions, RACES);
-	assert_int_equal(prog_get_control(t).sessions, RACES);
-	for (int i = 0; i < RACES; i++) {
-		bool tcp = i % 2;
-		const struct fq_tuple key = prog_tuple(tcp ? PKT_TCP : PKT_UDP, CLIENT4, 40000 + i, PROXY4,
-						  tcp ? 443 : 0);
-		struct fq_session s = prog_session(t, &key);
-		struct fq_tuple partner = prog_partner(&key, &s);
-
-		assert_int_equal(s.packets, 2);
-		s = prog_session(t, &partner);
-		partner = prog_partner(&partner, &s);
-		assert_memory_equal(&partner, &key, sizeof(key));
-	}
-}
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, prog_test_setup)
@@ -531,10 +402,6 @@ int main(void)
 		T(given_addresses_are_paired_with_clients),
 		T(late_packet_of_an_ended_session_is_dropped),
 		T(new_session_removes_the_tombstone),
-		T(quota_is_the_clients_own),
-		T(full_table_keeps_what_it_has),
-		T(full_map_keeps_what_it_has),
-		T(two_cpus_open_one_session),
 	};
 
 	return cmocka_run_group_tests_name("open", tests, prog_group_setup, prog_group_teardown);

@@ -14,12 +14,13 @@
 
 #include "../lib/prog.h"
 
-#define PORT	 5000
+#define PORT      5000
 #define RESOURCE2 6
 
 static const struct fq_filter WEB = {
 	.ranges = 2,
-	.range = {{.proto = PKT_TCP, .lo = 443, .hi = 443}, {.proto = PKT_TCP, .lo = 8000, .hi = 8100}},
+	.range = {{.proto = PKT_TCP, .lo = 443, .hi = 443},
+		  {.proto = PKT_TCP, .lo = 8000, .hi = 8100}},
 };
 
 /* Send one packet out; return its reason. */
@@ -39,8 +40,8 @@ static enum fq_reason in(struct prog *t, uint8_t proto, uint16_t sport)
 	struct prog_result res;
 	struct pkt p;
 
-	PKT(&p, .src = SERVER4, .dst = GW4, .proto = proto, .sport = proto == PKT_ICMP ? PORT : sport,
-	    .dport = PORT, .reply = true);
+	PKT(&p, .src = SERVER4, .dst = GW4, .proto = proto,
+	    .sport = proto == PKT_ICMP ? PORT : sport, .dport = PORT, .reply = true);
 	prog_run(t, &p, SERVER_SIDE, &res);
 	return res.reason;
 }
@@ -77,7 +78,8 @@ static void all_ranges_of_a_filter_count(void **state)
 	struct fq_filter full = {.ranges = FQ_FILTER_RANGES};
 
 	for (int i = 0; i < FQ_FILTER_RANGES; i++)
-		full.range[i] = (struct fq_port_range){.proto = PKT_UDP, .lo = 100 + i, .hi = 100 + i};
+		full.range[i] =
+			(struct fq_port_range){.proto = PKT_UDP, .lo = 100 + i, .hi = 100 + i};
 	prog_filter(t, RESOURCE, &full);
 
 	assert_int_equal(out(t, PKT_UDP, PROXY4, 100 + FQ_FILTER_RANGES - 1), FQ_R_TRANSLATED);
@@ -103,7 +105,8 @@ static void icmp_filter_permits_echo(void **state)
 static void one_host_by_two_names_has_two_rights(void **state)
 {
 	const uint32_t second = RESOURCE2;
-	const struct fq_filter dns = {.ranges = 1, .range = {{.proto = PKT_UDP, .lo = 53, .hi = 53}}};
+	const struct fq_filter dns = {.ranges = 1,
+				      .range = {{.proto = PKT_UDP, .lo = 53, .hi = 53}}};
 	struct prog *t = *state;
 
 	prog_filter(t, RESOURCE, &WEB);
@@ -145,8 +148,10 @@ static void first_permitting_resource_wins(void **state)
 	assert_int_equal(out(t, PKT_TCP, PROXY4, 443), FQ_R_TRANSLATED);
 	assert_int_equal(prog_session(t, &key).resource, RESOURCE);
 	assert_int_equal(out(t, PKT_UDP, PROXY4, 53), FQ_R_TRANSLATED);
-	assert_int_equal(prog_session(t, &(struct fq_tuple){.src = key.src, .dst = key.dst,
-							    .sport = key.sport, .proto = PKT_UDP})
+	assert_int_equal(prog_session(t, &(struct fq_tuple){.src = key.src,
+							    .dst = key.dst,
+							    .sport = key.sport,
+							    .proto = PKT_UDP})
 				 .resource,
 			 RESOURCE2);
 }
@@ -163,7 +168,8 @@ static void refusal_names_the_nearest_miss(void **state)
 	assert_int_equal(out(t, PKT_UDP, PROXY4, 53), FQ_R_NOT_GRANTED);
 }
 
-/* M-06, F-07, F-10: what one resource loses, another one may still permit; the session changes hands. */
+/* M-06, F-07, F-10: what one resource loses, another one may still permit; the session changes
+ * hands. */
 static void session_moves_to_another_resource_of_its_domain(void **state)
 {
 	const struct fq_filter any = {.allow_all = 1};
@@ -326,7 +332,8 @@ static void grant_that_has_expired_before_permits_nothing(void **state)
 /* G-46: a UDP mapping serves every port of the peer, if the filter permits that port. */
 static void new_port_of_an_old_mapping_is_filtered(void **state)
 {
-	const struct fq_filter dns = {.ranges = 1, .range = {{.proto = PKT_UDP, .lo = 53, .hi = 54}}};
+	const struct fq_filter dns = {.ranges = 1,
+				      .range = {{.proto = PKT_UDP, .lo = 53, .hi = 54}}};
 	struct prog *t = *state;
 
 	prog_filter(t, RESOURCE, &dns);

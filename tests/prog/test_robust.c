@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Packets that are cut short, that lie, or that make no sense: each ends with one reason and a verdict
- * that fits it, what passes is untouched, and nothing to a proxy address reaches the kernel.
+ * Packets that are cut short, that lie, or that make no sense: each ends with one reason and a
+ * verdict that fits it, what passes is untouched, and nothing to a proxy address reaches the
+ * kernel.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,8 +20,8 @@
 
 #include "fqdnat.skel.h"
 
-#define PORT	  5000
-#define SEED	  0x5eed1234
+#define PORT      5000
+#define SEED      0x5eed1234
 #define MUTATIONS 20000
 
 static const uint8_t OPTIONS[] = {7, 7, 4, 0, 0, 0, 0, 1};
@@ -30,13 +31,24 @@ static const struct pkt_spec VALID[] = {
 	{.src = CLIENT4, .dst = PROXY4, .proto = PKT_TCP, .sport = PORT, .dport = 443},
 	{.src = CLIENT4, .dst = PROXY4, .proto = PKT_UDP, .sport = PORT, .dport = 53},
 	{.src = CLIENT4, .dst = PROXY4, .proto = PKT_ICMP, .sport = PORT},
-	{.src = CLIENT4, .dst = PROXY4, .proto = PKT_TCP, .sport = PORT, .dport = 443,
-	 .options = OPTIONS, .options_len = sizeof(OPTIONS)},
+	{.src = CLIENT4,
+	 .dst = PROXY4,
+	 .proto = PKT_TCP,
+	 .sport = PORT,
+	 .dport = 443,
+	 .options = OPTIONS,
+	 .options_len = sizeof(OPTIONS)},
 	{.src = CLIENT6, .dst = PROXY6, .proto = PKT_TCP, .sport = PORT, .dport = 443},
 	{.src = CLIENT6, .dst = PROXY6, .proto = PKT_UDP, .sport = PORT, .dport = 53},
 	{.src = CLIENT6, .dst = PROXY6, .proto = PKT_ICMP, .sport = PORT},
-	{.src = CLIENT6, .dst = PROXY6, .proto = PKT_TCP, .sport = PORT, .dport = 443, .ext = EXT,
-	 .ext_len = sizeof(EXT), .ext_first = 0},
+	{.src = CLIENT6,
+	 .dst = PROXY6,
+	 .proto = PKT_TCP,
+	 .sport = PORT,
+	 .dport = 443,
+	 .ext = EXT,
+	 .ext_len = sizeof(EXT),
+	 .ext_first = 0},
 	{.src = SERVER4, .dst = GW4, .proto = PKT_TCP, .sport = 443, .dport = PORT},
 	{.src = SERVER4, .dst = GW4, .proto = PKT_UDP, .sport = 53, .dport = PORT},
 	{.src = SERVER6, .dst = GW6, .proto = PKT_TCP, .sport = 443, .dport = PORT},
@@ -78,7 +90,7 @@ static void assert_harmless(struct prog *t, const struct pkt *p)
 {
 	struct prog_result res;
 
-	prog_run(t, p, CLIENT_SIDE, &res);	/* fails unless exactly one reason is counted */
+	prog_run(t, p, CLIENT_SIDE, &res); /* fails unless exactly one reason is counted */
 
 	if (res.verdict != XDP_PASS && res.verdict != XDP_DROP && res.verdict != XDP_REDIRECT)
 		fail_msg("verdict %d, reason %d", res.verdict, res.reason);
@@ -104,7 +116,8 @@ static void truncated_packets_are_never_translated(void **state)
 
 			assert_harmless(t, &p);
 			prog_run(t, &p, CLIENT_SIDE, &res);
-			assert_true(res.reason == FQ_R_MALFORMED || res.reason == FQ_R_POOL_MALFORMED);
+			assert_true(res.reason == FQ_R_MALFORMED ||
+				    res.reason == FQ_R_POOL_MALFORMED);
 		}
 	}
 }
@@ -139,28 +152,28 @@ static void lying_length_fields_are_malformed(void **state)
 	struct prog *t = *state;
 	struct pkt p;
 
-	pkt_build(&p, &VALID[0]);		/* data offset behind the packet */
+	pkt_build(&p, &VALID[0]); /* data offset behind the packet */
 	pkt_data(&p)[PKT_L3 + 32] = 0xf0;
 	prog_expect(t, &p, CLIENT_SIDE, FQ_R_POOL_MALFORMED, NULL);
-	pkt_build(&p, &VALID[0]);		/* data offset inside the fixed header */
+	pkt_build(&p, &VALID[0]); /* data offset inside the fixed header */
 	pkt_data(&p)[PKT_L3 + 32] = 0x40;
 	prog_expect(t, &p, CLIENT_SIDE, FQ_R_POOL_MALFORMED, NULL);
-	pkt_build(&p, &VALID[1]);		/* UDP length behind the packet */
+	pkt_build(&p, &VALID[1]); /* UDP length behind the packet */
 	pkt_data(&p)[PKT_L3 + 25] += 1;
 	prog_expect(t, &p, CLIENT_SIDE, FQ_R_POOL_MALFORMED, NULL);
-	pkt_build(&p, &VALID[1]);		/* UDP length inside the header */
+	pkt_build(&p, &VALID[1]); /* UDP length inside the header */
 	pkt_data(&p)[PKT_L3 + 25] = 7;
 	prog_expect(t, &p, CLIENT_SIDE, FQ_R_POOL_MALFORMED, NULL);
-	pkt_build(&p, &VALID[0]);		/* header checksum (RFC 1812 5.2.2) */
+	pkt_build(&p, &VALID[0]); /* header checksum (RFC 1812 5.2.2) */
 	pkt_data(&p)[PKT_L3 + 10] ^= 1;
 	prog_expect(t, &p, CLIENT_SIDE, FQ_R_POOL_MALFORMED, NULL);
-	pkt_build(&p, &VALID[7]);		/* extension header behind the packet */
+	pkt_build(&p, &VALID[7]); /* extension header behind the packet */
 	pkt_data(&p)[PKT_L3 + 49] = 200;
 	prog_expect(t, &p, CLIENT_SIDE, FQ_R_POOL_MALFORMED, NULL);
-	pkt_build(&p, &VALID[7]);		/* hop-by-hop options in second place */
+	pkt_build(&p, &VALID[7]); /* hop-by-hop options in second place */
 	pkt_data(&p)[PKT_L3 + 40] = 0;
 	prog_expect(t, &p, CLIENT_SIDE, FQ_R_POOL_MALFORMED, NULL);
-	pkt_build(&p, &VALID[8]);		/* the same to others is the kernel's to judge */
+	pkt_build(&p, &VALID[8]); /* the same to others is the kernel's to judge */
 	pkt_data(&p)[PKT_L3 + 32] = 0xf0;
 	prog_expect(t, &p, CLIENT_SIDE, FQ_R_MALFORMED, NULL);
 }

@@ -271,7 +271,8 @@ static void set_touch(struct prog *t, uint64_t at)
 	const struct fq_addr key = prog_addr(PROXY4);
 	const struct fq_edge e = {.domain = DOMAIN, .verdict = FQ_EDGE_FORWARD, .touch_at = at};
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(t->skel->maps.edge), &key, &e, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(t->skel->maps.edge), &key, &e, BPF_ANY),
+			 0);
 }
 
 static uint64_t get_touch(struct prog *t)
@@ -295,7 +296,8 @@ static void new_flow_touches_its_domain_once(void **state)
 	now = prog_now();
 	set_touch(t, now);
 	for (uint16_t port = 1; port < 4; port++) {
-		PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_UDP, .sport = port, .dport = 53);
+		PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_UDP, .sport = port,
+		    .dport = 53);
 		prog_run(t, &p, CLIENT_SIDE, &res);
 		assert_int_equal(res.reason, FQ_R_TRANSLATED);
 	}

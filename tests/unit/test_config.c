@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/config.h"
+#include "config/config.h"
 
 /* Three lines that every short example below begins with. */
 #define BASE     "interfaces: [lan0]\nedge:\n  dns: {listen: [192.0.2.1]}\n"
@@ -156,7 +156,7 @@ static void defaults_are_filled_in(void **state)
 	assert_int_equal(c->gateway.resolver.timeout_s, 10);
 	assert_int_equal(c->gateway.masquerade, FQ_MASQ_AUTO);
 	assert_int_equal(c->gateway.port_lo, 1024);
-	assert_int_equal(c->gateway.sessions.max, 1048576);
+	assert_int_equal(c->gateway.sessions.max, 262144);
 	assert_int_equal(c->gateway.sessions.per_client, 65536);
 	assert_int_equal(c->gateway.timeouts.tcp_s, 7440);
 	assert_int_equal(c->gateway.timeouts.tcp_closing_s, 5);
@@ -401,8 +401,8 @@ static const struct {
 	 "t.yaml:1: interfaces[0]: \"an-interface-name\": expected the name of an interface, up to "
 	 "15 bytes"},
 	{"interfaces: [{name: a, mode: fast}]\ngateway:\n",
-	 "t.yaml:1: interfaces[0].mode: \"fast\": expected one of: auto, native, generic, tc"},
-	{"interfaces: [{mode: tc}]\ngateway:\n",
+	 "t.yaml:1: interfaces[0].mode: \"fast\": expected one of: auto, native, generic"},
+	{"interfaces: [{mode: native}]\ngateway:\n",
 	 "t.yaml:1: interfaces[0]: key \"name\" is missing"},
 	{"interfaces: [[a]]\ngateway:\n", "t.yaml:1: interfaces[0]: expected the name of an "
 					  "interface, up to 15 bytes, found a list"},
@@ -600,7 +600,7 @@ static const struct {
 
 	/* the rest */
 	{BASE "limits: {domains: 0}\n",
-	 "t.yaml:4: limits.domains: \"0\": expected a number from 1 to 1000000"},
+	 "t.yaml:4: limits.domains: \"0\": expected a number from 1 to 131072"},
 	{BASE "log: {level: warning}\n",
 	 "t.yaml:4: log.level: \"warning\": expected one of: error, warn, info, debug"},
 	{BASE "log: {format: xml}\n",
@@ -791,7 +791,7 @@ static void modes_are_words(void **state)
 	assert_int_equal(config_mode_parse("generic", &mode), 0);
 	assert_int_equal(mode, CONFIG_MODE_GENERIC);
 	assert_int_equal(config_mode_parse("Generic", &mode), -EINVAL);
-	assert_string_equal(config_mode_name(CONFIG_MODE_TC), "tc");
+	assert_string_equal(config_mode_name(CONFIG_MODE_NATIVE), "native");
 	assert_string_equal(config_stack_name(CONFIG_STACK_IPV6), "ipv6");
 }
 

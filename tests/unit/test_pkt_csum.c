@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Checksum arithmetic of the packet path, compiled natively: incremental updates against full sums by
- * another implementation.
+ * Checksum arithmetic of the packet path, compiled natively: incremental updates against full sums
+ * by another implementation.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -85,7 +85,8 @@ static void differences_add_up(void **state)
 		to[0] = pkt_random(&seed);
 		to[1] = i % 3 ? pkt_random(&seed) : 0;
 		before = full((uint16_t *)words, 12);
-		after = csum_update(before, csum_diff32(words[1], to[0]) + csum_diff32(words[4], to[1]));
+		after = csum_update(before,
+				    csum_diff32(words[1], to[0]) + csum_diff32(words[4], to[1]));
 		words[1] = to[0];
 		words[4] = to[1];
 		assert_same_sum(after, full((uint16_t *)words, 12));
@@ -111,8 +112,9 @@ static void addresses_of_both_families_are_summed(void **state)
 			b.w[n] = pkt_random(&seed);
 		}
 		assert_same_sum(csum_fold(csum_addr(&a, FQ_AF_INET6)), ~full((uint16_t *)&a, 8));
-		assert_same_sum(csum_update(full((uint16_t *)&a, 8), csum_diff_addr(&a, &b, FQ_AF_INET6)),
-				full((uint16_t *)&b, 8));
+		assert_same_sum(
+			csum_update(full((uint16_t *)&a, 8), csum_diff_addr(&a, &b, FQ_AF_INET6)),
+			full((uint16_t *)&b, 8));
 		assert_same_sum(csum_update(full((uint16_t *)&a.w[3], 2),
 					    csum_diff_addr(&a, &b, FQ_AF_INET)),
 				full((uint16_t *)&b.w[3], 2));
@@ -126,8 +128,8 @@ static void pseudo_header_is_that_of_the_rfcs(void **state)
 
 	(void)state;
 	/* a packet whose checksum was computed elsewhere: everything sums up to ones */
-	PKT(&p, .src = "2001:db8::1", .dst = "2001:db8::2", .proto = PKT_UDP, .sport = 1, .dport = 2,
-	    .payload = "xy", .payload_len = 2);
+	PKT(&p, .src = "2001:db8::1", .dst = "2001:db8::2", .proto = PKT_UDP, .sport = 1,
+	    .dport = 2, .payload = "xy", .payload_len = 2);
 	memcpy(&src, pkt_data(&p) + PKT_L3 + 8, 16);
 	memcpy(&dst, pkt_data(&p) + PKT_L3 + 24, 16);
 	assert_int_equal(csum_fold(csum_pseudo(&src, &dst, FQ_AF_INET6, PKT_UDP, 10) +

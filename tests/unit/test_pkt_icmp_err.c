@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ICMP errors of the packet path, compiled natively: kinds, headers, who may be told, and how often.
+ * ICMP errors of the packet path, compiled natively: kinds, headers, who may be told, and how
+ * often.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,15 +27,16 @@ static struct fq_pkt parsed(const struct pkt *p)
 static void every_refusal_has_an_error(void **state)
 {
 	(void)state;
-#define X(id, name, class, text) \
-	assert_int_equal(icmp_err_kinds[FQ_R_##id].type4 != 0, FQ_CLASS_##class == FQ_CLASS_REFUSE); \
+#define X(id, name, class, text)                               \
+	assert_int_equal(icmp_err_kinds[FQ_R_##id].type4 != 0, \
+			 FQ_CLASS_##class == FQ_CLASS_REFUSE); \
 	assert_int_equal(icmp_err_kinds[FQ_R_##id].type6 != 0, FQ_CLASS_##class == FQ_CLASS_REFUSE);
 	FQ_REASONS(X)
 #undef X
 }
 
-static void assert_written(const char *src, const char *dst, uint8_t type, uint8_t code, uint16_t mtu,
-			   const struct pkt *about)
+static void assert_written(const char *src, const char *dst, uint8_t type, uint8_t code,
+			   uint16_t mtu, const struct pkt *about)
 {
 	struct fq_pkt f = parsed(about);
 	bool v6 = f.family == FQ_AF_INET6;
@@ -52,9 +54,10 @@ static void assert_written(const char *src, const char *dst, uint8_t type, uint8
 
 	/* byte sums are those of other people: see pkt_checksum */
 	e.quote_sum = bpf_htons((uint16_t)~pkt_checksum(pkt_data(about) + PKT_L3, e.quote_len, 0));
-	pkt_build_error(&expected,
-			&(struct pkt_error){.src = src, .dst = dst, .type = type, .code = code, .mtu = mtu},
-			about);
+	pkt_build_error(
+		&expected,
+		&(struct pkt_error){.src = src, .dst = dst, .type = type, .code = code, .mtu = mtu},
+		about);
 	got.len = expected.len;
 	memcpy(pkt_data(&got), pkt_data(&expected), PKT_L3);
 	memcpy(ip + (v6 ? ICMP_ERR_HLEN6 : ICMP_ERR_HLEN4), pkt_data(about) + PKT_L3, e.quote_len);
@@ -76,11 +79,11 @@ static void errors_are_written_as_if_built_so(void **state)
 	for (size_t i = 0; i < sizeof(payload); i++)
 		payload[i] = i * 31 >> 3;
 	for (size_t len = 0; len < sizeof(payload); len += 7) {
-		PKT(&p, .src = "192.0.2.2", .dst = "100.96.0.9", .proto = PKT_UDP, .payload = payload,
-		    .payload_len = len);
+		PKT(&p, .src = "192.0.2.2", .dst = "100.96.0.9", .proto = PKT_UDP,
+		    .payload = payload, .payload_len = len);
 		assert_written("100.96.0.9", "192.0.2.2", 3, 4, len, &p);
-		PKT(&p, .src = "2001:db8::2", .dst = "fd00::9", .proto = PKT_TCP, .payload = payload,
-		    .payload_len = len);
+		PKT(&p, .src = "2001:db8::2", .dst = "fd00::9", .proto = PKT_TCP,
+		    .payload = payload, .payload_len = len);
 		assert_written("fd00::9", "2001:db8::2", 2, 0, len, &p);
 	}
 }
@@ -88,7 +91,8 @@ static void errors_are_written_as_if_built_so(void **state)
 /* G-32: who is no single host is not told, and nothing that came as a broadcast is answered. */
 static void nobody_is_told(void **state)
 {
-	static const char *const nobody[] = {"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"};
+	static const char *const nobody[] = {"0.0.0.0", "127.0.0.1", "224.0.0.1",
+					     "255.255.255.255"};
 	struct fq_pkt f;
 	struct pkt p;
 
@@ -112,7 +116,8 @@ static void nobody_is_told(void **state)
 	assert_false(icmp_err_allowed(&f));
 }
 
-static unsigned int take(struct fq_bucket *b, uint32_t rate, uint32_t burst, uint64_t now, int tries)
+static unsigned int take(struct fq_bucket *b, uint32_t rate, uint32_t burst, uint64_t now,
+			 int tries)
 {
 	unsigned int n = 0;
 

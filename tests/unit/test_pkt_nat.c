@@ -118,12 +118,12 @@ static void search_visits_every_port_once(void **state)
 		uint32_t lo, hi, skip_lo, skip_hi, usable;
 	} rows[] = {
 		{1024, 65535, 32768, 60999, 64512 - 28232},
-		{1024, 65535, 1, 0, 64512},	/* nothing left out */
+		{1024, 65535, 1, 0, 64512}, /* nothing left out */
 		{0, 65535, 1, 0, 65536},
 		{40000, 50000, 32768, 60999, 0},
 		{40000, 62000, 32768, 60999, 1001},
 		{30000, 40000, 32768, 60999, 2768},
-		{1024, 2000, 32768, 60999, 977},	/* apart */
+		{1024, 2000, 32768, 60999, 977}, /* apart */
 		{61000, 62000, 32768, 60999, 1001},
 		{5, 5, 1, 0, 1},
 	};
@@ -134,7 +134,8 @@ static void search_visits_every_port_once(void **state)
 		struct nat_ports n;
 
 		memset(seen, 0, sizeof(seen));
-		nat_ports_init(&n, rows[i].lo, rows[i].hi, rows[i].skip_lo, rows[i].skip_hi, 0xdeadbeef);
+		nat_ports_init(&n, rows[i].lo, rows[i].hi, rows[i].skip_lo, rows[i].skip_hi,
+			       0xdeadbeef);
 		assert_int_equal(n.usable, rows[i].usable);
 		for (uint32_t k = 0; k < n.usable; k++) {
 			uint32_t port = nat_port(&n, k);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parser of the packet path, compiled natively: what it finds, what it refuses, and that it reads
- * nothing outside the frame (each frame lies at the end of memory of its own).
+ * The parser of the packet path, compiled natively: what it finds, what it refuses, and that it
+ * reads nothing outside the frame (each frame lies at the end of memory of its own).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -120,10 +120,10 @@ static void icmp_types_are_classified(void **state)
 	for (unsigned int type = 0; type < 256; type++) {
 		bool error4 = type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 		enum fq_reason r4 = type == 0 || type == 8 ? FQ_OK
-				    : error4		   ? FQ_R_ICMP_ERROR
+				    : error4               ? FQ_R_ICMP_ERROR
 							   : FQ_R_L4_UNSUPPORTED;
 		enum fq_reason r6 = type == 128 || type == 129 ? FQ_OK
-				    : type < 128	       ? FQ_R_ICMP_ERROR
+				    : type < 128               ? FQ_R_ICMP_ERROR
 							       : FQ_R_L4_UNSUPPORTED;
 
 		PKT(&p, .src = SRC4, .dst = DST4, .proto = PKT_ICMP);
@@ -179,8 +179,8 @@ static void refused_packets_have_addresses_if_the_header_is_there(void **state)
 
 static void every_prefix_of_a_packet_is_malformed(void **state)
 {
-	static const uint8_t ext[] = {60, 0, 1, 4, 0, 0, 0, 0, PKT_TCP, 1, 1, 12, 0, 0, 0, 0,
-				      0,  0, 0, 0, 0, 0, 0, 0};
+	static const uint8_t ext[] = {60, 0, 1, 4, 0, 0, 0, 0, PKT_TCP, 1, 1, 12,
+				      0,  0, 0, 0, 0, 0, 0, 0, 0,       0, 0, 0};
 	static const uint8_t options[40] = {1};
 	const struct pkt_spec specs[] = {
 		{.src = SRC4, .dst = DST4, .proto = PKT_TCP, .options = options, .options_len = 40},
@@ -213,7 +213,7 @@ static void random_bytes_are_survived(void **state)
 
 		for (size_t n = 0; n < p.len; n++)
 			pkt_data(&p)[n] = pkt_random(&seed);
-		if (p.len > 15 && i % 4) {	/* otherwise hardly any would be IP */
+		if (p.len > 15 && i % 4) { /* otherwise hardly any would be IP */
 			pkt_data(&p)[12] = i % 2 ? 0x08 : 0x86;
 			pkt_data(&p)[13] = i % 2 ? 0x00 : 0xdd;
 			pkt_data(&p)[14] = i % 2 ? 0x45 : 0x60;
@@ -235,9 +235,17 @@ static void special_addresses_are_recognised(void **state)
 		bool multicast, nobody, link_local;
 	} rows[] = {
 		{{.b = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 1}}, FQ_AF_INET, false, false, false},
-		{{.b = {[10] = 0xff, [11] = 0xff, 223, 255, 255, 255}}, FQ_AF_INET, false, false, false},
+		{{.b = {[10] = 0xff, [11] = 0xff, 223, 255, 255, 255}},
+		 FQ_AF_INET,
+		 false,
+		 false,
+		 false},
 		{{.b = {[10] = 0xff, [11] = 0xff, 224, 0, 0, 1}}, FQ_AF_INET, true, true, false},
-		{{.b = {[10] = 0xff, [11] = 0xff, 239, 255, 255, 255}}, FQ_AF_INET, true, true, false},
+		{{.b = {[10] = 0xff, [11] = 0xff, 239, 255, 255, 255}},
+		 FQ_AF_INET,
+		 true,
+		 true,
+		 false},
 		{{.b = {[10] = 0xff, [11] = 0xff, 240, 0, 0, 1}}, FQ_AF_INET, false, true, false},
 		{{.b = {[10] = 0xff, [11] = 0xff, 0, 0, 0, 0}}, FQ_AF_INET, false, true, false},
 		{{.b = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1}}, FQ_AF_INET, false, true, false},
@@ -254,9 +262,11 @@ static void special_addresses_are_recognised(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_int_equal(addr_is_multicast(&rows[i].addr, rows[i].family), rows[i].multicast);
+		assert_int_equal(addr_is_multicast(&rows[i].addr, rows[i].family),
+				 rows[i].multicast);
 		assert_int_equal(addr_is_nobody(&rows[i].addr, rows[i].family), rows[i].nobody);
-		assert_int_equal(addr_is_link_local(&rows[i].addr, rows[i].family), rows[i].link_local);
+		assert_int_equal(addr_is_link_local(&rows[i].addr, rows[i].family),
+				 rows[i].link_local);
 	}
 }
 

@@ -467,9 +467,8 @@ static void other_schemas_are_refused(void **state)
 static void rows_no_daemon_wrote_end_a_walk(void **state)
 {
 	static const char *const bad[] = {
-		"DELETE FROM domains; INSERT INTO domains VALUES (1, 'a.example', x'00112233', 0)",
-		"DELETE FROM domains; INSERT INTO domains VALUES (1, 'a.example', zeroblob(144), "
-		"0)",
+		"DELETE FROM domains; INSERT INTO domains VALUES (1, 'a', x'00112233', 0)",
+		"DELETE FROM domains; INSERT INTO domains VALUES (1, 'a', zeroblob(144), 0)",
 		"DELETE FROM domains; INSERT INTO domains VALUES (-1, 'a.example', x'', 0)",
 		"DELETE FROM domains; INSERT INTO domains VALUES (1, hex(zeroblob(200)), x'', 0)",
 	};

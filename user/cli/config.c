@@ -2,7 +2,7 @@
 /* fqdnat config: what the daemon runs with, and whether a file could be that. */
 #include "cli/cli.h"
 #include "cli/daemon.h"
-#include "daemon/config.h"
+#include "config/config.h"
 
 static enum cli_exit show(struct cli *cli, int argc, char **argv)
 {

@@ -5,7 +5,7 @@
 
 #include "cli/expiry.h"
 #include "cli/words.h"
-#include "daemon/config.h"
+#include "config/config.h"
 
 #define SECONDS_MAX (100UL * 366 * 86400) /* a century: more is a typing error */
 

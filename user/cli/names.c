@@ -128,6 +128,16 @@ const char *names_client(const struct names *names, uint32_t id)
 	return lookup(names->clients, id);
 }
 
+int names_foreach_client(const struct names *names,
+			 int (*fn)(void *ctx, uint32_t id, const char *name), void *ctx)
+{
+	int r = 0;
+
+	for (const struct name *name = names->clients; name && r == 0; name = name->by_id.next)
+		r = fn(ctx, name->id, name->text);
+	return r;
+}
+
 bool names_find_domain(const struct names *names, const char *name, uint32_t *ret_id)
 {
 	return find(names->domains, name, ret_id);

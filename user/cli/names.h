@@ -21,6 +21,10 @@ DEFINE_CLEANUP(struct names *, names_free)
 const char *names_domain(const struct names *names, uint32_t id);
 const char *names_client(const struct names *names, uint32_t id);
 
+/* Call @fn for every client until it returns non-zero, which is returned. */
+int names_foreach_client(const struct names *names,
+			 int (*fn)(void *ctx, uint32_t id, const char *name), void *ctx);
+
 /*
  * The ids of names that were typed.
  *

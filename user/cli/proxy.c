@@ -21,6 +21,7 @@ static const struct column columns[] = {
 
 struct listing {
 	struct cli *cli;
+	struct dpview *view;
 	const struct names *names;
 	const char *domain; /* only this one; NULL: all */
 	const char *address;
@@ -43,12 +44,6 @@ static const char *state_name(const struct dpview_proxy *p)
 	if (!p->has_edge || p->edge.verdict >= ARRAY_SIZE(names))
 		return NULL;
 	return names[p->edge.verdict];
-}
-
-/* In whose packets the address means this; the clients of the edge in the daemon share theirs. */
-static const char *client_name(const struct listing *l, const struct dpview_proxy *p)
-{
-	return p->scope == 0 ? CLI_LOCAL : names_client(l->names, p->scope);
 }
 
 static bool is_wanted(const struct listing *l, const struct dpview_proxy *p)
@@ -88,17 +83,46 @@ static int by_address(const void *a, const void *b)
 	return order ? order : (p->scope > q->scope) - (p->scope < q->scope);
 }
 
-static int show_row(const struct listing *l, const struct dpview_proxy *p)
+/* A proxy address that is being shown, a row for each client that may use it. */
+struct row {
+	const struct listing *listing;
+	const struct dpview_proxy *proxy;
+	unsigned int clients;
+};
+
+static int print_client(struct row *row, const char *client)
 {
+	const struct dpview_proxy *p = row->proxy;
 	bool has_real = p->has_xlat && p->xlat.has_real;
 	char address[IPADDR_STRLEN], real[IPADDR_STRLEN];
 
-	return print_row(l->cli->printer,
+	row->clients++;
+	return print_row(row->listing->cli->printer,
 			 json_pack("{s:s, s:s?, s:s?, s:s?, s:s?}", "address",
 				   ipaddr_format(&p->proxy, address), "domain",
-				   names_domain(l->names, p->domain_id), "client",
-				   client_name(l, p), "state", state_name(p), "real_address",
+				   names_domain(row->listing->names, p->domain_id), "client",
+				   client, "state", state_name(p), "real_address",
 				   has_real ? ipaddr_format(&p->xlat.real, real) : NULL));
+}
+
+static int show_client(void *ctx, uint32_t id, const char *name)
+{
+	struct row *row = ctx;
+	const struct fq_xlat *x = &row->proxy->xlat;
+
+	for (unsigned int i = 0; i < x->resources && i < FQ_XLAT_RESOURCES; i++)
+		if (dpview_granted(row->listing->view, id, x->resource[i]))
+			return print_client(row, name);
+	return 0;
+}
+
+/* An address that no client may use is shown all the same. */
+static int show_row(const struct listing *l, const struct dpview_proxy *p)
+{
+	struct row row = {.listing = l, .proxy = p};
+	int r = p->has_xlat ? names_foreach_client(l->names, show_client, &row) : 0;
+
+	return r == 0 && row.clients == 0 ? print_client(&row, NULL) : r;
 }
 
 static int show_rows(struct listing *l)
@@ -147,6 +171,7 @@ static enum cli_exit show(struct cli *cli, int argc, char **argv)
 	if (status != CLI_OK)
 		return status;
 
+	listing.view = view;
 	listing.names = names;
 	r = dpview_proxies(view, collect, &listing);
 	if (r < 0)

@@ -22,7 +22,7 @@
 #include "base/cleanup.h"
 #include "base/instant.h"
 #include "base/log.h"
-#include "daemon/config.h"
+#include "config/config.h"
 #include "core/cache.h"
 #include "core/control.h"
 #include "core/edge.h"
@@ -165,6 +165,9 @@ void links_changed(void *ctx, enum dp_link_event event, uint32_t ifindex, const 
 int chores_start(struct daemon *d);
 
 /* ---- reload.c ---- */
+
+/* What the configuration asks for and this version cannot do; NULL: nothing. */
+const char *config_unsupported(const struct config *c);
 
 /* SIGHUP. A configuration that is refused changes nothing. */
 void daemon_reload(struct daemon *d);

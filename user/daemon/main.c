@@ -133,6 +133,11 @@ static int run(struct daemon *d)
 		log_event(LOG_ERR, "configuration refused", log_str("reason", error));
 		return r;
 	}
+	if (config_unsupported(d->config)) {
+		log_event(LOG_ERR, "configuration refused",
+			  log_str("reason", config_unsupported(d->config)));
+		return -EOPNOTSUPP;
+	}
 	log_open(d->options.has_log_format ? d->options.log_format : d->config->log.format,
 		 d->options.verbose ? LOG_DEBUG : d->config->log.level);
 

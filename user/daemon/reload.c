@@ -8,6 +8,18 @@
 
 #include "daemon/daemon.h"
 
+const char *config_unsupported(const struct config *c)
+{
+	if (!c->has_edge || !c->has_gateway)
+		return "edge and gateway run in one process only: a section edge is needed, "
+		       "without edge.gateways";
+	if (c->edge.gateway_count)
+		return "edge.gateways: edge and gateway run in one process only";
+	if (c->gateway.has_listen)
+		return "gateway.listen: edge and gateway run in one process only";
+	return NULL;
+}
+
 /* The key that cannot change while the daemon runs, but does; NULL: none. */
 static const char *needs_restart(const struct config *old, const struct config *new)
 {
@@ -136,6 +148,11 @@ void daemon_reload(struct daemon *d)
 	if (config_load(d->options.config, &new, error) < 0) {
 		log_event(LOG_ERR, "configuration refused; the old one stays",
 			  log_str("reason", error));
+		return;
+	}
+	if (config_unsupported(new)) {
+		log_event(LOG_ERR, "configuration refused; the old one stays",
+			  log_str("reason", config_unsupported(new)));
 		return;
 	}
 	key = needs_restart(d->config, new);

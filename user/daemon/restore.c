@@ -135,6 +135,30 @@ static int restore_xlat(struct daemon *d, const struct dpview_proxy *row)
 	return r < 0 ? r : gateway_restore_xlat(d->gateway, view.name, &key, &row->xlat);
 }
 
+/*
+ * A domain that was forgotten just before a crash may have sessions still, and its addresses are
+ * free: they must not lead a new domain's packets to the old host (G-10).
+ */
+static int end_orphans(struct daemon *d)
+{
+	used_domains_refresh(d);
+	for (size_t i = 0; i < d->used_count; i++) {
+		const struct dp_match match = {.domain = &d->used[i]};
+		struct edge_domain_view view;
+		uint64_t flushed;
+		int r;
+
+		if (edge_find_id(d->edge, d->used[i], &view))
+			continue;
+		r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
+		if (r < 0)
+			return r;
+		log_event(LOG_INFO, "ended sessions of a forgotten domain",
+			  log_uint("sessions", flushed));
+	}
+	return 0;
+}
+
 int gateway_restore_all(struct daemon *d)
 {
 	struct xlat_list l = {0};
@@ -144,5 +168,7 @@ int gateway_restore_all(struct daemon *d)
 	for (size_t i = 0; i < l.count && r >= 0; i++)
 		r = restore_xlat(d, &l.rows[i]);
 	free(l.rows);
-	return r < 0 ? r : store_foreach_records(d->store, restore_records, d);
+	if (r >= 0)
+		r = store_foreach_records(d->store, restore_records, d);
+	return r < 0 ? r : end_orphans(d);
 }

@@ -65,7 +65,7 @@ int link_info(int link_fd, uint32_t *ret_ifindex, uint32_t *ret_prog_id)
 	return 0;
 }
 
-static int prog_info(uint32_t id, struct bpf_prog_info *info)
+int prog_info(uint32_t id, struct bpf_prog_info *info)
 {
 	_cleanup_(closep) int fd = bpf_prog_get_fd_by_id(id);
 	uint32_t len = sizeof(*info);
@@ -151,8 +151,11 @@ static int replace_link(void *ctx, int fd, uint32_t ifindex, const char *path)
 int attach_replace(struct dataplane *dp, struct dp_error *err)
 {
 	struct replace replace = {.dp = dp, .err = err};
-	int r = bpffs_links(dp->bpffs, replace_link, &replace);
+	int r;
 
+	/* For failures without better words. */
+	(void)dp_fail(err, 0, "cannot read what is attached by %s", dp->bpffs);
+	r = bpffs_links(dp->bpffs, replace_link, &replace);
 	return r < 0 ? r : dispatch_replace(dp, err);
 }
 
@@ -164,7 +167,7 @@ static int check_interface(const char *ifname, struct dp_error *err, uint32_t *r
 	struct ifreq req = {0};
 
 	if (fd < 0)
-		return -errno;
+		return dp_fail(err, -errno, "%s: no socket: %s", ifname, strerror(errno));
 	if (!*ifname || strlen(ifname) >= sizeof(req.ifr_name))
 		return dp_fail(err, -ENODEV, "'%s' is no interface name", ifname);
 	strcpy(req.ifr_name, ifname);

@@ -161,6 +161,7 @@ enum dp_link_event {
 	DP_LINK_GONE,
 };
 
+/* An event can come again without anything having changed. @ifname: valid during the call. */
 typedef void (*dp_link_fn)(void *ctx, enum dp_link_event event, uint32_t ifindex,
 			   const char *ifname);
 
@@ -235,8 +236,10 @@ void dataplane_count(struct dataplane *dp, enum fq_reason reason, uint64_t n);
 /* Readable when upcalls are waiting. */
 int dataplane_upcalls_fd(const struct dataplane *dp);
 
-/* @upcall: aligned, upcall->len bytes of frame follow, l3_offset lies inside; valid during the
- * call. */
+/*
+ * @upcall: aligned; upcall->len bytes of frame follow. HOLD, SLOW: l3_offset and an IP header lie
+ * inside. SESSION: the frame is the session's out tuple. Valid during the call.
+ */
 typedef void (*dp_upcall_fn)(void *ctx, const struct fq_upcall *upcall);
 
 /*

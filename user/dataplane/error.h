@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Words for people, where an errno does not say enough. Functions that take a
- * struct dp_error * accept NULL; the text is written only on failure, one line, no newline.
+ * struct dp_error * accept NULL; the text means
+ * something only after a failure: one line, no newline.
  */
 #pragma once
 

@@ -165,6 +165,9 @@ enum dp_mode link_mode(uint32_t ifindex, uint32_t prog_id);
 /* Put our programs in the place of those behind every pinned link. */
 int attach_replace(struct dataplane *dp, struct dp_error *err);
 
+/* *@info is in and out: pointers in it are filled (see bpf_obj_get_info_by_fd). */
+int prog_info(uint32_t id, struct bpf_prog_info *info);
+
 /* A map's id (0: cannot be asked), and whether a program uses it. */
 uint32_t map_id(int fd);
 bool prog_uses_map(uint32_t prog_id, uint32_t wanted);

@@ -212,6 +212,14 @@ int dpview_stats(struct dpview *view, struct fq_count ret_counts[FQ_REASON_MAX])
 	return r;
 }
 
+bool dpview_granted(struct dpview *view, uint32_t client, uint32_t resource)
+{
+	const struct fq_grant_key key = {.client = client, .resource = resource};
+	struct fq_grant grant;
+
+	return bpf_map_lookup_elem(view->maps[M_GRANTS], &key, &grant) == 0;
+}
+
 int dpview_quota(struct dpview *view, uint32_t client, struct fq_quota *ret_quota)
 {
 	return get_one(view, M_QUOTA, client, ret_quota);

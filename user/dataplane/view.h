@@ -91,6 +91,9 @@ struct dpview_limit {
 typedef int (*dpview_limit_fn)(void *ctx, const struct dpview_limit *row);
 int dpview_limits(struct dpview *view, dpview_limit_fn cb, void *ctx);
 
+/* Whether the map has a grant of @resource for @client, expired or not. */
+bool dpview_granted(struct dpview *view, uint32_t client, uint32_t resource);
+
 /* Open sessions of a client, and its quota. */
 int dpview_quota(struct dpview *view, uint32_t client, struct fq_quota *ret_quota);
 

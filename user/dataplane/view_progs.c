@@ -15,18 +15,6 @@ struct prog_walk {
 	void *ctx;
 };
 
-static int prog_info(uint32_t id, struct bpf_prog_info *ret_info)
-{
-	_cleanup_(closep) int fd = bpf_prog_get_fd_by_id(id);
-	struct bpf_prog_info info = {0};
-	uint32_t len = sizeof(info);
-
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
-		return -errno;
-	*ret_info = info;
-	return 0;
-}
-
 static void add_warning(void *ctx, const char *text)
 {
 	struct dpview_prog *row = ctx;
@@ -101,7 +89,7 @@ struct profile {
 static int profile_add(void *ctx, const struct dpview_prog *row)
 {
 	struct profile *profile = ctx;
-	struct bpf_prog_info info;
+	struct bpf_prog_info info = {0};
 	struct dpview_profile *p;
 
 	for (unsigned int i = 0; i < profile->count; i++)
@@ -121,7 +109,7 @@ static void profile_end(struct profile *profile)
 {
 	for (unsigned int i = 0; i < profile->count; i++) {
 		struct dpview_profile *p = &profile->prog[i];
-		struct bpf_prog_info info;
+		struct bpf_prog_info info = {0};
 
 		if (prog_info(p->id, &info) == 0) {
 			p->run_cnt = info.run_cnt - p->run_cnt;

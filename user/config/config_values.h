@@ -2,7 +2,7 @@
 /* Readers of single values, for the tables of daemon/config.c. */
 #pragma once
 
-#include "daemon/config_reader.h"
+#include "config/config_reader.h"
 
 /* Readers for tables; the type of the field stands beside each. */
 int read_uint(struct reader *rd, yaml_node_t *node, const struct key *key,

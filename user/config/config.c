@@ -6,15 +6,15 @@
  * one has defined: pools before everything that must not lie in them, clients and resources before
  * grants. config_policy.c has those three.
  */
-#include "daemon/config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "daemon/config_sections.h"
-#include "daemon/config_values.h"
+#include "config/config_sections.h"
+#include "config/config_values.h"
 #include "io/ctl.h"
 #include "store/store.h"
 
@@ -37,7 +37,6 @@ static const struct word modes[] = {
 	{"auto", CONFIG_MODE_AUTO},
 	{"native", CONFIG_MODE_NATIVE},
 	{"generic", CONFIG_MODE_GENERIC},
-	{"tc", CONFIG_MODE_TC},
 	{0},
 };
 
@@ -108,7 +107,7 @@ static const struct key log_keys[] = {
 	}
 
 static const struct key limit_keys[] = {
-	LIMIT(domains, 1, 1000000),
+	LIMIT(domains, 1, 131072),
 	LIMIT(held_bytes, 65536, 1 << 30),
 	LIMIT(dns_requests, 16, 65536),
 	LIMIT(dns_per_client, 0, 1000000),
@@ -158,10 +157,10 @@ static void set_defaults(struct config *config)
 	config->gateway.masquerade = FQ_MASQ_AUTO;
 	config->gateway.port_lo = 1024;
 	config->gateway.port_hi = 65535;
-	config->gateway.sessions.max = 1048576;
+	config->gateway.sessions.max = 262144;
 	config->gateway.timeouts.tcp_s = 7440;
 	config->gateway.timeouts.tcp_closing_s = 5;
-	config->gateway.timeouts.tcp_reset_s = 5;
+	config->gateway.timeouts.tcp_reset_s = 240;
 	config->gateway.timeouts.udp_s = 120;
 	config->gateway.timeouts.icmp_s = 120;
 	config->gateway.timeouts.unconfirmed_s = 60;

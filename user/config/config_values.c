@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Single values of the configuration: numbers, names, addresses, prefixes, ports, times. */
-#include "daemon/config_values.h"
+#include "config/config_values.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reading a YAML document against tables of keys: maps, lists, and the words of errors. */
-#include "daemon/config_reader.h"
+#include "config/config_reader.h"
 
 #include <errno.h>
 #include <stdarg.h>

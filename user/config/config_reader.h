@@ -18,7 +18,7 @@
 
 #include <yaml.h>
 
-#include "daemon/config.h"
+#include "config/config.h"
 
 #define READER_PATH_LEN 128
 

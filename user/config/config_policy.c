@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/config_sections.h"
-#include "daemon/config_values.h"
+#include "config/config_sections.h"
+#include "config/config_values.h"
 
 static const char CLIENT[] = "client name";
 static const char RESOURCE[] = "resource name";

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/config.h"
-#include "daemon/config_values.h"
+#include "config/config.h"
+#include "config/config_values.h"
 
 static json_t *addr_json(const struct fq_addr *addr)
 {

@@ -42,7 +42,6 @@ enum config_mode {
 	CONFIG_MODE_AUTO, /* native, else generic */
 	CONFIG_MODE_NATIVE,
 	CONFIG_MODE_GENERIC,
-	CONFIG_MODE_TC,
 };
 
 struct config_interface {
@@ -91,13 +90,13 @@ struct config_gateway {
 	unsigned int nat4_count, nat6_count;
 	uint16_t port_lo, port_hi; /* host order, inclusive; default 1024-65535 */
 	struct {
-		unsigned int max;        /* 16..16777216, default 1048576 */
+		unsigned int max;        /* 16..16777216, default 262144 */
 		unsigned int per_client; /* 1..max, default 65536 or max if that is less */
 	} sessions;
 	struct {                            /* seconds, 1..604800; N-06 */
 		unsigned int tcp_s;         /* established: 7440 (RFC 5382 REQ-5) */
 		unsigned int tcp_closing_s; /* FIN seen both ways: 5 */
-		unsigned int tcp_reset_s;   /* RST seen either way: 5 */
+		unsigned int tcp_reset_s;   /* RST seen either way: 240 (RFC 7857 2.2) */
 		unsigned int udp_s;         /* 120 */
 		unsigned int icmp_s;        /* 120 */
 		unsigned int unconfirmed_s; /* no answer yet, any protocol: 60 */
@@ -134,7 +133,7 @@ struct config_grant {
 };
 
 struct config_limits {
-	unsigned int domains;        /* 1..1000000, default 65536 */
+	unsigned int domains;        /* 1..131072 (8 map entries each), default 65536 */
 	unsigned int held_bytes;     /* of held packets, over all: 65536..1 GiB, default 16 MiB */
 	unsigned int dns_requests;   /* in progress: 16..65536, default 4096 */
 	unsigned int dns_per_client; /* queries per second: default 500; 0: no limit */
@@ -185,7 +184,7 @@ DEFINE_CLEANUP(struct config *, config_free)
 /* In the file's own shape, defaults filled in. Return: a new reference; NULL: out of memory. */
 json_t *config_to_json(const struct config *config);
 
-/* "auto", "native", "generic", "tc". Return of parse: 0; -EINVAL. */
+/* "auto", "native", "generic". Return of parse: 0; -EINVAL. */
 const char *config_mode_name(enum config_mode mode);
 int config_mode_parse(const char *word, enum config_mode *ret_mode);
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/config_sections.h"
-#include "daemon/config_values.h"
+#include "config/config_sections.h"
+#include "config/config_values.h"
 #include "io/dns_server.h"
 
 #define CONTROL_PORT 4700

@@ -2,7 +2,7 @@
 /* Readers of whole sections of the configuration, for the table in daemon/config.c. */
 #pragma once
 
-#include "daemon/config_reader.h"
+#include "config/config_reader.h"
 
 /* config_roles.c; the field is struct config_edge, config_gateway */
 int read_edge(struct reader *rd, yaml_node_t *node, const struct key *key, void *field);

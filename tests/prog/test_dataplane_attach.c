@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* On which interfaces the programs run, and how (user/dataplane: attach, dispatch). */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dataplane/internal.h"
+
+#include "../lib/dptest.h"
+
+static struct dp_attached attach(struct dataplane *dp, const char *ifname, enum dp_mode mode)
+{
+	struct dp_attached attached;
+	struct dp_error err;
+
+	if (dataplane_attach(dp, ifname, mode, &err, &attached) < 0)
+		fail_msg("%s", err.text);
+	return attached;
+}
+
+/* Attaching fails with @expected and says @words. */
+static void attach_fails(struct dataplane *dp, const char *ifname, enum dp_mode mode, int expected,
+			 const char *words)
+{
+	struct dp_attached attached;
+	struct dp_error err;
+
+	assert_int_equal(dataplane_attach(dp, ifname, mode, &err, &attached), expected);
+	if (!strstr(err.text, words))
+		fail_msg("'%s' is not in: %s", words, err.text);
+}
+
+static void native_generic_and_auto_are_what_they_say(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dp_attached attached;
+	struct xdp_state xdp;
+
+	(void)state;
+	attached = attach(dp, "cl", DP_MODE_NATIVE);
+	assert_int_equal(attached.mode, DP_MODE_NATIVE);
+	assert_int_equal(xdp_state_get(attached.ifindex, &xdp), 0);
+	assert_true(xdp.native_id && !xdp.generic_id);
+
+	/* The same again changes nothing, another mode does. */
+	attach(dp, "cl", DP_MODE_AUTO);
+	assert_int_equal(attach(dp, "cl", DP_MODE_GENERIC).mode, DP_MODE_GENERIC);
+	assert_int_equal(xdp_state_get(attached.ifindex, &xdp), 0);
+	assert_true(!xdp.native_id && xdp.generic_id);
+
+	assert_int_equal(attach(dp, "sv", DP_MODE_AUTO).mode, DP_MODE_NATIVE);
+}
+
+static void auto_falls_back_to_generic_and_says_why(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dp_attached attached;
+
+	(void)state;
+	dpt_run(DPT_GATEWAY, "ip link set cl mtu 9000");
+	dpt_run(DPT_CLIENT_SIDE, "ip link set c0 mtu 9000");
+
+	attached = attach(dp, "cl", DP_MODE_AUTO);
+
+	assert_int_equal(attached.mode, DP_MODE_GENERIC);
+	assert_non_null(strstr(attached.note, "generic: MTU too large"));
+	attach_fails(dp, "cl", DP_MODE_NATIVE, -ERANGE, "cannot attach natively: MTU too large");
+	dpt_run(DPT_GATEWAY, "ip link set cl mtu 1500");
+	dpt_run(DPT_CLIENT_SIDE, "ip link set c0 mtu 1500");
+}
+
+static void interfaces_that_will_not_do_are_refused_and_explained(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
+	attach_fails(dp, "nowhere0", DP_MODE_AUTO, -ENODEV, "no interface 'nowhere0'");
+	attach_fails(dp, "a-name-that-is-too-long", DP_MODE_AUTO, -ENODEV, "is no interface name");
+	attach_fails(dp, "lo", DP_MODE_AUTO, -EMEDIUMTYPE, "no Ethernet header");
+	dpt_run(DPT_GATEWAY, "ip link set cl down");
+	attach_fails(dp, "cl", DP_MODE_AUTO, -ENETDOWN, "ip link set cl up");
+	dpt_run(DPT_GATEWAY, "ip link set cl up");
+	dpt_run(DPT_GATEWAY, "ip -6 addr replace 2001:db8:1::1/64 dev cl nodad");
+	dpt_run(DPT_CLIENT_SIDE, "ip -6 route replace default via 2001:db8:1::1");
+}
+
+static void l3_devices_are_refused(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
+	dpt_run(DPT_GATEWAY, "ip tuntap add tun7 mode tun");
+	dpt_run(DPT_GATEWAY, "ip link set tun7 up");
+	attach_fails(dp, "tun7", DP_MODE_GENERIC, -EMEDIUMTYPE, "TUN, WireGuard");
+	dpt_run(DPT_GATEWAY, "ip link del tun7");
+}
+
+static void an_interface_that_is_taken_names_the_other_program(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	_cleanup_(closep) int link = -1;
+	struct xdp_state xdp;
+	char words[64];
+
+	(void)state;
+	link = bpf_link_create(dp->progs[P_NATIVE], (int)if_nametoindex("cl"), BPF_XDP, NULL);
+	assert_true(link >= 0);
+	assert_int_equal(xdp_state_get(if_nametoindex("cl"), &xdp), 0);
+	snprintf(words, sizeof(words), "another XDP program (id %u, fqdnat_xdp)", xdp.native_id);
+
+	attach_fails(dp, "cl", DP_MODE_AUTO, -EBUSY, words);
+	assert_int_equal(dpt_links(), 0);
+}
+
+/* The choice of libxdp's dispatcher, tried by its switch: this must not quietly do something else.
+ */
+static void a_required_dispatcher_is_used_or_missed_aloud(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dp_attached attached;
+
+	(void)state;
+	dp->settings.dispatcher = DP_DISPATCHER_REQUIRE;
+	if (!dispatch_possible()) {
+		attach_fails(dp, "cl", DP_MODE_AUTO, -ENOTSUP, "refuses programs of type EXT");
+		assert_false(dpt_has_program("cl"));
+		return;
+	}
+	attached = attach(dp, "cl", DP_MODE_AUTO);
+	assert_true(attached.dispatcher);
+	assert_int_equal(dataplane_detach(dp, "cl", NULL), 0);
+	assert_false(dpt_has_program("cl"));
+}
+
+static void without_dispatcher_the_own_link_is_used(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	enum dp_dispatcher dispatcher = DP_DISPATCHER_AUTO;
+
+	(void)state;
+	assert_int_equal(dp_dispatcher_parse("never", &dispatcher), 0);
+	assert_int_equal(dispatcher, DP_DISPATCHER_NEVER);
+	assert_int_equal(dp_dispatcher_parse("perhaps", &dispatcher), -EINVAL);
+	assert_false(attach(dp, "cl", DP_MODE_AUTO).dispatcher);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(native_generic_and_auto_are_what_they_say, dpt_clean),
+		cmocka_unit_test_teardown(auto_falls_back_to_generic_and_says_why, dpt_clean),
+		cmocka_unit_test_teardown(interfaces_that_will_not_do_are_refused_and_explained,
+					  dpt_clean),
+		cmocka_unit_test_teardown(l3_devices_are_refused, dpt_clean),
+		cmocka_unit_test_teardown(an_interface_that_is_taken_names_the_other_program,
+					  dpt_clean),
+		cmocka_unit_test_teardown(a_required_dispatcher_is_used_or_missed_aloud, dpt_clean),
+		cmocka_unit_test_teardown(without_dispatcher_the_own_link_is_used, dpt_clean),
+	};
+
+	return cmocka_run_group_tests(tests, dpt_enter, dpt_leave);
+}

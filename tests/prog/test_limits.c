@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Limits, and two CPUs at once: quotas and full tables leave live sessions alone, and counts stay
+ * right whoever wins.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+
+#include <cmocka.h>
+
+#include "../lib/prog.h"
+
+static enum fq_reason out(struct prog *t, uint8_t proto, const char *src, uint16_t sport,
+			  const char *proxy, uint16_t dport)
+{
+	struct prog_result res;
+	struct pkt p;
+
+	PKT(&p, .src = src, .dst = proxy, .proto = proto, .sport = sport, .dport = dport);
+	prog_run(t, &p, CLIENT_SIDE, &res);
+	return res.reason;
+}
+
+/* RFC 6888 REQ-4, REQ-11: the new one is refused, the old ones are not touched. */
+static void quota_is_the_clients_own(void **state)
+{
+	struct prog *t = *state;
+
+	prog_quota(t, CLIENT, 2);
+	prog_client(t, "192.0.2.3", 128, CLIENT + 1, SCOPE);
+	prog_grant(t, CLIENT + 1, RESOURCE, 0);
+	prog_quota(t, CLIENT + 1, 2);
+
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 2, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 3, PROXY4, 443), FQ_R_QUOTA);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, "192.0.2.3", 3, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 2);
+	assert_int_equal(prog_get_control(t).sessions, 3);
+}
+
+static void full_table_keeps_what_it_has(void **state)
+{
+	struct prog *t = *state;
+
+	prog_limit(t, 2);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 2, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 3, PROXY4, 443), FQ_R_TABLE_FULL);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 2, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 2);
+	assert_int_equal(prog_get_control(t).sessions, 2);
+}
+
+/* The same where the map itself is the limit; half an entry pair is not left behind. */
+static void full_map_keeps_what_it_has(void **state)
+{
+	struct prog *t = *state;
+	unsigned int opened = 0;
+
+	prog_limit(t, 1 << 20);
+	prog_quota(t, CLIENT, 1 << 20);
+	while (out(t, PKT_TCP, CLIENT4, 1024 + opened, PROXY4, 443) == FQ_R_TRANSLATED)
+		opened++;
+
+	assert_int_equal(prog_sessions(t), 2 * opened);
+	assert_int_equal(prog_get_quota(t, CLIENT).sessions, opened);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1024 + opened, PROXY4, 443), FQ_R_TABLE_FULL);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1024, PROXY4, 443), FQ_R_TRANSLATED);
+}
+
+#define RACES 300
+
+struct racer {
+	struct prog *t;
+	pthread_barrier_t *start;
+	uint32_t ifindex;
+	int cpu;
+	int failed;
+};
+
+/* Open the same flows in the same order as the other one, at the same time. */
+static void *race(void *arg)
+{
+	struct racer *r = arg;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(r->cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		r->failed++;
+	for (int i = 0; i < RACES; i++) {
+		struct xdp_md ctx = {.ingress_ifindex = r->ifindex};
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+		struct pkt p;
+
+		PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = i % 2 ? PKT_TCP : PKT_UDP,
+		    .sport = 40000 + i, .dport = 443);
+		ctx.data_end = p.len;
+		opts.data_in = pkt_data(&p);
+		opts.data_size_in = p.len;
+		pthread_barrier_wait(r->start);
+		if (bpf_prog_test_run_opts(r->t->fd, &opts) < 0 || opts.retval != XDP_REDIRECT)
+			r->failed++;
+	}
+	return NULL;
+}
+
+/* RFC 4787 REQ-1 under fire: one pair of entries for each flow, and right counts. */
+static void two_cpus_open_one_session(void **state)
+{
+	struct prog *t = *state;
+	pthread_barrier_t start;
+	struct racer racer[2];
+	pthread_t thread[2];
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		print_message("needs two CPUs\n");
+		skip();
+	}
+	pthread_barrier_init(&start, NULL, 2);
+	for (int i = 0; i < 2; i++) {
+		racer[i] = (struct racer){
+			.t = t, .start = &start, .ifindex = prog_ifindex(CLIENT_SIDE), .cpu = i};
+		assert_int_equal(pthread_create(&thread[i], NULL, race, &racer[i]), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	pthread_barrier_destroy(&start);
+
+	assert_int_equal(racer[0].failed + racer[1].failed, 0);
+	assert_int_equal(prog_sessions(t), 2 * RACES);
+	assert_int_equal(prog_get_quota(t, CLIENT).sessions, RACES);
+	assert_int_equal(prog_get_control(t).sessions, RACES);
+	for (int i = 0; i < RACES; i++) {
+		bool tcp = i % 2;
+		const struct fq_tuple key = prog_tuple(tcp ? PKT_TCP : PKT_UDP, CLIENT4, 40000 + i,
+						       PROXY4, tcp ? 443 : 0);
+		struct fq_session s = prog_session(t, &key);
+		struct fq_tuple partner = prog_partner(&key, &s);
+
+		assert_int_equal(s.packets, 2);
+		s = prog_session(t, &partner);
+		partner = prog_partner(&partner, &s);
+		assert_memory_equal(&partner, &key, sizeof(key));
+	}
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup(f, prog_test_setup)
+	const struct CMUnitTest tests[] = {
+		T(quota_is_the_clients_own),
+		T(full_table_keeps_what_it_has),
+		T(full_map_keeps_what_it_has),
+		T(two_cpus_open_one_session),
+	};
+
+	return cmocka_run_group_tests_name("limits", tests, prog_group_setup, prog_group_teardown);
+}
