@@ -21,8 +21,8 @@
 #include "upcall.h"
 
 /*
- * What map updates return is compared as int: up to kernel 6.3 the upper half of the register is not
- * the sign's.
+ * What map updates return is compared as int: up to kernel 6.3 the upper half of the register is
+ * not the sign's.
  */
 #define EEXIST 17
 

@@ -212,6 +212,7 @@ static void say_action(struct bed *bed, const struct edge_action *a)
 		say_release(bed, a);
 		break;
 	case EDGE_HELD_EVENT:
+		held_frames_free(a->held.refused);
 		say(bed, "%s %s %u", events[a->held.event], a->name->text, a->held.count);
 		break;
 	case EDGE_STATE_CHANGED:

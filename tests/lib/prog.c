@@ -118,7 +118,12 @@ static int on_upcall(void *ctx, void *data, size_t size)
 
 	if (i >= PROG_UPCALLS || size < sizeof(*u) + u->len || u->len > FQ_HOLD_FRAME_MAX)
 		return 0;
-	t->upcall[i].head = *u;
+	t->upcall[i].kind = u->kind;
+	t->upcall[i].domain = u->domain;
+	t->upcall[i].ifindex = u->ifindex;
+	t->upcall[i].len = u->len;
+	t->upcall[i].l3_offset = u->l3_offset;
+	t->upcall[i].proxy = u->proxy;
 	memcpy(t->upcall[i].frame, u->frame, u->len);
 	return 0;
 }

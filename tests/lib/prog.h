@@ -48,14 +48,19 @@ struct ring_buffer;
 #define PROG_UPCALLS      16
 #define PROG_SESSIONS_CAP 2048 /* entries of the session map, two a session */
 
+/* A struct fq_upcall with room for its frame. */
+struct prog_upcall {
+	uint32_t kind, domain, ifindex, len;
+	uint16_t l3_offset;
+	struct fq_addr proxy;
+	uint8_t frame[FQ_HOLD_FRAME_MAX];
+};
+
 struct prog {
 	struct fqdnat_bpf *skel;
 	struct ring_buffer *ring;
 	int fd; /* of the program that is run */
-	struct {
-		struct fq_upcall head;
-		uint8_t frame[FQ_HOLD_FRAME_MAX];
-	} upcall[PROG_UPCALLS];
+	struct prog_upcall upcall[PROG_UPCALLS];
 	unsigned int upcalls; /* received since prog_reset */
 };
 

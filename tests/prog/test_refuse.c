@@ -343,8 +343,8 @@ static void error_about_partial_checksum_is_slow_in_generic_mode(void **state)
 	assert_int_equal(res.verdict, XDP_DROP);
 	assert_int_equal(res.reason, FQ_R_DOMAIN_FAILED);
 	assert_int_equal(t->upcalls, 1);
-	assert_int_equal(t->upcall[0].head.kind, FQ_UPCALL_SLOW);
-	assert_int_equal(t->upcall[0].head.len, expected.len);
+	assert_int_equal(t->upcall[0].kind, FQ_UPCALL_SLOW);
+	assert_int_equal(t->upcall[0].len, expected.len);
 	assert_memory_equal(t->upcall[0].frame, pkt_data(&expected), expected.len);
 }
 

@@ -49,7 +49,7 @@ static void use_silent_host(struct prog *t)
 static void assert_record(struct prog *t, uint32_t kind, const struct pkt *frame, const char *proxy)
 {
 	const struct fq_addr a = prog_addr(proxy);
-	const struct fq_upcall *u = &t->upcall[0].head;
+	const struct prog_upcall *u = &t->upcall[0];
 	struct pkt got = {.len = u->len};
 
 	assert_int_equal(t->upcalls, 1);
@@ -304,10 +304,10 @@ static void new_flow_touches_its_domain_once(void **state)
 	prog_poll(t);
 
 	assert_int_equal(t->upcalls, 1);
-	assert_int_equal(t->upcall[0].head.kind, FQ_UPCALL_TOUCH);
-	assert_int_equal(t->upcall[0].head.domain, DOMAIN);
-	assert_int_equal(t->upcall[0].head.len, 0);
-	assert_memory_equal(&t->upcall[0].head.proxy, &proxy, sizeof(proxy));
+	assert_int_equal(t->upcall[0].kind, FQ_UPCALL_TOUCH);
+	assert_int_equal(t->upcall[0].domain, DOMAIN);
+	assert_int_equal(t->upcall[0].len, 0);
+	assert_memory_equal(&t->upcall[0].proxy, &proxy, sizeof(proxy));
 	assert_true(get_touch(t) >= now + 2000000000 && get_touch(t) <= prog_now() + 2000000000);
 }
 
@@ -359,8 +359,8 @@ static void opened_session_is_told_if_asked_for(void **state)
 	prog_poll(t);
 
 	assert_int_equal(t->upcalls, 1);
-	assert_int_equal(t->upcall[0].head.kind, FQ_UPCALL_SESSION);
-	assert_int_equal(t->upcall[0].head.len, sizeof(key));
+	assert_int_equal(t->upcall[0].kind, FQ_UPCALL_SESSION);
+	assert_int_equal(t->upcall[0].len, sizeof(key));
 	assert_memory_equal(t->upcall[0].frame, &key, sizeof(key));
 	prog_free(t);
 }

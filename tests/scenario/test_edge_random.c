@@ -189,6 +189,7 @@ static void on_action(struct bed *b, const struct edge_action *a, void *ctx)
 		break;
 	case EDGE_HELD_EVENT:
 		m.gone += a->held.count;
+		MUST(!a->held.refused || d->verdict == FQ_EDGE_REFUSE);
 		break;
 	case EDGE_STATE_CHANGED:
 		e = &d->entry[a->state.resource - 1];

@@ -295,6 +295,9 @@ struct edge_action {
 		struct {
 			enum edge_held_event event;
 			unsigned int count;
+			/* DROPPED because the domain failed: the frames, the receiver's, so that
+			 * the packet path can refuse them by ICMP; else NULL. */
+			struct held_frame *refused;
 		} held;
 		struct {
 			uint32_t gateway;
@@ -318,7 +321,7 @@ struct edge_action {
 /*
  * Take the next action; they are to be applied in this order.
  *
- * Frames of EDGE_RELEASE belong to the caller.
+ * Frames of EDGE_RELEASE, and refused ones of EDGE_HELD_EVENT, belong to the caller.
  *
  * Return: whether there was one; false: nothing left to do.
  */

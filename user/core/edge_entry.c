@@ -254,6 +254,20 @@ static void domain_release(struct edge *edge, struct domain *d)
 	DL_DELETE2(edge->holding, d, hold_prev, hold_next);
 }
 
+/* Dropped, but not silently: the frames go along, so that their senders can be told. */
+static void domain_refuse(struct edge *edge, struct domain *d)
+{
+	struct record *r;
+
+	if (!d->held.count)
+		return;
+	r = edge_queue_add(edge, EDGE_HELD_EVENT, d);
+	r->detail = EDGE_HELD_DROPPED;
+	r->count = d->held.count;
+	r->frames = held_take(&d->held, &edge->held);
+	DL_DELETE2(edge->holding, d, hold_prev, hold_next);
+}
+
 void edge_domain_settle(struct edge *edge, struct domain *d)
 {
 	struct verdict v = domain_verdict(d);
@@ -273,7 +287,7 @@ void edge_domain_settle(struct edge *edge, struct domain *d)
 	if (v.verdict == FQ_EDGE_FORWARD)
 		domain_release(edge, d);
 	else if (v.verdict == FQ_EDGE_REFUSE)
-		edge_domain_drop_held(edge, d);
+		domain_refuse(edge, d);
 }
 
 void edge_domain_wake(struct edge *edge, struct domain *d, struct instant now)

@@ -110,6 +110,7 @@ static void fill(const struct record *r, struct edge_action *action)
 	case EDGE_HELD_EVENT:
 		action->held.event = r->detail;
 		action->held.count = r->count;
+		action->held.refused = r->frames;
 		break;
 	case EDGE_STATE_CHANGED:
 		action->state.gateway = r->gateway;

@@ -74,6 +74,14 @@ static void count_held(struct daemon *d, const struct edge_action *a)
 	};
 
 	dataplane_count(d->dp, reason[a->held.event], a->held.count);
+	/* The verdict refuses by now: the program drops them and tells their senders at once, who
+	 * would otherwise find out with their first retransmission. */
+	for (const struct held_frame *f = a->held.refused; f; f = f->next) {
+		enum dp_injected fate;
+
+		(void)dataplane_inject(d->dp, f->bytes, f->len, f->ifindex, &fate);
+	}
+	held_frames_free(a->held.refused);
 }
 
 static void state_changed(struct daemon *d, const struct edge_action *a)
