@@ -132,3 +132,11 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, FQ_UPCALL_BYTES);
 } upcalls SEC(".maps");
+
+/* The one element of control; never NULL, but the verifier does not know. */
+static inline __attribute__((always_inline)) struct fq_control *maps_control(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}

@@ -89,7 +89,7 @@ fq_inline enum fq_reason open_nat_address(const struct fq_pkt *p, __u32 oif,
 fq_inline enum fq_reason open_account(__u32 client)
 {
 	struct fq_quota *q = bpf_map_lookup_elem(&quota, &client);
-	struct fq_control *c = policy_control();
+	struct fq_control *c = maps_control();
 
 	if (!q || !c)
 		return FQ_R_QUOTA;
@@ -108,7 +108,7 @@ fq_inline enum fq_reason open_account(__u32 client)
 fq_inline void open_unaccount(__u32 client)
 {
 	struct fq_quota *q = bpf_map_lookup_elem(&quota, &client);
-	struct fq_control *c = policy_control();
+	struct fq_control *c = maps_control();
 
 	if (!q || !c)
 		return;
@@ -301,7 +301,6 @@ fq_inline enum fq_reason open_session(struct xdp_md *ctx, const struct fq_pkt *p
 		return r;
 	}
 	stats_count(FQ_R_SESSION_CREATED, p->l3_len);
-	if (fq_settings.notify_sessions)
-		upcall_session(ctx, w->domain, &p->tuple);
+	upcall_session(ctx, w->domain, &p->tuple);
 	return FQ_OK;
 }

@@ -94,7 +94,7 @@ fq_inline enum fq_reason gateway_stage(struct xdp_md *ctx, const struct fq_pkt *
 {
 	struct fq_xlat_key key = {.scope = client->scope, .proxy = p->tuple.dst};
 	const struct fq_xlat *x = bpf_map_lookup_elem(&xlat, &key);
-	struct fq_control *c = policy_control();
+	struct fq_control *c = maps_control();
 	struct open_work *w = open_work();
 	enum fq_reason r;
 

@@ -24,13 +24,6 @@ struct policy_right {
 	__u32 resource;
 };
 
-fq_inline struct fq_control *policy_control(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&control, &zero);
-}
-
 /* The client with the longest prefix of @addr; NULL: none. Link-local hosts are none's. */
 fq_inline const struct fq_client *policy_client(const struct fq_addr *addr)
 {

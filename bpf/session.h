@@ -80,7 +80,7 @@ static __noinline enum fq_reason session_permit(struct fq_session *s, const stru
  */
 fq_inline enum fq_reason session_check(struct fq_session *s, const struct fq_pkt *p, __u64 now)
 {
-	struct fq_control *c = policy_control();
+	struct fq_control *c = maps_control();
 	__u64 expires = READ_ONCE(s->grant_expires);
 	__u32 gen;
 

@@ -76,11 +76,19 @@ fq_inline void upcall_touch(struct xdp_md *ctx, __u32 domain, const struct fq_ad
 	bpf_ringbuf_submit(u, 0);
 }
 
-/* A session has been opened; its out tuple stands in place of a frame. */
+/*
+ * A session has been opened, and somebody wants to know; its out tuple stands in place of a
+ * frame. Such news may fill half of the ring: the rest is for packets.
+ */
 fq_inline void upcall_session(struct xdp_md *ctx, __u32 domain, const struct fq_tuple *out)
 {
-	struct fq_upcall *u = bpf_ringbuf_reserve(&upcalls, sizeof(*u) + sizeof(*out), 0);
+	const struct fq_control *c = maps_control();
+	struct fq_upcall *u;
 
+	if (!c || !c->monitors ||
+	    bpf_ringbuf_query(&upcalls, BPF_RB_AVAIL_DATA) > FQ_UPCALL_BYTES / 2)
+		return;
+	u = bpf_ringbuf_reserve(&upcalls, sizeof(*u) + sizeof(*out), 0);
 	if (!u)
 		return;
 	*u = (struct fq_upcall){

@@ -170,6 +170,7 @@ struct fq_control {
 	__u32 policy_gen;	/* incremented after clients, grants or filters have changed */
 	__u32 sessions;		/* open now, atomically */
 	__u32 sessions_max;
+	__u32 monitors;		/* somebody wants FQ_UPCALL_SESSION */
 };
 
 /* stats: BPF_MAP_TYPE_PERCPU_ARRAY by enum fq_reason */

@@ -31,8 +31,6 @@ struct fq_settings {
 	__u32 icmp_cpu_per_second, icmp_cpu_burst;
 
 	__u64 tombstone_ns;		/* G-43: late packets of an ended session are dropped this long */
-	__u32 notify_sessions;		/* send FQ_UPCALL_SESSION */
-	__u32 pad;
 };
 
 enum fq_masquerade {
@@ -41,4 +39,4 @@ enum fq_masquerade {
 	FQ_MASQ_GIVEN,			/* nat4, nat6 */
 };
 
-FQ_ASSERT_SIZE(struct fq_settings, 384);
+FQ_ASSERT_SIZE(struct fq_settings, 376);

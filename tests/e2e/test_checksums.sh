@@ -27,10 +27,10 @@ transfer "TCP out, IPv4" 100 -c "$v4"
 transfer "TCP in, IPv4" 100 -c "$v4" -R
 transfer "TCP out, IPv6" 100 -c "$v6"
 transfer "TCP in, IPv6" 100 -c "$v6" -R
-transfer "UDP out, IPv4" 18 -c "$v4" -u -b 20M -l 1400
-transfer "UDP in, IPv4" 18 -c "$v4" -u -b 20M -l 1400 -R
-transfer "UDP out, IPv6" 18 -c "$v6" -u -b 20M -l 1400
-transfer "UDP in, IPv6" 18 -c "$v6" -u -b 20M -l 1400 -R
+transfer "UDP out, IPv4" 10 -c "$v4" -u -b 20M -l 1400
+transfer "UDP in, IPv4" 10 -c "$v4" -u -b 20M -l 1400 -R
+transfer "UDP out, IPv6" 10 -c "$v6" -u -b 20M -l 1400
+transfer "UDP in, IPv6" 10 -c "$v6" -u -b 20M -l 1400 -R
 transfer "TCP, four streams in both directions" 100 -c "$v4" -P 4 --bidir
 
 # An odd length, one byte, and without checksum offload at the endpoints.
@@ -40,6 +40,6 @@ claim "ping with an odd length, IPv6" lab_client ping -n -c 2 -i 0.1 -s 1231 "$v
 lab_client ethtool -K eth0 tx off >/dev/null
 lab_net ethtool -K eth0 tx off >/dev/null
 transfer "TCP without offload" 50 -c "$v4"
-transfer "UDP without offload" 18 -c "$v6" -u -b 20M -l 1399
+transfer "UDP without offload" 10 -c "$v6" -u -b 20M -l 1399
 
 claim_eq "no checksum error at the endpoints" 0 "$(checksum_errors)"

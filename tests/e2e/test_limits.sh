@@ -51,6 +51,5 @@ status() { lab_client dig +tries=1 +time=5 "$1" A | sed -n 's/.*status: \([A-Z]*
 claim_eq "a second domain finds the pool exhausted" SERVFAIL "$(status four.corp.example)"
 claim "counted" grown pool_exhausted 0
 claim_eq "the first has its addresses" "$proxy" "$(address web.corp.example)"
-claim_eq "nothing was handed out twice" true \
-    "$(lab_fqdnat -j proxy show | jq '[.[] | .address] | length == (unique | length)')"
+claim "nothing was handed out twice" one_domain_each
 claim "limits are shown" lab_fqdnat stats limits

@@ -148,6 +148,12 @@ reason() {
 # Whether a reason's count has grown beyond a number: grown REASON NUMBER
 grown() { [ "$(reason "$1")" -gt "$2" ]; }
 
+# P-04: whether every proxy address belongs to one domain only.
+one_domain_each() {
+    lab_fqdnat -j proxy show | jq -e 'group_by(.address) |
+        length > 0 and all(.[]; [.[].domain] | unique | length == 1)'
+}
+
 sessions() { lab_fqdnat -j session show "$@" | jq length; }
 
 probe() { lab_client /usr/bin/python3 "$E2E_ROOT/tests/lib/probe.py" "$@" || true; }

@@ -106,7 +106,6 @@ struct fq_settings prog_settings(void)
 		.icmp_cpu_per_second = 1000000,
 		.icmp_cpu_burst = 1000000,
 		.tombstone_ns = 1000000000,
-		.notify_sessions = 0,
 	};
 }
 

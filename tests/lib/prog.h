@@ -143,6 +143,9 @@ void prog_dev(struct prog *t, enum prog_side side, const char *nat4, const char 
 void prog_quota(struct prog *t, uint32_t client, uint32_t max);
 void prog_limit(struct prog *t, uint32_t sessions_max);
 void prog_policy_changed(struct prog *t);
+
+/* Somebody wants to be told of sessions. */
+void prog_monitor(struct prog *t);
 struct fq_quota prog_get_quota(struct prog *t, uint32_t client);
 struct fq_control prog_get_control(struct prog *t);
 

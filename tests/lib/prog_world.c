@@ -231,6 +231,15 @@ void prog_policy_changed(struct prog *t)
 	update(t->skel->maps.control, &zero, &c);
 }
 
+void prog_monitor(struct prog *t)
+{
+	struct fq_control c = prog_get_control(t);
+	const uint32_t zero = 0;
+
+	c.monitors = 1;
+	update(t->skel->maps.control, &zero, &c);
+}
+
 struct fq_quota prog_get_quota(struct prog *t, uint32_t client)
 {
 	struct fq_quota q;

@@ -354,6 +354,7 @@ static void nobody_is_told_nothing(void **state)
 	static const char *const sources[] = {"0.0.0.0",   "0.1.2.3", "127.0.0.1",
 					      "240.0.0.1", "::",      "::1"};
 
+	prog_client(*state, "::", 0, CLIENT, SCOPE); /* everyone is a client, but they are not */
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
 		struct prog_result res;
 		struct pkt p;

@@ -343,16 +343,12 @@ static void instant_to_come_is_no_touch(void **state)
 
 static void opened_session_is_told_if_asked_for(void **state)
 {
-	struct fq_settings s = prog_settings();
+	struct prog *t = *state;
 	const struct fq_tuple key = prog_tuple(PKT_UDP, CLIENT4, PORT, PROXY4, 0);
 	struct prog_result res;
-	struct prog *t;
 	struct pkt p;
 
-	(void)state;
-	s.notify_sessions = 1;
-	t = prog_new(&s, false);
-	assert_non_null(t);
+	prog_monitor(t);
 	udp(&p, (struct pkt_spec){0});
 	prog_run(t, &p, CLIENT_SIDE, &res);
 	prog_run(t, &p, CLIENT_SIDE, &res);
@@ -362,7 +358,6 @@ static void opened_session_is_told_if_asked_for(void **state)
 	assert_int_equal(t->upcall[0].kind, FQ_UPCALL_SESSION);
 	assert_int_equal(t->upcall[0].len, sizeof(key));
 	assert_memory_equal(t->upcall[0].frame, &key, sizeof(key));
-	prog_free(t);
 }
 
 int main(void)

@@ -206,6 +206,16 @@ static int clock_start(struct daemon *d)
 	return sd_event_add_io(d->event, &d->clock, d->clock_fd, EPOLLIN, on_clock_set, d);
 }
 
+/* After every event: the programs tell of sessions only while somebody listens. */
+static int after_event(sd_event_source *s, void *ctx)
+{
+	struct daemon *d = ctx;
+
+	(void)s;
+	dataplane_monitor(d->dp, monitor_wanted(d));
+	return 0;
+}
+
 int chores_start(struct daemon *d)
 {
 	int r;
@@ -221,6 +231,8 @@ int chores_start(struct daemon *d)
 	if (r >= 0)
 		r = sd_event_add_time(d->event, &d->deadline, CLOCK_MONOTONIC, UINT64_MAX, 1000,
 				      on_deadline, d);
+	if (r >= 0)
+		r = sd_event_add_post(d->event, NULL, after_event, d);
 	if (r >= 0)
 		r = clock_start(d);
 	return r < 0 ? r : 0;

@@ -61,7 +61,6 @@ static void program_settings(const struct config *c, struct fq_settings *s)
 		.icmp_cpu_per_second = ICMP_CPU_PER_SECOND,
 		.icmp_cpu_burst = ICMP_CPU_BURST,
 		.tombstone_ns = seconds(g->timeouts.tombstone_s),
-		.notify_sessions = 1,
 	};
 	memcpy(s->nat4, g->nat4, sizeof(s->nat4));
 	memcpy(s->nat6, g->nat6, sizeof(s->nat6));

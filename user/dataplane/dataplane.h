@@ -228,6 +228,9 @@ uint32_t dataplane_quota_used(const struct dataplane *dp, uint32_t client);
 uint32_t dataplane_sessions_max_set(struct dataplane *dp, uint32_t sessions_max);
 uint32_t dataplane_sessions_used(const struct dataplane *dp);
 
+/* Whether the programs are to tell of every session they open (FQ_UPCALL_SESSION). */
+void dataplane_monitor(struct dataplane *dp, bool wanted);
+
 /* Count events that happen in user space; `stats show` adds them to the programs' counters. */
 void dataplane_count(struct dataplane *dp, enum fq_reason reason, uint64_t n);
 

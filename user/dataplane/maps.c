@@ -227,6 +227,11 @@ uint32_t dataplane_quota_used(const struct dataplane *dp, uint32_t client)
 		       : 0;
 }
 
+void dataplane_monitor(struct dataplane *dp, bool wanted)
+{
+	__atomic_store_n(&dp->control->monitors, wanted, __ATOMIC_RELAXED);
+}
+
 uint32_t dataplane_sessions_max_set(struct dataplane *dp, uint32_t sessions_max)
 {
 	if (sessions_max > dp->capacity)
