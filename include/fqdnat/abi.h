@@ -13,18 +13,18 @@
 
 #include <linux/types.h>
 
-#define FQ_ABI_VERSION		1
-#define FQ_BPFFS_DEFAULT	"/sys/fs/bpf/fqdnat"
+#define FQ_ABI_VERSION   1
+#define FQ_BPFFS_DEFAULT "/sys/fs/bpf/fqdnat"
 
-#define FQ_CLIENTS_MAX		4096	/* configured clients; index of fq_quota */
-#define FQ_RESOURCES_MAX	16384	/* configured resources */
-#define FQ_XLAT_RESOURCES	8	/* resources that may share one proxy address */
-#define FQ_FILTER_RANGES	32	/* port ranges of one resource */
-#define FQ_NAT_ADDRESSES	8	/* given masquerade addresses, each family */
-#define FQ_TOMBSTONES_MAX	65536
-#define FQ_ICMP_BUCKETS_MAX	16384
-#define FQ_UPCALL_BYTES		(4 << 20)
-#define FQ_HOLD_FRAME_MAX	2048	/* bytes of a frame that can travel to the daemon */
+#define FQ_CLIENTS_MAX      4096  /* configured clients; index of fq_quota */
+#define FQ_RESOURCES_MAX    16384 /* configured resources */
+#define FQ_XLAT_RESOURCES   8     /* resources that may share one proxy address */
+#define FQ_FILTER_RANGES    32    /* port ranges of one resource */
+#define FQ_NAT_ADDRESSES    8     /* given masquerade addresses, each family */
+#define FQ_TOMBSTONES_MAX   65536
+#define FQ_ICMP_BUCKETS_MAX 16384
+#define FQ_UPCALL_BYTES     (4 << 20)
+#define FQ_HOLD_FRAME_MAX   2048 /* bytes of a frame that can travel to the daemon */
 
 /* IPv4 addresses are kept IPv4-mapped (::ffff:a.b.c.d, RFC 4291 2.5.5.2). */
 struct fq_addr {
@@ -46,21 +46,21 @@ struct fq_tuple {
 	struct fq_addr dst;
 	__be16 sport;
 	__be16 dport;
-	__u8 proto;		/* IPPROTO_TCP, _UDP, _ICMP or _ICMPV6 */
-	__u8 pad[3];		/* zero */
+	__u8 proto;  /* IPPROTO_TCP, _UDP, _ICMP or _ICMPV6 */
+	__u8 pad[3]; /* zero */
 };
 
 enum fq_dir {
-	FQ_DIR_OUT,		/* client to resource */
-	FQ_DIR_IN,		/* resource to client */
+	FQ_DIR_OUT, /* client to resource */
+	FQ_DIR_IN,  /* resource to client */
 };
 
 /* TCP flags seen in a direction, kept in fq_session.tcp_seen (RFC 9293 3.1 bit values). */
-#define FQ_TCP_FIN	0x01
-#define FQ_TCP_SYN	0x02
-#define FQ_TCP_RST	0x04
+#define FQ_TCP_FIN 0x01
+#define FQ_TCP_SYN 0x02
+#define FQ_TCP_RST 0x04
 /* In direction only: a socket of this host has the tuple now. Set together with FQ_TCP_RST. */
-#define FQ_TCP_LOCAL	0x80
+#define FQ_TCP_LOCAL 0x80
 
 /*
  * One direction of a session. What the packet becomes: source @src, destination @dst, and
@@ -70,31 +70,31 @@ enum fq_dir {
 struct fq_session {
 	struct fq_addr src;
 	struct fq_addr dst;
-	__be16 port;		/* client-side port or id after translation */
-	__be16 peer_port;	/* resource's port: of the tuple (TCP), last permitted (UDP), 0 (ICMP) */
-	__u8 dir;		/* enum fq_dir */
-	__u8 tcp_seen;		/* FQ_TCP_*, of packets in this direction */
-	__u16 pad;		/* zero */
+	__be16 port;      /* client-side port or id after translation */
+	__be16 peer_port; /* resource's port: of the tuple (TCP), last permitted (UDP), 0 (ICMP) */
+	__u8 dir;         /* enum fq_dir */
+	__u8 tcp_seen;    /* FQ_TCP_*, of packets in this direction */
+	__u16 pad;        /* zero */
 	__u32 client;
 	__u32 resource;
 	__u32 domain;
-	__u32 policy_gen;	/* fq_control.policy_gen for which the packet was last permitted */
-	__u64 grant_expires;	/* instant; 0: never */
-	__u64 created;		/* instant */
-	__u64 last;		/* instant of the last packet in this direction; 0: none yet */
+	__u32 policy_gen;    /* fq_control.policy_gen for which the packet was last permitted */
+	__u64 grant_expires; /* instant; 0: never */
+	__u64 created;       /* instant */
+	__u64 last;          /* instant of the last packet in this direction; 0: none yet */
 	__u64 packets;
-	__u64 bytes;		/* L3 lengths */
+	__u64 bytes; /* L3 lengths */
 };
 
 /* clients: BPF_MAP_TYPE_LPM_TRIE */
 struct fq_prefix {
-	__u32 prefixlen;	/* 0..128; an IPv4 prefix of length n is 96 + n */
+	__u32 prefixlen; /* 0..128; an IPv4 prefix of length n is 96 + n */
 	struct fq_addr addr;
 };
 
 struct fq_client {
-	__u32 client;		/* < FQ_CLIENTS_MAX */
-	__u32 scope;		/* whose proxy addresses it uses: an edge */
+	__u32 client; /* < FQ_CLIENTS_MAX */
+	__u32 scope;  /* whose proxy addresses it uses: an edge */
 };
 
 /* grants: BPF_MAP_TYPE_HASH */
@@ -104,21 +104,21 @@ struct fq_grant_key {
 };
 
 struct fq_grant {
-	__u64 expires;		/* instant; 0: never */
+	__u64 expires; /* instant; 0: never */
 };
 
 /* filters: BPF_MAP_TYPE_HASH by resource; F-01 to F-05 of docs/behaviours.md */
 struct fq_port_range {
-	__u8 proto;		/* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 proto; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 pad;
-	__u16 lo;		/* host order, inclusive */
+	__u16 lo; /* host order, inclusive */
 	__u16 hi;
 };
 
 struct fq_filter {
-	__u8 allow_all;		/* no filter configured: every protocol and port */
-	__u8 icmp;		/* echo permitted */
-	__u16 ranges;		/* entries used */
+	__u8 allow_all; /* no filter configured: every protocol and port */
+	__u8 icmp;      /* echo permitted */
+	__u16 ranges;   /* entries used */
 	struct fq_port_range range[FQ_FILTER_RANGES];
 };
 
@@ -129,48 +129,49 @@ struct fq_xlat_key {
 };
 
 struct fq_xlat {
-	struct fq_addr real;	/* meaningful if has_real */
+	struct fq_addr real; /* meaningful if has_real */
 	__u32 domain;
-	__u8 has_real;		/* 0: the domain has no address of this family */
-	__u8 resources;		/* entries used */
+	__u8 has_real;  /* 0: the domain has no address of this family */
+	__u8 resources; /* entries used */
 	__u16 pad;
-	__u32 resource[FQ_XLAT_RESOURCES];	/* most specific first, ties by greatest id */
+	__u32 resource[FQ_XLAT_RESOURCES]; /* most specific first, ties by greatest id */
 };
 
 /* edge: BPF_MAP_TYPE_HASH by proxy address; what the edge does with packets out */
 enum fq_edge_verdict {
-	FQ_EDGE_FORWARD,	/* to the gateway: confirmed, or being recreated */
-	FQ_EDGE_HOLD,		/* pending, packets held */
-	FQ_EDGE_REFUSE,		/* failed */
+	FQ_EDGE_FORWARD, /* to the gateway: confirmed, or being recreated */
+	FQ_EDGE_HOLD,    /* pending, packets held */
+	FQ_EDGE_REFUSE,  /* failed */
 };
 
 struct fq_edge {
 	__u32 domain;
-	__u32 gateway;		/* 0: the gateway in this process */
-	__u32 verdict;		/* enum fq_edge_verdict */
+	__u32 gateway; /* 0: the gateway in this process */
+	__u32 verdict; /* enum fq_edge_verdict */
 	__u32 pad;
-	__u64 touch_at;		/* FORWARD: tell the daemon of a new flow at or after this instant; 0: never */
+	__u64 touch_at; /* FORWARD: tell the daemon of a new flow at or after this instant; 0: never
+			 */
 };
 
 /* devs: BPF_MAP_TYPE_HASH by ifindex */
 struct fq_dev {
-	struct fq_addr nat4;	/* masquerade addresses of the interface; zero: none */
+	struct fq_addr nat4; /* masquerade addresses of the interface; zero: none */
 	struct fq_addr nat6;
 };
 
 /* quota: BPF_MAP_TYPE_ARRAY by client, BPF_F_MMAPABLE, changed atomically by both sides */
 struct fq_quota {
-	__u32 sessions;		/* open now */
+	__u32 sessions; /* open now */
 	__u32 max;
 };
 
 /* control: BPF_MAP_TYPE_ARRAY, one element, BPF_F_MMAPABLE */
 struct fq_control {
-	__u32 abi_version;	/* FQ_ABI_VERSION; written once by the loader */
-	__u32 policy_gen;	/* incremented after clients, grants or filters have changed */
-	__u32 sessions;		/* open now, atomically */
+	__u32 abi_version; /* FQ_ABI_VERSION; written once by the loader */
+	__u32 policy_gen;  /* incremented after clients, grants or filters have changed */
+	__u32 sessions;    /* open now, atomically */
 	__u32 sessions_max;
-	__u32 monitors;		/* somebody wants FQ_UPCALL_SESSION */
+	__u32 monitors; /* somebody wants FQ_UPCALL_SESSION */
 };
 
 /* stats: BPF_MAP_TYPE_PERCPU_ARRAY by enum fq_reason */
@@ -181,7 +182,7 @@ struct fq_count {
 
 /* icmp_buckets: BPF_MAP_TYPE_LRU_HASH by struct fq_addr (who would be told) */
 struct fq_bucket {
-	__u64 refilled;		/* instant */
+	__u64 refilled; /* instant */
 	__u64 tokens;
 };
 
@@ -189,25 +190,24 @@ struct fq_bucket {
 
 /* upcalls: BPF_MAP_TYPE_RINGBUF; what the programs tell the daemon */
 enum fq_upcall_kind {
-	FQ_UPCALL_HOLD = 1,	/* frame as received, to be held for @domain */
-	FQ_UPCALL_SLOW,		/* frame as translated: IP packet to be sent by the kernel */
-	FQ_UPCALL_TOUCH,	/* no frame: new flow of a domain whose touch_at has come */
-	FQ_UPCALL_SESSION,	/* no frame: session opened; @tuple is its out tuple (monitor) */
+	FQ_UPCALL_HOLD = 1, /* frame as received, to be held for @domain */
+	FQ_UPCALL_SLOW,     /* frame as translated: IP packet to be sent by the kernel */
+	FQ_UPCALL_TOUCH,    /* no frame: new flow of a domain whose touch_at has come */
+	FQ_UPCALL_SESSION,  /* no frame: session opened; @tuple is its out tuple (monitor) */
 };
 
 struct fq_upcall {
-	__u32 kind;		/* enum fq_upcall_kind */
+	__u32 kind; /* enum fq_upcall_kind */
 	__u32 domain;
-	__u32 ifindex;		/* ingress */
-	__u32 len;		/* bytes of the frame that follows; 0: none */
-	__u16 l3_offset;	/* of the IP header in the frame */
+	__u32 ifindex;   /* ingress */
+	__u32 len;       /* bytes of the frame that follows; 0: none */
+	__u16 l3_offset; /* of the IP header in the frame */
 	__u16 pad[3];
-	struct fq_addr proxy;	/* HOLD, TOUCH: destination; SLOW: source after translation */
+	struct fq_addr proxy; /* HOLD, TOUCH: destination; SLOW: source after translation */
 	__u8 frame[];
 };
 
-#define FQ_ASSERT_SIZE(type, size) \
-	_Static_assert(sizeof(type) == (size), "ABI: size of " #type)
+#define FQ_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), "ABI: size of " #type)
 
 FQ_ASSERT_SIZE(struct fq_addr, 16);
 FQ_ASSERT_SIZE(struct fq_tuple, 40);

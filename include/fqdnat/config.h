@@ -14,9 +14,9 @@ struct fq_settings {
 	struct fq_addr pool6, pool6_mask;
 
 	/* Source NAT. */
-	__u32 masquerade;		/* enum fq_masquerade */
+	__u32 masquerade; /* enum fq_masquerade */
 	__u32 nat4_count, nat6_count;
-	struct fq_addr nat4[FQ_NAT_ADDRESSES];	/* given addresses; a client always gets the same */
+	struct fq_addr nat4[FQ_NAT_ADDRESSES]; /* given addresses; a client always gets the same */
 	struct fq_addr nat6[FQ_NAT_ADDRESSES];
 
 	/* NAT ports and ICMP ids, host order, inclusive (RFC 4787 REQ-3, RFC 6056). */
@@ -26,17 +26,18 @@ struct fq_settings {
 	__u32 local_lo, local_hi;
 	__u32 hash_seed;
 
-	/* ICMP errors we send: per receiver, and per CPU over all (RFC 1812 4.3.2.8, RFC 4443 2.4 f). */
+	/* ICMP errors we send: per receiver, and per CPU over all (RFC 1812 4.3.2.8, RFC 4443 2.4
+	 * f). */
 	__u32 icmp_per_second, icmp_burst;
 	__u32 icmp_cpu_per_second, icmp_cpu_burst;
 
-	__u64 tombstone_ns;		/* G-43: late packets of an ended session are dropped this long */
+	__u64 tombstone_ns; /* G-43: late packets of an ended session are dropped this long */
 };
 
 enum fq_masquerade {
-	FQ_MASQ_AUTO,			/* the egress interface's address (devs) */
-	FQ_MASQ_NONE,			/* the client's own address */
-	FQ_MASQ_GIVEN,			/* nat4, nat6 */
+	FQ_MASQ_AUTO,  /* the egress interface's address (devs) */
+	FQ_MASQ_NONE,  /* the client's own address */
+	FQ_MASQ_GIVEN, /* nat4, nat6 */
 };
 
 FQ_ASSERT_SIZE(struct fq_settings, 376);

@@ -14,80 +14,105 @@
 
 /* What becomes of the packet. */
 enum fq_reason_class {
-	FQ_CLASS_FORWARD,	/* translated and sent on */
-	FQ_CLASS_PASS,		/* handed to the kernel untouched */
-	FQ_CLASS_HOLD,		/* kept until the gateway has answered */
-	FQ_CLASS_REFUSE,	/* dropped, sender told by ICMP (RFC 1812, RFC 4443) */
-	FQ_CLASS_DROP,		/* dropped silently */
-	FQ_CLASS_EVENT,		/* not a packet's fate: counted beside it */
+	FQ_CLASS_FORWARD, /* translated and sent on */
+	FQ_CLASS_PASS,    /* handed to the kernel untouched */
+	FQ_CLASS_HOLD,    /* kept until the gateway has answered */
+	FQ_CLASS_REFUSE,  /* dropped, sender told by ICMP (RFC 1812, RFC 4443) */
+	FQ_CLASS_DROP,    /* dropped silently */
+	FQ_CLASS_EVENT,   /* not a packet's fate: counted beside it */
 };
 
-#define FQ_REASONS(X) \
-	X(TRANSLATED,       "translated",        FORWARD, "translated and forwarded") \
-	X(TRANSLATED_SLOW,  "translated_slow",   FORWARD, "translated, sent through the kernel while the neighbour is resolved") \
-	X(NOT_OURS,         "not_ours",          PASS,    "no session and no proxy address: left to the kernel") \
-	X(NOT_IP,           "not_ip",            PASS,    "not IPv4 or IPv6 (ARP, LLDP, ...): left to the kernel") \
-	X(VLAN,             "vlan",              PASS,    "VLAN-tagged frame: left to the kernel") \
-	X(MALFORMED,        "malformed",         PASS,    "truncated or lying headers, not to a proxy address: left to the kernel") \
-	X(FRAGMENT,         "fragment",          PASS,    "IP fragment, not to a proxy address: left to the kernel") \
-	X(ICMP_ERROR,       "icmp_error",        PASS,    "ICMP error from outside: left to the kernel") \
-	X(L4_UNSUPPORTED,   "l4_unsupported",    PASS,    "neither TCP, UDP nor ICMP echo, not to a proxy address: left to the kernel") \
-	X(LOCAL_SOCKET,     "local_socket",      PASS,    "belongs to a socket of this host: left to the kernel") \
-	X(HELD,             "held",              HOLD,    "domain is pending: kept until the gateway answers") \
-	X(NO_TRANSLATION,   "no_translation",    REFUSE,  "proxy address has no translation: network unreachable") \
-	X(NO_FAMILY,        "no_family",         REFUSE,  "domain has no address of this IP version: network unreachable") \
-	X(DOMAIN_FAILED,    "domain_failed",     REFUSE,  "domain failed at its gateway: network unreachable") \
-	X(NOT_A_CLIENT,     "not_a_client",      REFUSE,  "source is in no client's prefix: administratively prohibited") \
-	X(NOT_GRANTED,      "not_granted",       REFUSE,  "client has no valid grant for the resource: administratively prohibited") \
-	X(FILTERED,         "filtered",          REFUSE,  "resource's filter denies this protocol or port: administratively prohibited") \
-	X(TABLE_FULL,       "table_full",        REFUSE,  "session table is full: administratively prohibited") \
-	X(QUOTA,            "quota",             REFUSE,  "client has reached its session quota: administratively prohibited") \
-	X(NO_PORT,          "no_port",           REFUSE,  "no free NAT port or id: administratively prohibited") \
-	X(NO_NAT_ADDRESS,   "no_nat_address",    REFUSE,  "egress interface has no address to masquerade with: network unreachable") \
-	X(NO_ROUTE,         "no_route",          REFUSE,  "no route to the real address: network unreachable") \
-	X(TTL_EXCEEDED,     "ttl_exceeded",      REFUSE,  "TTL or hop limit reached zero: time exceeded") \
-	X(TOO_BIG,          "too_big",           REFUSE,  "larger than the next hop's MTU: fragmentation needed or packet too big") \
-	X(EXPIRED_SESSION,  "expired_session",   DROP,    "late packet of a session that has ended") \
-	X(REVOKED,          "revoked",           DROP,    "reply of a session whose grant or filter was withdrawn") \
-	X(POOL_MALFORMED,   "pool_malformed",    DROP,    "truncated or lying headers, to a proxy address") \
-	X(POOL_FRAGMENT,    "pool_fragment",     DROP,    "IP fragment to a proxy address") \
-	X(POOL_ICMP_ERROR,  "pool_icmp_error",   DROP,    "ICMP error from a client to a proxy address") \
-	X(POOL_L4,          "pool_l4",           DROP,    "neither TCP, UDP nor ICMP echo, to a proxy address") \
-	X(HOLD_FAILED,      "hold_failed",       DROP,    "could not be held: too long, or the queue to the daemon is full") \
-	X(SLOW_FAILED,      "slow_failed",       DROP,    "neighbour unknown and the queue to the daemon is full") \
-	X(NO_SESSION_RST,   "no_session_rst",    DROP,    "TCP reset from a client that belongs to no session") \
-	X(BLACKHOLE,        "blackhole",         DROP,    "route to the real address is a blackhole") \
-	X(FORWARDING_OFF,   "forwarding_off",    DROP,    "IP forwarding is off on the ingress interface") \
-	X(BROADCAST,        "broadcast",         DROP,    "link-layer broadcast or multicast to a proxy address") \
-	X(WRITE_FAILED,     "write_failed",      DROP,    "the frame could not be resized or written") \
-	X(HELD_FULL,        "held_full",         EVENT,   "oldest held packet overwritten: more than 32 for one domain") \
-	X(HELD_DUPLICATE,   "held_duplicate",    EVENT,   "packet was already held, or replaced a held SYN") \
-	X(HELD_DROPPED,     "held_dropped",      EVENT,   "held packet dropped: domain failed or was removed") \
-	X(HELD_RELEASED,    "held_released",     EVENT,   "held packet put back on its way") \
-	X(HELD_LIMIT,       "held_limit",        EVENT,   "packet not held: memory limit for held packets reached") \
-	X(SESSION_CREATED,  "session_created",   EVENT,   "session opened") \
-	X(SESSION_EXPIRED,  "session_expired",   EVENT,   "session removed after its idle time") \
-	X(SESSION_REVOKED,  "session_revoked",   EVENT,   "session removed: grant, filter or flush") \
-	X(PORT_RETRY,       "port_retry",        EVENT,   "a NAT port was taken, the next was tried") \
-	X(CSUM_PARTIAL,     "csum_partial",      EVENT,   "partial checksum completed (virtual interface)") \
-	X(ICMP_SENT,        "icmp_sent",         EVENT,   "ICMP error sent") \
-	X(ICMP_LIMITED,     "icmp_limited",      EVENT,   "ICMP error not sent: rate limit") \
-	X(ICMP_NOT_ALLOWED, "icmp_not_allowed",  EVENT,   "ICMP error not sent: the RFCs forbid it for this packet") \
-	X(DNS_LOCAL,        "dns_local",         EVENT,   "DNS query answered here") \
-	X(DNS_FORWARDED,    "dns_forwarded",     EVENT,   "DNS query handed to an upstream server") \
-	X(DNS_MALFORMED,    "dns_malformed",     EVENT,   "malformed DNS message dropped or answered FORMERR") \
-	X(DNS_REFUSED,      "dns_refused",       EVENT,   "DNS query refused: source is no client") \
-	X(DNS_TIMEOUT,      "dns_timeout",       EVENT,   "upstream DNS server did not answer") \
-	X(DNS_OVERLOAD,     "dns_overload",      EVENT,   "DNS query dropped: too many in progress") \
-	X(POOL_EXHAUSTED,   "pool_exhausted",    EVENT,   "no proxy address left: SERVFAIL") \
-	X(STORE_FAILED,     "store_failed",      EVENT,   "state could not be written to disk") \
-	X(RESOLVE_LIMITED,  "resolve_limited",   EVENT,   "AssignedIps not acted on: resolution limit") \
-	X(CONTROL_INVALID,  "control_invalid",   EVENT,   "control message refused")
+/* clang-format off: a table */
+#define FQ_REASONS(X)                                                                              \
+	X(TRANSLATED, "translated", FORWARD, "translated and forwarded")                           \
+	X(TRANSLATED_SLOW, "translated_slow", FORWARD,                                             \
+	  "translated, sent through the kernel while the neighbour is resolved")                   \
+	X(NOT_OURS, "not_ours", PASS, "no session and no proxy address: left to the kernel")       \
+	X(NOT_IP, "not_ip", PASS, "not IPv4 or IPv6 (ARP, LLDP, ...): left to the kernel")         \
+	X(VLAN, "vlan", PASS, "VLAN-tagged frame: left to the kernel")                             \
+	X(MALFORMED, "malformed", PASS,                                                            \
+	  "truncated or lying headers, not to a proxy address: left to the kernel")                \
+	X(FRAGMENT, "fragment", PASS, "IP fragment, not to a proxy address: left to the kernel")   \
+	X(ICMP_ERROR, "icmp_error", PASS, "ICMP error from outside: left to the kernel")           \
+	X(L4_UNSUPPORTED, "l4_unsupported", PASS,                                                  \
+	  "neither TCP, UDP nor ICMP echo, not to a proxy address: left to the kernel")            \
+	X(LOCAL_SOCKET, "local_socket", PASS,                                                      \
+	  "belongs to a socket of this host: left to the kernel")                                  \
+	X(HELD, "held", HOLD, "domain is pending: kept until the gateway answers")                 \
+	X(NO_TRANSLATION, "no_translation", REFUSE,                                                \
+	  "proxy address has no translation: network unreachable")                                 \
+	X(NO_FAMILY, "no_family", REFUSE,                                                          \
+	  "domain has no address of this IP version: network unreachable")                         \
+	X(DOMAIN_FAILED, "domain_failed", REFUSE,                                                  \
+	  "domain failed at its gateway: network unreachable")                                     \
+	X(NOT_A_CLIENT, "not_a_client", REFUSE,                                                    \
+	  "source is in no client's prefix: administratively prohibited")                          \
+	X(NOT_GRANTED, "not_granted", REFUSE,                                                      \
+	  "client has no valid grant for the resource: administratively prohibited")               \
+	X(FILTERED, "filtered", REFUSE,                                                            \
+	  "resource's filter denies this protocol or port: administratively prohibited")           \
+	X(TABLE_FULL, "table_full", REFUSE, "session table is full: administratively prohibited")  \
+	X(QUOTA, "quota", REFUSE,                                                                  \
+	  "client has reached its session quota: administratively prohibited")                     \
+	X(NO_PORT, "no_port", REFUSE, "no free NAT port or id: administratively prohibited")       \
+	X(NO_NAT_ADDRESS, "no_nat_address", REFUSE,                                                \
+	  "egress interface has no address to masquerade with: network unreachable")               \
+	X(NO_ROUTE, "no_route", REFUSE, "no route to the real address: network unreachable")       \
+	X(TTL_EXCEEDED, "ttl_exceeded", REFUSE, "TTL or hop limit reached zero: time exceeded")    \
+	X(TOO_BIG, "too_big", REFUSE,                                                              \
+	  "larger than the next hop's MTU: fragmentation needed or packet too big")                \
+	X(EXPIRED_SESSION, "expired_session", DROP, "late packet of a session that has ended")     \
+	X(REVOKED, "revoked", DROP, "reply of a session whose grant or filter was withdrawn")      \
+	X(POOL_MALFORMED, "pool_malformed", DROP,                                                  \
+	  "truncated or lying headers, to a proxy address")                                        \
+	X(POOL_FRAGMENT, "pool_fragment", DROP, "IP fragment to a proxy address")                  \
+	X(POOL_ICMP_ERROR, "pool_icmp_error", DROP, "ICMP error from a client to a proxy address") \
+	X(POOL_L4, "pool_l4", DROP, "neither TCP, UDP nor ICMP echo, to a proxy address")          \
+	X(HOLD_FAILED, "hold_failed", DROP,                                                        \
+	  "could not be held: too long, or the queue to the daemon is full")                       \
+	X(SLOW_FAILED, "slow_failed", DROP,                                                        \
+	  "neighbour unknown and the queue to the daemon is full")                                 \
+	X(NO_SESSION_RST, "no_session_rst", DROP,                                                  \
+	  "TCP reset from a client that belongs to no session")                                    \
+	X(BLACKHOLE, "blackhole", DROP, "route to the real address is a blackhole")                \
+	X(FORWARDING_OFF, "forwarding_off", DROP, "IP forwarding is off on the ingress interface") \
+	X(BROADCAST, "broadcast", DROP, "link-layer broadcast or multicast to a proxy address")    \
+	X(WRITE_FAILED, "write_failed", DROP, "the frame could not be resized or written")         \
+	X(HELD_FULL, "held_full", EVENT,                                                           \
+	  "oldest held packet overwritten: more than 32 for one domain")                           \
+	X(HELD_DUPLICATE, "held_duplicate", EVENT,                                                 \
+	  "packet was already held, or replaced a held SYN")                                       \
+	X(HELD_DROPPED, "held_dropped", EVENT,                                                     \
+	  "held packet dropped: domain failed or was removed")                                     \
+	X(HELD_RELEASED, "held_released", EVENT, "held packet put back on its way")                \
+	X(HELD_LIMIT, "held_limit", EVENT,                                                         \
+	  "packet not held: memory limit for held packets reached")                                \
+	X(SESSION_CREATED, "session_created", EVENT, "session opened")                             \
+	X(SESSION_EXPIRED, "session_expired", EVENT, "session removed after its idle time")        \
+	X(SESSION_REVOKED, "session_revoked", EVENT, "session removed: grant, filter or flush")    \
+	X(PORT_RETRY, "port_retry", EVENT, "a NAT port was taken, the next was tried")             \
+	X(CSUM_PARTIAL, "csum_partial", EVENT, "partial checksum completed (virtual interface)")   \
+	X(ICMP_SENT, "icmp_sent", EVENT, "ICMP error sent")                                        \
+	X(ICMP_LIMITED, "icmp_limited", EVENT, "ICMP error not sent: rate limit")                  \
+	X(ICMP_NOT_ALLOWED, "icmp_not_allowed", EVENT,                                             \
+	  "ICMP error not sent: the RFCs forbid it for this packet")                               \
+	X(DNS_LOCAL, "dns_local", EVENT, "DNS query answered here")                                \
+	X(DNS_FORWARDED, "dns_forwarded", EVENT, "DNS query handed to an upstream server")         \
+	X(DNS_MALFORMED, "dns_malformed", EVENT,                                                   \
+	  "malformed DNS message dropped or answered FORMERR")                                     \
+	X(DNS_REFUSED, "dns_refused", EVENT, "DNS query refused: source is no client")             \
+	X(DNS_TIMEOUT, "dns_timeout", EVENT, "upstream DNS server did not answer")                 \
+	X(DNS_OVERLOAD, "dns_overload", EVENT, "DNS query dropped: too many in progress")          \
+	X(POOL_EXHAUSTED, "pool_exhausted", EVENT, "no proxy address left: SERVFAIL")              \
+	X(STORE_FAILED, "store_failed", EVENT, "state could not be written to disk")               \
+	X(RESOLVE_LIMITED, "resolve_limited", EVENT, "AssignedIps not acted on: resolution limit") \
+	X(CONTROL_INVALID, "control_invalid", EVENT, "control message refused")
+/* clang-format on */
 
 enum fq_reason {
-	FQ_OK = 0,		/* go on; never counted */
+	FQ_OK = 0, /* go on; never counted */
 #define X(id, name, class, text) FQ_R_##id,
 	FQ_REASONS(X)
 #undef X
-	FQ_REASON_MAX
+		FQ_REASON_MAX
 };

@@ -16,25 +16,25 @@
 #define _cleanup_(f) __attribute__((cleanup(f)))
 
 /* Define NAMEp(TYPE **) for a function NAME(TYPE *) that accepts NULL. */
-#define DEFINE_CLEANUP(type, name) \
+#define DEFINE_CLEANUP(type, name)          \
 	static inline void name##p(type *p) \
-	{ \
-		if (*p) \
-			name(*p); \
+	{                                   \
+		if (*p)                     \
+			name(*p);           \
 	}
 
-#define TAKE_PTR(p) \
-	({ \
+#define TAKE_PTR(p)                         \
+	({                                  \
 		__typeof__(p) taken_ = (p); \
-		(p) = NULL; \
-		taken_; \
+		(p) = NULL;                 \
+		taken_;                     \
 	})
 
-#define TAKE_FD(fd) \
-	({ \
+#define TAKE_FD(fd)                \
+	({                         \
 		int taken_ = (fd); \
-		(fd) = -1; \
-		taken_; \
+		(fd) = -1;         \
+		taken_;            \
 	})
 
 static inline void freep(void *p)

@@ -133,7 +133,8 @@ struct fq_addr ipaddr_add(const struct fq_addr *a, uint64_t n)
 	return sum;
 }
 
-socklen_t ipaddr_to_sockaddr(const struct fq_addr *a, uint16_t port, struct sockaddr_storage *ret_sa)
+socklen_t ipaddr_to_sockaddr(const struct fq_addr *a, uint16_t port,
+			     struct sockaddr_storage *ret_sa)
 {
 	struct sockaddr_in *sin = (struct sockaddr_in *)ret_sa;
 	struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)ret_sa;

@@ -15,8 +15,8 @@
 #define IPADDR_STRLEN 46
 
 struct ipprefix {
-	struct fq_addr addr;	/* host bits zero */
-	unsigned int len;	/* 0..128 in the mapped form; IPv4 /n is 96 + n */
+	struct fq_addr addr; /* host bits zero */
+	unsigned int len;    /* 0..128 in the mapped form; IPv4 /n is 96 + n */
 };
 
 static inline bool ipaddr_is_v4(const struct fq_addr *a)
@@ -66,5 +66,6 @@ struct fq_addr ipaddr_add(const struct fq_addr *a, uint64_t n);
  * To and from a socket address. @port: host order.
  * Return of from: 0; -EAFNOSUPPORT.
  */
-socklen_t ipaddr_to_sockaddr(const struct fq_addr *a, uint16_t port, struct sockaddr_storage *ret_sa);
+socklen_t ipaddr_to_sockaddr(const struct fq_addr *a, uint16_t port,
+			     struct sockaddr_storage *ret_sa);
 int ipaddr_from_sockaddr(const struct sockaddr *sa, struct fq_addr *ret_addr, uint16_t *ret_port);

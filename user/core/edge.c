@@ -348,8 +348,8 @@ int edge_gateway_up(struct edge *edge, uint32_t gateway, struct instant now)
 		edge_entry_wake(edge, e, now);
 		edge_domain_settle(edge, e->domain);
 	}
-	DL_FOREACH_SAFE2(edge->holding, d, d_next, hold_next)
-	edge_domain_wake(edge, d, now);
+	DL_FOREACH_SAFE2 (edge->holding, d, d_next, hold_next)
+		edge_domain_wake(edge, d, now);
 	return 0;
 }
 

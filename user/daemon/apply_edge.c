@@ -101,15 +101,18 @@ static void state_changed(struct daemon *d, const struct edge_action *a)
 	else
 		(void)store_put_entry(d->store, &row);
 	log_limited(a->state.to == EDGE_FAILED || a->state.from == EDGE_FAILED ||
-				    a->state.from == EDGE_NONE ? LOG_INFO : LOG_DEBUG,
+				    a->state.from == EDGE_NONE
+			    ? LOG_INFO
+			    : LOG_DEBUG,
 		    "domain state", log_str("domain", a->name->text), log_str("resource", resource),
 		    log_str("gateway", gateway), log_str("from", edge_state_name(a->state.from)),
 		    log_str("to", edge_state_name(a->state.to)));
 	if (monitor_wanted(d))
-		monitor_publish(d, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "event", "domain",
-					     "domain", a->name->text, "resource", resource, "gateway",
-					     gateway, "from", edge_state_name(a->state.from), "state",
-					     edge_state_name(a->state.to)));
+		monitor_publish(d,
+				json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "event", "domain",
+					  "domain", a->name->text, "resource", resource, "gateway",
+					  gateway, "from", edge_state_name(a->state.from), "state",
+					  edge_state_name(a->state.to)));
 }
 
 static void domain_set(struct daemon *d, const struct edge_action *a)
@@ -150,7 +153,8 @@ void edge_apply(struct daemon *d, struct edge_action *a)
 		break;
 	case EDGE_DOMAIN_GONE:
 		(void)store_delete_domain(d->store, a->domain);
-		/* Said by Goodbye or silence elsewhere; here the gateway need not wait for either. */
+		/* Said by Goodbye or silence elsewhere; here the gateway need not wait for either.
+		 */
 		(void)gateway_forget(d->gateway, LOCAL_SCOPE, a->name);
 		break;
 	case EDGE_RESOURCE_IGNORED:

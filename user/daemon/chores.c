@@ -9,10 +9,10 @@
 
 #include "daemon/daemon.h"
 
-#define UPCALLS_AT_ONCE	   256
-#define SWEEP_ENTRIES	   8192			/* at a time: some 4 ms */
-#define SWEEP_INTERVAL_US  1000000		/* between passes over the table */
-#define SWEEP_YIELD_US	   1000			/* between parts of a pass */
+#define UPCALLS_AT_ONCE   256
+#define SWEEP_ENTRIES     8192    /* at a time: some 4 ms */
+#define SWEEP_INTERVAL_US 1000000 /* between passes over the table */
+#define SWEEP_YIELD_US    1000    /* between parts of a pass */
 
 /* ---- upcalls ---- */
 
@@ -46,12 +46,12 @@ static void on_session(struct daemon *d, const struct fq_upcall *u)
 	if (!monitor_wanted(d) || u->len < sizeof(t))
 		return;
 	memcpy(&t, u->frame, sizeof(t));
-	monitor_publish(d, json_pack("{s:s, s:i, s:s, s:i, s:s, s:i, s:s?}", "event", "session",
-				     "protocol", t.proto, "client", ipaddr_format(&t.src, src),
-				     "client_port", be16toh(t.sport), "proxy",
-				     ipaddr_format(&t.dst, dst), "port", be16toh(t.dport), "domain",
-				     edge_find_id(d->edge, u->domain, &view) ? view.name->text
-									     : NULL));
+	monitor_publish(
+		d, json_pack("{s:s, s:i, s:s, s:i, s:s, s:i, s:s?}", "event", "session", "protocol",
+			     t.proto, "client", ipaddr_format(&t.src, src), "client_port",
+			     be16toh(t.sport), "proxy", ipaddr_format(&t.dst, dst), "port",
+			     be16toh(t.dport), "domain",
+			     edge_find_id(d->edge, u->domain, &view) ? view.name->text : NULL));
 }
 
 static void on_upcall(void *ctx, const struct fq_upcall *u)
@@ -137,9 +137,9 @@ static void report_refusals(struct daemon *d)
 
 		if (packets && monitor_wanted(d) &&
 		    (reasons[i].class == FQ_CLASS_REFUSE || reasons[i].class == FQ_CLASS_DROP))
-			monitor_publish(d, json_pack("{s:s, s:s, s:I}", "event", "refused", "reason",
-						     reasons[i].name, "packets",
-						     (json_int_t)packets));
+			monitor_publish(d,
+					json_pack("{s:s, s:s, s:I}", "event", "refused", "reason",
+						  reasons[i].name, "packets", (json_int_t)packets));
 		d->reported[i] = now[i];
 	}
 }
@@ -161,7 +161,8 @@ static int on_sweep(sd_event_source *s, uint64_t usec, void *ctx)
 	pause = r < 0 || sweep.pass_done ? SWEEP_INTERVAL_US : SWEEP_YIELD_US;
 	if (pause == SWEEP_INTERVAL_US) {
 		report_refusals(d);
-		/* Nobody may be waiting for the store to be written, but somebody may be reading it. */
+		/* Nobody may be waiting for the store to be written, but somebody may be reading
+		 * it. */
 		daemon_pump(d);
 	}
 	(void)sd_event_source_set_time_relative(s, pause);

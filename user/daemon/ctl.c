@@ -12,7 +12,7 @@ struct request {
 	struct daemon *d;
 	const json_t *args;
 	json_t *result;
-	char *error;		/* CTL_ERROR_LEN bytes */
+	char *error; /* CTL_ERROR_LEN bytes */
 };
 
 __attribute__((format(printf, 3, 4))) static int fail(struct request *q, int r, const char *format,
@@ -137,7 +137,8 @@ static int grant_show(struct request *q)
 }
 
 /* Client and resource of the arguments, as the configuration knows them. */
-static int grant_args(struct request *q, struct store_grant *ret_row, struct policy_grant *ret_grant)
+static int grant_args(struct request *q, struct store_grant *ret_row,
+		      struct policy_grant *ret_grant)
 {
 	const char *client = word_of(q, "client"), *resource = word_of(q, "resource"), *uuid;
 	const struct policy *policy = gateway_policy(q->d->gateway);
@@ -269,7 +270,8 @@ static int prog_attach(struct request *q)
 	if (!dev)
 		return fail(q, -EINVAL, "dev is missing");
 	if (word && dp_mode_parse(word, &mode) < 0)
-		return fail(q, -EINVAL, "'%s' is not a mode: expected auto, native or generic", word);
+		return fail(q, -EINVAL, "'%s' is not a mode: expected auto, native or generic",
+			    word);
 	r = links_attach(q->d, dev, mode, &err, &at);
 	if (r < 0)
 		return fail(q, r, "%s", err.text);
@@ -302,13 +304,20 @@ int ctl_handle(void *ctx, const char *command, const json_t *args, json_t **ret_
 		const char *command;
 		int (*fn)(struct request *);
 	} table[] = {
-		{"client show", client_show},	  {"config show", config_show},
-		{"domain forget", domain_forget}, {"domain refresh", domain_refresh},
-		{"domain show", domain_show},	  {"gateway show", gateway_show},
-		{"grant add", grant_add},	  {"grant del", grant_del},
-		{"grant show", grant_show},	  {"prog attach", prog_attach},
-		{"prog detach", prog_detach},	  {"resource show", resource_show},
-		{"session flush", session_flush}, {"stats limits", limits_show},
+		{"client show", client_show},
+		{"config show", config_show},
+		{"domain forget", domain_forget},
+		{"domain refresh", domain_refresh},
+		{"domain show", domain_show},
+		{"gateway show", gateway_show},
+		{"grant add", grant_add},
+		{"grant del", grant_del},
+		{"grant show", grant_show},
+		{"prog attach", prog_attach},
+		{"prog detach", prog_detach},
+		{"resource show", resource_show},
+		{"session flush", session_flush},
+		{"stats limits", limits_show},
 		{"version", version},
 	};
 	struct request q = {.d = ctx, .args = args, .error = ret_error};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the control socket shows: edge, gateway and configuration in the words of the JSON contract. */
+/* What the control socket shows: edge, gateway and configuration in the words of the JSON contract.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -208,7 +209,8 @@ json_t *show_limits(struct daemon *d)
 	limit(rows, "translations", g.xlats_scope, g.xlat_per_scope);
 	limit(rows, "dns_requests", dns_server_counters(d->dns).requests,
 	      d->config->limits.dns_requests);
-	limit(rows, "dns_upstream", upstream_in_flight(d->upstream), d->config->limits.dns_requests);
+	limit(rows, "dns_upstream", upstream_in_flight(d->upstream),
+	      d->config->limits.dns_requests);
 	limit(rows, "dns_cache", c.entries, d->config->limits.dns_cache);
 	limit(rows, "control_connections", ctl_server_connections(d->ctl), CTL_CONNECTIONS_MAX);
 	return rows;

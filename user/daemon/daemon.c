@@ -34,10 +34,13 @@ static int open_dataplane(struct daemon *d)
 		log_event(LOG_ERR, "cannot load the dataplane", log_str("reason", err.text));
 		return r;
 	}
+	d->program = s.program;
+	d->expiry = s.expiry;
 	max = dataplane_sessions_max_set(d->dp, s.sessions_max);
 	if (max < s.sessions_max)
-		log_event(LOG_WARNING, "the session table in the kernel is smaller than configured; "
-				       "`fqdnat prog detach` on every interface makes a new one",
+		log_event(LOG_WARNING,
+			  "the session table in the kernel is smaller than configured; "
+			  "`fqdnat prog detach` on every interface makes a new one",
 			  log_uint("sessions", max), log_uint("configured", s.sessions_max));
 	if (dataplane_taken_over(d->dp))
 		log_event(LOG_INFO, "took over",
@@ -145,7 +148,8 @@ void daemon_stop(struct daemon *d)
 	mailbox_done(&d->to_edge);
 	mailbox_done(&d->to_gateway);
 	if (d->store && store_commit(d->store) < 0)
-		log_event(LOG_ERR, "state could not be written", log_str("detail", store_error(d->store)));
+		log_event(LOG_ERR, "state could not be written",
+			  log_str("detail", store_error(d->store)));
 	store_free(d->store);
 	dpview_free(d->view);
 	dataplane_free(d->dp);

@@ -36,8 +36,8 @@
 #include "io/upstream.h"
 #include "store/store.h"
 
-#define LOCAL_GATEWAY 0	/* edge's id of the gateway in this process */
-#define LOCAL_SCOPE   0	/* gateway's id of the edge in this process */
+#define LOCAL_GATEWAY 0 /* edge's id of the gateway in this process */
+#define LOCAL_SCOPE   0 /* gateway's id of the edge in this process */
 
 /* A control message on its way inside this process. */
 struct letter {
@@ -51,8 +51,8 @@ struct mailbox {
 };
 
 struct options {
-	const char *config;		/* path */
-	const char *socket;		/* overrides the configuration; NULL: it does not */
+	const char *config; /* path */
+	const char *socket; /* overrides the configuration; NULL: it does not */
 	bool has_log_format;
 	enum log_format log_format;
 	bool verbose;
@@ -64,9 +64,11 @@ struct daemon {
 	struct config *config;
 	sd_event *event;
 	struct store *store;
-	bool store_failing;		/* the last commit failed: said once */
+	bool store_failing; /* the last commit failed: said once */
 	struct dataplane *dp;
-	struct dpview *view;		/* the same, to look at */
+	struct dpview *view;        /* the same, to look at */
+	struct fq_settings program; /* that the programs run with */
+	struct expiry_policy expiry;
 
 	struct edge *edge;
 	struct gateway *gateway;
@@ -74,24 +76,24 @@ struct daemon {
 	bool pumping;
 
 	struct resolver *resolver;
-	struct resolver *retired;	/* the one before a reload, until its lookups have ended */
+	struct resolver *retired; /* the one before a reload, until its lookups have ended */
 	struct dns_server *dns;
-	struct upstream *upstream;	/* for names that are no resource */
-	struct upstream *site;		/* the gateway's servers: SRV, TXT of resources */
+	struct upstream *upstream; /* for names that are no resource */
+	struct upstream *site;     /* the gateway's servers: SRV, TXT of resources */
 	struct cache *cache;
 	struct bucket_table *buckets;
-	LIST_HEAD(, forwarded) forwarded;	/* queries that are with an upstream server */
+	LIST_HEAD(, forwarded) forwarded; /* queries that are with an upstream server */
 	struct ctl_server *ctl;
 
-	sd_event_source *deadline;	/* of edge and gateway */
+	sd_event_source *deadline; /* of edge and gateway */
 	sd_event_source *sweep;
 	sd_event_source *upcalls;
 	sd_event_source *netlink;
 	sd_event_source *clock;
 	int clock_fd;
-	struct fq_count reported[FQ_REASON_MAX];	/* refusals that monitors have been told of */
+	struct fq_count reported[FQ_REASON_MAX]; /* refusals that monitors have been told of */
 
-	uint32_t *used;			/* domains with sessions, ascending; NULL: not known */
+	uint32_t *used; /* domains with sessions, ascending; NULL: not known */
 	size_t used_count;
 	struct instant used_at;
 };

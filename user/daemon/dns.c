@@ -17,8 +17,8 @@
 #define RCODE_REFUSED  5
 
 #define UPSTREAM_TIMEOUT_MS 5000
-#define CACHE_BYTES_EACH    1024	/* of the limit, for each cached answer */
-#define BUCKET_SOURCES	    4096
+#define CACHE_BYTES_EACH    1024 /* of the limit, for each cached answer */
+#define BUCKET_SOURCES      4096
 
 /* A query that is with an upstream server. */
 struct forwarded {
@@ -115,7 +115,8 @@ static void forward(struct daemon *d, struct dns_request *req, struct upstream *
 	}
 	f = malloc(sizeof(*f));
 	if (f && to) {
-		*f = (struct forwarded){.d = d, .req = dns_request_ref(req), .answer_max = answer_max};
+		*f = (struct forwarded){
+			.d = d, .req = dns_request_ref(req), .answer_max = answer_max};
 		LIST_INSERT_HEAD(&d->forwarded, f, link);
 		if (upstream_forward(to, query, query_len, on_upstream, f) == 0)
 			return;
@@ -239,7 +240,8 @@ static int cache_start(struct daemon *d)
 	struct cache_settings s = {.entries_max = n, .bytes_max = (size_t)n * CACHE_BYTES_EACH};
 	const struct bucket_settings b = {
 		.per_second = d->config->limits.dns_per_client,
-		.burst = d->config->limits.dns_per_client ? 2 * d->config->limits.dns_per_client : 1,
+		.burst =
+			d->config->limits.dns_per_client ? 2 * d->config->limits.dns_per_client : 1,
 		.sources_max = BUCKET_SOURCES,
 	};
 	int r;

@@ -36,7 +36,8 @@ static enum dp_mode mode_of(const struct config_interface *i)
 	}
 }
 
-/* An interface that is not there, or down, is waited for; anything else is the operator's to mend. */
+/* An interface that is not there, or down, is waited for; anything else is the operator's to mend.
+ */
 int links_attach_all(struct daemon *d)
 {
 	for (unsigned int i = 0; i < d->config->interface_count; i++) {

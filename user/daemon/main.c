@@ -25,8 +25,10 @@ static const char usage[] =
 	"  -V, --version          print the version\n"
 	"  -h, --help             print this\n"
 	"\n"
-	"SIGHUP reads the configuration again; one that is wrong changes nothing. SIGTERM ends the\n"
-	"daemon; programs, maps and sessions stay in the kernel (`fqdnat prog detach` removes them).\n";
+	"SIGHUP reads the configuration again; one that is wrong changes nothing. SIGTERM ends "
+	"the\n"
+	"daemon; programs, maps and sessions stay in the kernel (`fqdnat prog detach` removes "
+	"them).\n";
 
 static int bad_usage(const char *format, const char *word)
 {
@@ -63,7 +65,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 'f':
 			if (log_format_parse(optarg, &o->log_format) < 0)
 				return bad_usage("'%s' is no log format: expected auto, text, json "
-						 "or journal", optarg);
+						 "or journal",
+						 optarg);
 			o->has_log_format = true;
 			break;
 		case 'v':

@@ -72,7 +72,8 @@ static int reload_resolver(struct daemon *d)
 	int r;
 
 	if (d->retired && resolver_in_flight(d->retired)) {
-		log_event(LOG_ERR, "cannot change the resolver while the one before is busy; reload again");
+		log_event(LOG_ERR,
+			  "cannot change the resolver while the one before is busy; reload again");
 		return -EBUSY;
 	}
 	r = resolver_start(d, &resolver);
@@ -105,7 +106,10 @@ static bool same_resolver(const struct config *a, const struct config *b)
 	       a->gateway.resolver.timeout_s == b->gateway.resolver.timeout_s;
 }
 
-/* New programs in place of the old ones: first, because it can fail and must then change nothing. */
+/*
+ * New programs in place of the old ones, if their settings have changed (verifying takes a
+ * while): first, because it can fail and must then change nothing.
+ */
 static int reload_programs(struct daemon *d, const struct config *new)
 {
 	struct dp_settings s;
@@ -113,11 +117,18 @@ static int reload_programs(struct daemon *d, const struct config *new)
 	int r;
 
 	settings_dataplane(d, new, &s);
+	if (memcmp(&s.program, &d->program, sizeof(s.program)) == 0 &&
+	    memcmp(&s.expiry, &d->expiry, sizeof(s.expiry)) == 0)
+		return 0;
 	r = dataplane_reload(d->dp, &s, &err);
-	if (r < 0)
+	if (r < 0) {
 		log_event(LOG_ERR, "configuration refused: cannot load the programs anew",
 			  log_str("reason", err.text));
-	return r;
+		return r;
+	}
+	d->program = s.program;
+	d->expiry = s.expiry;
+	return 0;
 }
 
 static void apply(struct daemon *d, struct config *new)
@@ -157,8 +168,9 @@ void daemon_reload(struct daemon *d)
 	}
 	key = needs_restart(d->config, new);
 	if (key) {
-		log_event(LOG_ERR, "configuration refused; the old one stays: a restart is needed to "
-				   "change this key",
+		log_event(LOG_ERR,
+			  "configuration refused; the old one stays: a restart is needed to "
+			  "change this key",
 			  log_str("key", key));
 		return;
 	}

@@ -10,10 +10,10 @@
 
 /* ICMP errors (RFC 1812 4.3.2.8, RFC 4443 2.4 f): enough for an application that tries all its
  * addresses at once, not enough to be used as an amplifier. */
-#define ICMP_PER_SECOND	    20
-#define ICMP_BURST	    50
+#define ICMP_PER_SECOND     20
+#define ICMP_BURST          50
 #define ICMP_CPU_PER_SECOND 1000
-#define ICMP_CPU_BURST	    1000
+#define ICMP_CPU_BURST      1000
 
 static int64_t seconds(unsigned int s)
 {
@@ -33,7 +33,8 @@ static void local_ports(struct fq_settings *s)
 		return;
 	if (lo <= s->port_lo && hi >= s->port_hi) {
 		log_event(LOG_WARNING,
-			  "all NAT ports are ephemeral ports of this host: local connections may lose "
+			  "all NAT ports are ephemeral ports of this host: local connections may "
+			  "lose "
 			  "theirs; narrow net.ipv4.ip_local_port_range or widen gateway.ports",
 			  log_uint("lo", lo), log_uint("hi", hi));
 		return;
@@ -66,9 +67,17 @@ static void program_settings(const struct config *c, struct fq_settings *s)
 	memcpy(s->nat6, g->nat6, sizeof(s->nat6));
 	if (g->masquerade == FQ_MASQ_AUTO)
 		local_ports(s);
-	/* Without entropy a fixed seed: ports are then easier to guess, nothing else. */
-	if (getrandom(&s->hash_seed, sizeof(s->hash_seed), 0) < 0)
-		s->hash_seed = 0x9e3779b9;
+}
+
+/* One seed as long as the daemon runs: a client keeps its ports over a reload. Without entropy a
+ * fixed one: ports are then easier to guess, nothing else. */
+static uint32_t hash_seed(const struct daemon *d)
+{
+	uint32_t seed = d->program.hash_seed;
+
+	if (!seed && getrandom(&seed, sizeof(seed), 0) < 0)
+		seed = 0x9e3779b9;
+	return seed ? seed : 1;
 }
 
 void settings_dataplane(const struct daemon *d, const struct config *c, struct dp_settings *ret_s)
@@ -79,16 +88,18 @@ void settings_dataplane(const struct daemon *d, const struct config *c, struct d
 		.bpffs = c->bpffs,
 		.sessions_max = g->sessions.max,
 		.dispatcher = d->options.dispatcher,
-		.expiry = {
-			.tcp_established_ns = seconds(g->timeouts.tcp_s),
-			.tcp_closing_ns = seconds(g->timeouts.tcp_closing_s),
-			.tcp_reset_ns = seconds(g->timeouts.tcp_reset_s),
-			.udp_ns = seconds(g->timeouts.udp_s),
-			.icmp_ns = seconds(g->timeouts.icmp_s),
-			.unconfirmed_ns = seconds(g->timeouts.unconfirmed_s),
-		},
+		.expiry =
+			{
+				.tcp_established_ns = seconds(g->timeouts.tcp_s),
+				.tcp_closing_ns = seconds(g->timeouts.tcp_closing_s),
+				.tcp_reset_ns = seconds(g->timeouts.tcp_reset_s),
+				.udp_ns = seconds(g->timeouts.udp_s),
+				.icmp_ns = seconds(g->timeouts.icmp_s),
+				.unconfirmed_ns = seconds(g->timeouts.unconfirmed_s),
+			},
 	};
 	program_settings(c, &ret_s->program);
+	ret_s->program.hash_seed = hash_seed(d);
 }
 
 /* A domain's id is the edge's; the edge in this process knows it before the gateway hears of it. */
@@ -147,11 +158,12 @@ int settings_edge(struct daemon *d, struct edge_settings *ret_s)
 	const struct config *c = d->config;
 
 	*ret_s = (struct edge_settings){
-		.pool = {
-			.v4 = c->edge.pool4,
-			.v6 = c->edge.pool6,
-			.quarantine_ns = longest_timeout(&c->gateway),
-		},
+		.pool =
+			{
+				.v4 = c->edge.pool4,
+				.v6 = c->edge.pool6,
+				.quarantine_ns = longest_timeout(&c->gateway),
+			},
 		.domains_max = c->limits.domains,
 		.held_bytes_max = c->limits.held_bytes,
 		.held_max_ns = EDGE_HELD_MAX_NS,
