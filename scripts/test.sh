@@ -47,13 +47,19 @@ die() {
 
 # --- running -----------------------------------------------------------------------------
 
-# One test program: run SUITE PROGRAM [ARGUMENT...]. Output and exit status go to its log.
+# A test program's name: its folder and its file, unit/test_pool.
+name_of() {
+    local folder=${1%/*}
+    echo "${folder##*/}/${1##*/}"
+}
+
+log_of() { echo "$logs/$1-${2//\//-}.log"; }
+
+# One test program: run SUITE PROGRAM. Output and exit status go to its log.
 run() {
-    local suite=$1 log
-    shift
-    log=$logs/$suite-$(basename "$1").log
-    local status=0
-    CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$limit_s" "$@" >"$log" 2>&1 </dev/null || status=$?
+    local log status=0
+    log=$(log_of "$1" "$(name_of "$2")")
+    CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$limit_s" "$2" >"$log" 2>&1 </dev/null || status=$?
     echo "$status" >"$log.status"
 }
 
@@ -63,10 +69,15 @@ run_suite() {
     local -a programs=()
     shift
     for program in "$@"; do
-        if [[ -e $program && $(basename "$program") == *"$pattern"* ]]; then
+        if [[ -e $program && ${program##*/} == *"$pattern"* ]]; then
             programs+=("$program")
         fi
     done
+    if [[ ${#programs[@]} -eq 0 && -z $pattern ]]; then
+        echo "FAIL  $suite: nothing to run; was it built?"
+        failed=$((failed + 1))
+        return
+    fi
     for program in "${programs[@]}"; do
         if [ "$running" -ge "$jobs" ]; then
             wait -n || true
@@ -77,14 +88,14 @@ run_suite() {
     done
     wait
     for program in "${programs[@]}"; do
-        report "$suite" "$(basename "$program")"
+        report "$suite" "$(name_of "$program")"
     done
 }
 
 # Count the TAP lines of a log and print the program's line.
 report() {
-    local suite=$1 name=$2 log=$logs/$1-$2.log
-    local status good bad skip word=ok
+    local suite=$1 name=$2 log status good bad skip word=ok
+    log=$(log_of "$suite" "$name")
     status=$(cat "$log.status")
     skip=$(grep -Eci "$skip_line" "$log" || true)
     good=$(grep -Eiv "$skip_line" "$log" | grep -Ec '^ok ' || true)
@@ -106,7 +117,7 @@ report() {
     grep -Ei "^# *skip|$skip_line" "$log" | sed 's/^/        /' || true
     if [ "$bad" -ne 0 ]; then
         echo "        $log:"
-        grep -vE '^ok |^$' "$log" | tail -n 40 | sed 's/^/        /'
+        grep -vE '^ok |^$|^  [A-Z]+ +[^ ]+$' "$log" | tail -n 40 | sed 's/^/        /'
     elif [ "$verbose" -eq 1 ]; then
         sed 's/^/        /' "$log"
     fi
@@ -121,7 +132,8 @@ counts() {
 
 # A check that is not a test program: check SUITE NAME COMMAND...
 check() {
-    local suite=$1 name=$2 log=$logs/$1-$2.log
+    local suite=$1 name=$2 log
+    log=$(log_of "$suite" "$name")
     shift 2
     if "$@" >"$log" 2>&1; then
         echo "ok 1 - $name" >>"$log"
@@ -211,9 +223,9 @@ main() {
 build_for() {
     case $1 in
     build | lint) ;;
-    san) make -s -j"$jobs" BUILD=build/san SAN=1 tests ;;
-    clang) make -s -j"$jobs" BUILD=build/clang CC=clang-16 tests ;;
-    *) make -s -j"$jobs" all tests ;;
+    san) make -s -j"$jobs" BUILD=build/san SAN=1 tests >/dev/null ;;
+    clang) make -s -j"$jobs" BUILD=build/clang CC=clang-16 tests >/dev/null ;;
+    *) make -s -j"$jobs" all tests >/dev/null ;;
     esac
 }
 

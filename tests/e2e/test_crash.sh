@@ -26,7 +26,7 @@ before_proxies=$(snapshot proxy "$proxies")
 # The run goes on for 6 s; the daemon dies after 2 s.
 lab_client iperf3 -J -c "$files" -t 6 -i 0.5 >"$LAB_RUN/iperf.json" &
 running=$!
-lab_until 2.5 false || true
+sleep 2
 lab_daemon_kill
 claim "the daemon is dead" lab_gone fqdnatd
 
