@@ -34,6 +34,7 @@ struct domain_model {
 	bool known;
 	struct entry_model entry[RESOURCES];
 	bool has_verdict;
+	bool passed; /* packets were to be forwarded */
 	enum fq_edge_verdict verdict;
 	unsigned int last_number; /* of the packet offered last */
 	bool last_is_syn;
@@ -52,9 +53,9 @@ struct model {
 	unsigned int offered, gone; /* packets */
 	struct {
 		struct fq_addr addr;
-		int64_t ms;
-	} released[256];
-	unsigned int released_count;
+		int64_t until_ms;
+	} resting[256];
+	unsigned int resting_count;
 	unsigned int number;
 };
 
@@ -147,14 +148,18 @@ static void check_release(const struct edge_action *a)
 	}
 }
 
-/* P-10: an address is not reused before its quarantine is over. */
-static void note_gone(const struct edge_action *a)
+/* P-10: an address is not reused before its quarantine, or what is enough for one unused, is over.
+ */
+static void note_gone(const struct edge_action *a, bool passed)
 {
-	for (unsigned int i = 0; i < a->proxies.count; i++) {
-		unsigned int at = m.released_count++ % 256;
+	bool forgotten = strncmp(m.input, "forget", 6) == 0;
+	int64_t rest_ms = passed || forgotten ? QUARANTINE_MS : POOL_REST_SHORT_NS / NSEC_PER_MSEC;
 
-		m.released[at].addr = a->proxies.addr[i];
-		m.released[at].ms = now_ms();
+	for (unsigned int i = 0; i < a->proxies.count; i++) {
+		unsigned int at = m.resting_count++ % 256;
+
+		m.resting[at].addr = a->proxies.addr[i];
+		m.resting[at].until_ms = now_ms() + rest_ms;
 	}
 }
 
@@ -162,9 +167,9 @@ static void check_new(const struct edge_action *a)
 {
 	MUST(a->proxies.count == PROXIES_MAX);
 	for (unsigned int i = 0; i < a->proxies.count; i++)
-		for (unsigned int j = 0; j < 256 && j < m.released_count; j++)
-			if (ipaddr_equal(&a->proxies.addr[i], &m.released[j].addr))
-				MUST(now_ms() - m.released[j].ms >= QUARANTINE_MS);
+		for (unsigned int j = 0; j < 256 && j < m.resting_count; j++)
+			if (ipaddr_equal(&a->proxies.addr[i], &m.resting[j].addr))
+				MUST(now_ms() >= m.resting[j].until_ms);
 }
 
 static void on_action(struct bed *b, const struct edge_action *a, void *ctx)
@@ -182,6 +187,7 @@ static void on_action(struct bed *b, const struct edge_action *a, void *ctx)
 	case EDGE_SET_VERDICT:
 		d->has_verdict = true;
 		d->verdict = a->verdict.verdict;
+		d->passed = d->passed || d->verdict == FQ_EDGE_FORWARD;
 		break;
 	case EDGE_RELEASE:
 		MUST(d->has_verdict && d->verdict != FQ_EDGE_HOLD);
@@ -205,7 +211,7 @@ static void on_action(struct bed *b, const struct edge_action *a, void *ctx)
 		d->known = true;
 		break;
 	case EDGE_DOMAIN_GONE:
-		note_gone(a);
+		note_gone(a, d->passed);
 		*d = (struct domain_model){0};
 		break;
 	case EDGE_DEL_VERDICT:

@@ -18,6 +18,7 @@
 #define FAKE_A     1
 #define FAKE_CNAME 5
 #define FAKE_AAAA  28
+#define FAKE_PORTS 512
 
 struct fake {
 	int udp, tcp, stop[2];
@@ -28,6 +29,7 @@ struct fake {
 	uint8_t last[512]; /* last query */
 	size_t last_len;
 	unsigned int udp_queries, tcp_queries;
+	uint16_t ports[FAKE_PORTS]; /* the first UDP queries came from */
 };
 
 struct fake_msg {
@@ -153,6 +155,8 @@ static inline void fake_udp(struct fake *fake)
 
 	if (n < 17)
 		return;
+	if (fake->udp_queries < FAKE_PORTS)
+		fake->ports[fake->udp_queries] = ntohs(from.sin_port);
 	fake_record(fake, query, (size_t)n, false);
 	if (fake_answer(query, (size_t)n, false, &m))
 		(void)!sendto(fake->udp, m.bytes, m.len, 0, (struct sockaddr *)&from, from_len);

@@ -79,6 +79,7 @@ struct lab {
 	unsigned int limited, invalid;
 	struct fq_addr record[GATEWAY_FAMILIES][GATEWAY_ADDRESSES_MAX];
 	unsigned int record_count[GATEWAY_FAMILIES];
+	uint32_t record_domain;
 	bool changed_last;
 };
 
@@ -172,6 +173,7 @@ static inline void lab_apply(struct lab *lab, const struct gateway_action *a)
 		break;
 	case GATEWAY_RECORDS:
 		lab->records++;
+		lab->record_domain = a->records.domain;
 		for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
 			lab->record_count[f] = a->records.records->count[f];
 			for (unsigned int i = 0; i < lab->record_count[f]; i++)
@@ -283,7 +285,8 @@ static inline void lab_open(struct lab *lab, const struct gateway_settings *sett
 
 	memset(lab, 0, sizeof(*lab));
 	lab->now = (struct instant){1000 * NSEC_PER_SEC};
-	s.domain_id = lab_domain_id;
+	if (!s.domain_id)
+		s.domain_id = lab_domain_id;
 	s.hash_key[0] = 1;
 	assert_int_equal(gateway_new(&s, &lab->gw), 0);
 	lab_default_policy(lab);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -503,6 +504,7 @@ static void slow_subscriber_is_told_and_dropped(void **state)
 /* A follower from a thread of its own. */
 struct follow {
 	struct fixture *f;
+	const volatile sig_atomic_t *stop;
 	atomic_int events;
 	atomic_bool done;
 	int stop_after;
@@ -522,7 +524,7 @@ static void *follow_thread(void *arg)
 {
 	struct follow *follow = arg;
 
-	follow->r = ctl_follow(follow->f->path, on_event, follow, follow->error);
+	follow->r = ctl_follow(follow->f->path, on_event, follow, follow->stop, follow->error);
 	atomic_store(&follow->done, true);
 	return NULL;
 }
@@ -553,6 +555,110 @@ static void follower_ends_when_it_likes_or_when_the_server_does(void **state)
 	ctl_server_free(TAKE_PTR(f->server));
 	pthread_join(thread, NULL);
 	assert_int_equal(follow.r, 0);
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/* The signal comes while the follower is busy, and no event after it. */
+static int on_event_interrupted(void *ctx, const json_t *event)
+{
+	(void)ctx;
+	(void)event;
+	return raise(SIGUSR1);
+}
+
+static void *interrupted_thread(void *arg)
+{
+	struct follow *follow = arg;
+
+	follow->r = ctl_follow(follow->f->path, on_event_interrupted, follow, follow->stop,
+			       follow->error);
+	atomic_store(&follow->done, true);
+	return NULL;
+}
+
+static void signal_between_two_waits_ends_following(void **state)
+{
+	const struct sigaction action = {.sa_handler = interrupt};
+	struct fixture *f = *state;
+	struct follow follow = {.f = f, .stop = &interrupted};
+	struct sigaction before;
+	pthread_t thread;
+
+	interrupted = 0;
+	assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
+	start(f);
+	assert_int_equal(pthread_create(&thread, NULL, interrupted_thread, &follow), 0);
+	RUN_UNTIL(f, ctl_server_subscribers(f->server) == 1);
+	publish(f, 1, 0);
+	RUN_UNTIL(f, atomic_load(&follow.done));
+	pthread_join(thread, NULL);
+	assert_int_equal(follow.r, -EINTR);
+	RUN_UNTIL(f, ctl_server_subscribers(f->server) == 0);
+
+	/* and one that came before the first wait; the socket is never waited for */
+	assert_int_equal(ctl_follow(f->path, on_event, &follow, &interrupted, follow.error),
+			 -EINTR);
+
+	/* and one that comes in the middle of a wait */
+	interrupted = 0;
+	follow = (struct follow){.f = f, .stop = &interrupted};
+	assert_int_equal(pthread_create(&thread, NULL, follow_thread, &follow), 0);
+	RUN_UNTIL(f, ctl_server_subscribers(f->server) == 1);
+	for (int i = 0; i < 20; i++)
+		step(f, instant_add(instant_now(), DEADLINE_NS));
+	assert_int_equal(pthread_kill(thread, SIGUSR1), 0);
+	RUN_UNTIL(f, atomic_load(&follow.done));
+	pthread_join(thread, NULL);
+	assert_int_equal(follow.r, -EINTR);
+	assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
+}
+
+static void file_that_cannot_be_looked_at_is_named(void **state)
+{
+	struct fixture *f = *state;
+	char run[80], expected[CTL_ERROR_LEN];
+
+	snprintf(run, sizeof(run), "%s/run", f->dir);
+	assert_int_equal(symlink("run", run), 0); /* to itself: ELOOP */
+	assert_int_equal(ctl_server_new(f->event, f->path, handler, f, &f->server, f->error),
+			 -ELOOP);
+	snprintf(expected, sizeof(expected), "cannot look at %s: Too many levels of symbolic links",
+		 f->path);
+	assert_string_equal(f->error, expected);
+	assert_int_equal(unlink(run), 0);
+}
+
+/* Without descriptors the loop sleeps, and goes on when there are some again. */
+static void loop_does_not_spin_without_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit before, low;
+	unsigned int rounds = 0;
+	int client, spare;
+
+	start(f);
+	client = raw_client(f);
+	spare = dup(client);
+	assert_true(spare >= 0);
+	close(spare);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	low = (struct rlimit){.rlim_cur = (rlim_t)spare, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	for (struct instant end = instant_add(instant_now(), 300 * NSEC_PER_MSEC);
+	     !instant_reached(end, instant_now()); rounds++)
+		assert_true(sd_event_run(f->event, 20000) >= 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_in_range(rounds, 1, 40);
+	assert_int_equal(ctl_server_connections(f->server), 0);
+	RUN_UNTIL(f, ctl_server_connections(f->server) == 1);
+	close(client);
 }
 
 static void socket_is_for_its_owner_only(void **state)
@@ -653,6 +759,9 @@ int main(void)
 		T(handler_may_publish),
 		T(slow_subscriber_is_told_and_dropped),
 		T(follower_ends_when_it_likes_or_when_the_server_does),
+		T(signal_between_two_waits_ends_following),
+		T(file_that_cannot_be_looked_at_is_named),
+		T(loop_does_not_spin_without_descriptors),
 		T(socket_is_for_its_owner_only),
 		T(stale_socket_is_replaced_and_a_live_one_is_not),
 		T(file_that_is_no_socket_is_left_alone),

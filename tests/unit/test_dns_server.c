@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -440,31 +441,70 @@ static void tcp_closes_on_a_message_without_header(void **state)
 	assert_int_equal(counters(f).tcp_clients, 0);
 }
 
-/* D-04: ten connections for each listen address, the eleventh is closed */
+/* A connection from an address of the loopback interface. */
+static int client_from(struct fixture *f, const char *from)
+{
+	const struct fq_addr to = addr("127.0.0.1"), source = addr(from);
+	struct sockaddr_storage sa;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len;
+
+	assert_true(fd >= 0);
+	len = ipaddr_to_sockaddr(&source, 0, &sa);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+	len = ipaddr_to_sockaddr(&to, dns_server_port(f->server, 0), &sa);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+/* The same from the @i-th of many addresses, once it was accepted. */
+static int accepted_from(struct fixture *f, unsigned int i)
+{
+	uint64_t before = counters(f).tcp_accepted;
+	char text[32];
+	int fd;
+
+	snprintf(text, sizeof(text), "127.0.1.%u", i);
+	fd = client_from(f, text);
+	RUN_UNTIL(f, counters(f).tcp_accepted == before + 1);
+	return fd;
+}
+
+/* D-04: ten connections for each listen address; the eleventh is closed while all are in use */
 static void tcp_closes_the_eleventh_connection(void **state)
 {
 	struct fixture *f = *state;
 	int fds[10], eleventh, again;
 	uint8_t bytes[64];
 
+	f->keep = true;
 	start(f, "127.0.0.1");
-	for (int i = 0; i < 10; i++) {
-		fds[i] = client(f, SOCK_STREAM, "127.0.0.1");
-		RUN_UNTIL(f, counters(f).tcp_clients == (unsigned int)i + 1);
+	for (unsigned int i = 0; i < 10; i++) {
+		fds[i] = accepted_from(f, i);
+		assert_int_equal(send(fds[i], bytes, frame(bytes, 40, (uint8_t)i), 0), 42);
+		RUN_UNTIL(f, f->kept_count == i + 1);
 	}
-	eleventh = client(f, SOCK_STREAM, "127.0.0.1");
+	eleventh = client_from(f, "127.0.1.11");
 	RUN_UNTIL(f, readable(eleventh));
 	assert_true(is_closed(eleventh));
 	assert_int_equal(counters(f).tcp_refused, 1);
+	assert_int_equal(counters(f).tcp_clients, 10);
 
 	/* the ten are served, and one that goes makes room */
-	for (int i = 0; i < 10; i++) {
-		assert_int_equal(send(fds[i], bytes, frame(bytes, 40, (uint8_t)i), 0), 42);
+	for (unsigned int i = 0; i < 10; i++) {
+		size_t len;
+		const uint8_t *query_bytes = dns_request_bytes(f->kept[i], &len);
+
+		assert_int_equal(dns_request_reply(f->kept[i], query_bytes, len), 0);
 		expect_frame(f, fds[i], 40, (uint8_t)i);
+		dns_request_unref(f->kept[i]);
 	}
+	f->kept_count = 0;
+	f->keep = false;
 	close(fds[0]);
 	RUN_UNTIL(f, counters(f).tcp_clients == 9);
-	again = client(f, SOCK_STREAM, "127.0.0.1");
+	again = accepted_from(f, 0);
 	assert_int_equal(send(again, bytes, frame(bytes, 40, 77), 0), 42);
 	expect_frame(f, again, 40, 77);
 
@@ -472,6 +512,88 @@ static void tcp_closes_the_eleventh_connection(void **state)
 	close(again);
 	for (int i = 1; i < 10; i++)
 		close(fds[i]);
+}
+
+/* D-04: where all places are taken, the one idle longest gives way (RFC 7766 6.2.3) */
+static void tcp_longest_idle_connection_gives_way(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t bytes[64];
+	int fds[12];
+
+	start(f, "127.0.0.1");
+	f->keep = true;
+	fds[0] = accepted_from(f, 0); /* the oldest one, but it waits for an answer */
+	assert_int_equal(send(fds[0], bytes, frame(bytes, 40, 0), 0), 42);
+	RUN_UNTIL(f, f->kept_count == 1);
+	f->keep = false;
+	for (unsigned int i = 1; i < 10; i++)
+		fds[i] = accepted_from(f, i);
+	assert_int_equal(send(fds[1], bytes, frame(bytes, 40, 1), 0), 42);
+	expect_frame(f, fds[1], 40, 1); /* moved since: the third is idle longest */
+
+	fds[10] = accepted_from(f, 10);
+	assert_int_equal(counters(f).tcp_clients, 10);
+	assert_int_equal(counters(f).tcp_refused, 0);
+	assert_int_equal(counters(f).tcp_timeouts, 1);
+	assert_true(is_closed(fds[2]));
+	for (unsigned int i = 0; i < 11; i++)
+		if (i != 2)
+			assert_false(is_closed(fds[i]));
+	fds[11] = accepted_from(f, 11);
+	assert_true(is_closed(fds[3]));
+	for (unsigned int i = 0; i < 12; i++)
+		close(fds[i]);
+}
+
+/* D-04: a source has four connections at most, and others are served still */
+static void tcp_source_has_four_connections(void **state)
+{
+	struct fixture *f = *state;
+	int fds[4], fifth, other;
+
+	start(f, "127.0.0.1");
+	for (unsigned int i = 0; i < 4; i++)
+		fds[i] = accepted_from(f, 1);
+	fifth = client_from(f, "127.0.1.1");
+	RUN_UNTIL(f, readable(fifth));
+	assert_true(is_closed(fifth));
+	assert_int_equal(counters(f).tcp_refused, 1);
+	other = accepted_from(f, 2);
+	close(fds[0]);
+	RUN_UNTIL(f, counters(f).tcp_clients == 4);
+	fds[0] = accepted_from(f, 1);
+	for (unsigned int i = 0; i < 4; i++)
+		close(fds[i]);
+	close(fifth);
+	close(other);
+}
+
+static bool is_friend(void *ctx, const struct fq_addr *src)
+{
+	(void)ctx;
+	return src->b[14] == 1;
+}
+
+/* Strangers are sent away before they take a place. */
+static void tcp_closes_who_may_not_connect(void **state)
+{
+	struct fixture *f = *state;
+	int stranger, friend;
+	uint8_t bytes[64];
+
+	f->settings.may_connect = is_friend;
+	start(f, "127.0.0.1");
+	stranger = client_from(f, "127.0.2.1");
+	RUN_UNTIL(f, readable(stranger));
+	assert_true(is_closed(stranger));
+	assert_int_equal(counters(f).tcp_refused, 1);
+	assert_int_equal(counters(f).tcp_accepted, 0);
+	friend = accepted_from(f, 1);
+	assert_int_equal(send(friend, bytes, frame(bytes, 40, 7), 0), 42);
+	expect_frame(f, friend, 40, 7);
+	close(stranger);
+	close(friend);
 }
 
 static void tcp_closes_idle_connections(void **state)
@@ -678,6 +800,9 @@ int main(void)
 		T(tcp_carries_the_longest_message),
 		T(tcp_closes_on_a_message_without_header),
 		T(tcp_closes_the_eleventh_connection),
+		T(tcp_longest_idle_connection_gives_way),
+		T(tcp_source_has_four_connections),
+		T(tcp_closes_who_may_not_connect),
 		T(tcp_closes_idle_connections),
 		T(tcp_is_not_kept_open_by_single_bytes),
 		T(tcp_waits_while_it_is_we_who_are_slow),

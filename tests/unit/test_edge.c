@@ -87,7 +87,7 @@ static void changed_pattern_reconciles_domains(void **state)
 {
 	const struct edge_resource list[] = {
 		bed_resource('A', "*.y", IP_STACK_DUAL, 1, 0),
-		bed_resource('B', "b.x", IP_STACK_DUAL, 2, 0),
+		bed_resource('B', "b.x", IP_STACK_IPV4, 2, 0),
 		bed_resource('C', "*.x", IP_STACK_DUAL, 1, 0),
 	};
 
@@ -122,8 +122,55 @@ static void assigned_ips_follow_the_stack(void **state)
 
 	(void)state;
 	expect(0, "query a.x", "new a.x; A@1 none>pending; send A@1 #1 4+4; a.x hold @1");
-	reload("", six, 1);
-	expect(2000, "query a.x", "send A@1 #2 0+4 again 1");
+	expect(1, "packet a.x 1", "");
+	reload("A@1 pending>none; changed a.x; a.x hold", six, 1);
+	expect(2, "active a.x A@1", "unknown"); /* which knows other addresses than are answered */
+	expect(3, "query a.x", "A@1 none>pending; send A@1 #2 0+4; a.x hold @1");
+	expect(4, "active a.x A@1", "A@1 pending>confirmed; a.x forward @1; release a.x 1");
+}
+
+/* P-06, C-19: a gateway that was told of IPv4 only is told anew before IPv6 packets pass. */
+static void changed_stack_is_asked_for_again(void **state)
+{
+	const struct edge_resource four[] = {bed_resource('A', "**.x", IP_STACK_IPV4, 1, 0)};
+	const struct edge_resource dual[] = {bed_resource('A', "**.x", IP_STACK_DUAL, 1, 0)};
+	struct dname name = bed_name("a.x");
+	struct edge_answer answer;
+
+	(void)state;
+	reload("", four, 1);
+	expect(0, "query a.x", "new a.x; A@1 none>pending; send A@1 #1 4+0; a.x hold @1");
+	bed_do(&bed, 1, "active a.x A@1");
+	bed_do(&bed, 1, "query failed.x");
+	bed_do(&bed, 2, "inactive failed.x A@1");
+	reload("", four, 1);
+
+	reload("A@1 confirmed>none; changed a.x; a.x hold; "
+	       "A@1 failed>none; changed failed.x; failed.x hold",
+	       dual, 1);
+	expect(3, "packet a.x 1", "A@1 none>pending; send A@1 #3 4+4; a.x hold @1");
+	assert_int_equal(edge_query(bed.edge, &name, bed.now, &answer), 0);
+	assert_true(answer.ipv4 && answer.ipv6);
+	expect(4, "active a.x A@1", "A@1 pending>confirmed; a.x forward @1; release a.x 1");
+	expect(5, "query failed.x", "A@1 none>pending; send A@1 #4 4+4; failed.x hold @1");
+}
+
+/* P-06: beside a resource that goes on as it was, the changed one is asked for with a query. */
+static void changed_stack_leaves_others_alone(void **state)
+{
+	const struct edge_resource list[] = {
+		bed_resource('A', "**.x", IP_STACK_DUAL, 1, 0),
+		bed_resource('B', "b.x", IP_STACK_DUAL, 2, 0),
+	};
+
+	(void)state;
+	bed_do(&bed, 0, "query b.x");
+	bed_do(&bed, 1, "active b.x A@1");
+	bed_do(&bed, 2, "active b.x B@2");
+	reload("B@2 confirmed>none; changed b.x; b.x forward @1", list, 2);
+	expect(3000, "query b.x",
+	       "B@2 none>pending; send B@2 #3 4+4; A@1 confirmed>recreating; "
+	       "A@1 recreating>pending; send A@1 #4 4+4; b.x forward @1 touch 2000");
 }
 
 /* M-03: an invalid pattern is left out and said so. */
@@ -259,6 +306,54 @@ static void domains_are_restored(void **state)
 	assert_int_equal(v.id, 7);
 }
 
+/* P-08, P-10: neither ids nor addresses of domains given up before a restart come back at once. */
+static void marks_survive_a_restart(void **state)
+{
+	struct edge_domain_record web = record(1, "web.x", "100.96.0.1", "fd00:2021:1111:8000::");
+	struct dname name = bed_name("new.x");
+	struct edge_domain_view v;
+	struct edge_marks marks;
+	char buf[IPADDR_STRLEN];
+
+	(void)state;
+	bed_do(&bed, 0, "query web.x");
+	bed_do(&bed, 0, "query four.x");
+	bed_do(&bed, 0, "forget four.x");
+	edge_marks(bed.edge, &marks);
+	assert_int_equal(marks.next_domain, 3);
+	assert_int_equal(marks.fresh4, 9);
+	assert_int_equal(marks.fresh6, 8);
+
+	teardown(NULL);
+	setup(NULL);
+	assert_int_equal(edge_restore_marks(bed.edge, &marks, bed.now), 0);
+	assert_int_equal(edge_restore_domain(bed.edge, &web, bed.now), 0);
+	assert_string_equal(restored(), "web.x hold");
+	bed_do(&bed, 0, "query new.x");
+	assert_true(edge_find_name(bed.edge, &name, &v));
+	assert_int_equal(v.id, 3);
+	assert_string_equal(ipaddr_format(&v.proxies->addr[0], buf), "100.96.0.9");
+	assert_string_equal(ipaddr_format(&v.proxies->addr[4], buf), "fd00:2021:1111:8000::8");
+	edge_marks(bed.edge, &marks);
+	assert_int_equal(marks.next_domain, 4);
+	assert_int_equal(marks.fresh4, 13);
+}
+
+/* Marks that cannot be are refused; older ones than what is known change nothing. */
+static void impossible_marks_are_refused(void **state)
+{
+	struct edge_marks marks = {.next_domain = UINT32_MAX, .fresh4 = 100}, now;
+
+	(void)state;
+	bed_do(&bed, 0, "query a.x");
+	assert_int_equal(edge_restore_marks(bed.edge, &marks, bed.now), -EINVAL);
+	marks = (struct edge_marks){0};
+	assert_int_equal(edge_restore_marks(bed.edge, &marks, bed.now), 0);
+	edge_marks(bed.edge, &now);
+	assert_int_equal(now.next_domain, 2);
+	assert_int_equal(now.fresh4, 5);
+}
+
 /* C-20: after a restart what flowed flows, what did not is refused and not retried. */
 static void entries_are_restored(void **state)
 {
@@ -378,8 +473,12 @@ static void full_edge_refuses_new_domains(void **state)
 	bed.in_use = true;
 	bed_do(&bed, 0, "query a.x");
 	bed_do(&bed, 0, "query b.x");
+	bed_do(&bed, 1, "active a.x A@1");
+	bed_do(&bed, 1, "active b.x A@1");
 	expect(2000000, "query c.x", "error ENOSPC");
-	expect(2000001, "query a.x", "send A@1 #3 4+4 again 1; send A@1 #4 4+4 again 1");
+	expect(2000001, "query a.x",
+	       "A@1 confirmed>recreating; A@1 recreating>pending; send A@1 #3 4+4; "
+	       "a.x forward @1 touch 2000");
 }
 
 /* P-10: nearly full, the least recently queried domain that nobody uses gives way. */
@@ -388,16 +487,62 @@ static void idle_domains_give_way(void **state)
 	(void)state;
 	small_edge(3, 1 << 20);
 	bed_do(&bed, 0, "query a.x");
+	bed_do(&bed, 0, "active a.x A@1");
 	bed_do(&bed, 1, "query b.x");
-	bed_do(&bed, 1000000, "query a.x");
-	expect(1000000, "query c.x", "new c.x; A@1 none>pending; send A@1 #5 4+4; c.x hold @1");
+	bed_do(&bed, 1, "active b.x A@1");
+	bed_do(&bed, 999999, "query a.x");
+	bed_do(&bed, 999999, "active a.x A@1");
+	expect(1000000, "query c.x", "new c.x; A@1 none>pending; send A@1 #4 4+4; c.x hold @1");
+	bed_do(&bed, 1000000, "active c.x A@1");
 	bed.in_use = true;
 	expect(1000001, "query d.x", "error ENOSPC");
 	bed.in_use = false;
 	expect(2000001, "query d.x",
-	       "A@1 pending>none; del a.x; forgotten a.x; A@1 pending>none; del c.x; forgotten "
-	       "c.x; "
-	       "new d.x; A@1 none>pending; send A@1 #6 4+4; d.x hold @1; send A@1 #7 4+4 again 2");
+	       "A@1 confirmed>none; del a.x; forgotten a.x; A@1 confirmed>none; del c.x; "
+	       "forgotten c.x; new d.x; A@1 none>pending; send A@1 #5 4+4; d.x hold @1");
+}
+
+/* P-10: names that no packet ever passed for give way after a minute, and before any other. */
+static void unused_domains_give_way_soon(void **state)
+{
+	(void)state;
+	small_edge(3, 1 << 20);
+	bed.in_use = true;
+	bed_do(&bed, 0, "query used.x");
+	bed_do(&bed, 1, "active used.x A@1");
+	bed_do(&bed, 2, "inactive used.x A@1");
+	bed_do(&bed, 1000, "query no1.x");
+	bed_do(&bed, 1001, "inactive no1.x A@1");
+	bed_do(&bed, 1002, "query no2.x");
+	expect(60999, "query no3.x", "error ENOSPC");
+	expect(61000, "query no3.x",
+	       "A@1 failed>none; del no1.x; forgotten no1.x; new no3.x; A@1 none>pending; "
+	       "send A@1 #4 4+4; no3.x hold @1; send A@1 #5 4+4 again 1");
+	assert_int_equal(bed_state(&bed, "used.x", 'A'), EDGE_FAILED);
+}
+
+/* P-10: a client that asks for names that do not exist does not lock a small pool for others. */
+static void scan_does_not_lock_the_pool(void **state)
+{
+	struct edge_settings settings = bed_settings();
+	char input[32];
+
+	(void)state;
+	assert_int_equal(ipprefix_parse("100.96.0.0/26", &settings.pool.v4), 0); /* 15 domains */
+	bed_close(&bed);
+	bed_open(&bed, &settings);
+	reload("", (const struct edge_resource[]){bed_resource('A', "**.x", IP_STACK_DUAL, 1, 0)},
+	       1);
+	bed_do(&bed, 0, "up 1");
+	for (int i = 0; i < 60; i++) { /* one every 10 s */
+		snprintf(input, sizeof(input), "query n%d.x", i);
+		bed_do(&bed, i * 10000, input);
+		/* So small a pool is exhausted before the first that give way have rested. */
+		if (i < 15 || i > 19)
+			assert_null(strstr(bed.text, "ENOSPC"));
+		snprintf(input, sizeof(input), "inactive n%d.x A@1", i);
+		bed_do(&bed, i * 10000 + 1, input);
+	}
 }
 
 /* P-10: a domain that packets wait for does not give way. */
@@ -646,16 +791,22 @@ int main(void)
 		T(changed_pattern_reconciles_domains),
 		T(resource_moves_to_another_gateway),
 		T(assigned_ips_follow_the_stack),
+		T(changed_stack_is_asked_for_again),
+		T(changed_stack_leaves_others_alone),
 		T(invalid_pattern_is_ignored),
 		T(impossible_resources_change_nothing),
 		T(resources_of_a_domain_are_ordered),
 		T(too_many_resources_keep_the_specific_ones),
 		T(domains_are_restored),
+		T(marks_survive_a_restart),
+		T(impossible_marks_are_refused),
 		T(entries_are_restored),
 		T(impossible_records_are_refused),
 		T(stored_state_says_whether_packets_flow),
 		T(full_edge_refuses_new_domains),
 		T(idle_domains_give_way),
+		T(unused_domains_give_way_soon),
+		T(scan_does_not_lock_the_pool),
 		T(waiting_domains_do_not_give_way),
 		T(held_bytes_are_bounded),
 		T(held_packets_are_bounded),

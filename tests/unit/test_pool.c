@@ -189,8 +189,8 @@ static void released_addresses_rest(void **state)
 	assert_int_equal(pool_lease(pool, 1, at(0), &a), 0);
 	assert_int_equal(pool_lease(pool, 2, at(0), &b), 0);
 	assert_int_equal(pool_lease(pool, 3, at(0), &c), 0);
-	assert_int_equal(pool_release(pool, 2, &b, at(10)), 0);
-	assert_int_equal(pool_release(pool, 1, &a, at(20)), 0);
+	assert_int_equal(pool_release(pool, 2, &b, POOL_REST_LONG, at(10)), 0);
+	assert_int_equal(pool_release(pool, 1, &a, POOL_REST_LONG, at(20)), 0);
 	assert_int_equal(pool_owner(pool, &a.addr[0]), 0);
 
 	/* .13 and .14 are fresh, two more are wanted. */
@@ -204,6 +204,93 @@ static void released_addresses_rest(void **state)
 	assert_int_equal(pool_lease(pool, 5, at(120), &p), 0);
 	assert_memory_equal(&p.addr[0], &b.addr[2], 2 * sizeof(p.addr[0]));
 	assert_memory_equal(&p.addr[2], &a.addr[0], 2 * sizeof(p.addr[0]));
+}
+
+/* P-10: addresses that nothing ever passed with rest a minute, but the longer rested go first. */
+static void unused_addresses_rest_shortly(void **state)
+{
+	_cleanup_(pool_freep) struct pool *pool = pool_of("100.96.0.0/28", POOL_V6_DEFAULT, NULL);
+	struct proxies a, b, c, p;
+
+	(void)state;
+	assert_int_equal(pool_lease(pool, 1, at(0), &a), 0);
+	assert_int_equal(pool_lease(pool, 2, at(0), &b), 0);
+	assert_int_equal(pool_lease(pool, 3, at(0), &c), 0);
+	assert_int_equal(pool_release(pool, 1, &a, POOL_REST_LONG, at(10)), 0);
+	assert_int_equal(pool_release(pool, 2, &b, POOL_REST_SHORT, at(20)), 0);
+	assert_int_equal(pool_release(pool, 3, &c, POOL_REST_SHORT, at(60)), 0);
+
+	/* .13 and .14 are fresh, two more are wanted. */
+	assert_int_equal(pool_lease(pool, 4, at(79), &p), -ENOSPC);
+	assert_int_equal(pool_lease(pool, 4, at(80), &p), 0);
+	assert_memory_equal(&p.addr[2], &b.addr[0], 2 * sizeof(p.addr[0]));
+	assert_int_equal(pool_lease(pool, 5, at(109), &p), -ENOSPC);
+	assert_int_equal(pool_lease(pool, 5, at(110), &p), 0);
+	assert_memory_equal(&p.addr[0], &a.addr[0], 4 * sizeof(p.addr[0]));
+	assert_int_equal(pool_lease(pool, 6, at(119), &p), -ENOSPC);
+	assert_int_equal(pool_lease(pool, 6, at(120), &p), 0);
+	assert_memory_equal(&p.addr[0], &b.addr[2], 2 * sizeof(p.addr[0]));
+	assert_memory_equal(&p.addr[2], &c.addr[0], 2 * sizeof(p.addr[0]));
+}
+
+static void assert_quarantined(const struct pool *pool, uint32_t expected)
+{
+	struct pool_usage v4, v6;
+
+	pool_usage(pool, &v4, &v6);
+	assert_int_equal(v4.quarantined, expected);
+}
+
+/* P-08, P-10: what was released before a restart rests, although nobody owns it any more. */
+static void marks_survive_a_restart(void **state)
+{
+	struct proxies restored = {.count = 2, .addr = {addr("100.96.0.2"), addr("100.96.0.3")}};
+	const struct pool_marks marks = {.fresh4 = 7, .fresh6 = 4};
+
+	(void)state;
+	for (int first = 0; first < 2; first++) { /* the order does not matter */
+		_cleanup_(pool_freep) struct pool *pool =
+			pool_of("100.96.0.0/28", POOL_V6_DEFAULT, NULL);
+		struct proxies p;
+
+		if (first)
+			pool_restore_marks(pool, &marks, at(10));
+		assert_int_equal(pool_mark_used(pool, 5, &restored, at(10)), 0);
+		if (!first)
+			pool_restore_marks(pool, &marks, at(10));
+		assert_int_equal(pool_marks(pool).fresh4, 7);
+		assert_quarantined(pool, 4); /* .1, .4 to .6 */
+
+		assert_int_equal(pool_lease(pool, 6, at(11), &p), 0);
+		assert_addr(&p.addr[0], "100.96.0.7");
+		assert_addr(&p.addr[4], "fd00:2021:1111:8000::4");
+		assert_int_equal(pool_lease(pool, 7, at(11), &p), 0);
+		assert_int_equal(pool_lease(pool, 8, at(109), &p), -ENOSPC);
+		assert_int_equal(pool_lease(pool, 8, at(110), &p), 0);
+		assert_addr(&p.addr[0], "100.96.0.1");
+		assert_addr(&p.addr[3], "100.96.0.6");
+		assert_quarantined(pool, 0);
+		assert_int_equal(pool_marks(pool).fresh4, 16);
+	}
+}
+
+/* P-11: marks of another, larger pool mean the end of this one; they never go back. */
+static void marks_end_with_the_pool(void **state)
+{
+	_cleanup_(pool_freep) struct pool *pool = pool_of("100.96.0.0/29", POOL_V6_DEFAULT, NULL);
+	struct pool_marks marks = {.fresh4 = UINT32_MAX, .fresh6 = 8};
+	struct proxies p;
+
+	(void)state;
+	pool_restore_marks(pool, &marks, at(0));
+	marks = (struct pool_marks){0};
+	pool_restore_marks(pool, &marks, at(50));
+	assert_int_equal(pool_marks(pool).fresh4, 8);
+	assert_quarantined(pool, 6);
+	assert_int_equal(pool_lease(pool, 1, at(99), &p), -ENOSPC);
+	assert_int_equal(pool_lease(pool, 1, at(100), &p), 0);
+	assert_addr(&p.addr[0], "100.96.0.1");
+	assert_addr(&p.addr[4], "fd00:2021:1111:8000::8");
 }
 
 /* P-10: exhausted, nothing is half-leased, whichever family is short. */
@@ -224,11 +311,12 @@ static void exhaustion_leases_nothing(void **state)
 		pool_usage(pools[i], &v4, &v6);
 		assert_int_equal(v4.leased, 4);
 		assert_int_equal(v6.leased, 4);
-		assert_int_equal(pool_release(pools[i], 1, &p, at(1)), 0);
+		assert_int_equal(pool_release(pools[i], 1, &p, POOL_REST_LONG, at(1)), 0);
 		pool_usage(pools[i], &v4, &v6);
 		assert_int_equal(v4.leased, 0);
 		assert_int_equal(v4.quarantined, 4);
-		assert_int_equal(pool_release(pools[i], 1, &p, at(1)), 0); /* not twice */
+		assert_int_equal(pool_release(pools[i], 1, &p, POOL_REST_LONG, at(1)),
+				 0); /* not twice */
 		pool_usage(pools[i], &v4, &v6);
 		assert_int_equal(v6.quarantined, 4);
 	}
@@ -248,7 +336,7 @@ static void quarantine_ring_keeps_its_order(void **state)
 	for (uint32_t round = 0; round < 2000; round++) {
 		uint32_t i = round * 7 % 200;
 
-		assert_int_equal(pool_release(pool, i + 1, &held[i], at(++s)), 0);
+		assert_int_equal(pool_release(pool, i + 1, &held[i], POOL_REST_LONG, at(++s)), 0);
 		s += 3;
 		assert_int_equal(pool_lease(pool, i + 1, at(s), &held[i]), 0);
 		for (int j = 0; j < PROXIES_MAX; j++)
@@ -297,6 +385,9 @@ int main(void)
 		cmocka_unit_test(restored_addresses_are_not_leased),
 		cmocka_unit_test(impossible_restores_are_refused),
 		cmocka_unit_test(released_addresses_rest),
+		cmocka_unit_test(unused_addresses_rest_shortly),
+		cmocka_unit_test(marks_survive_a_restart),
+		cmocka_unit_test(marks_end_with_the_pool),
 		cmocka_unit_test(exhaustion_leases_nothing),
 		cmocka_unit_test(quarantine_ring_keeps_its_order),
 		cmocka_unit_test(pools_without_room_are_refused),

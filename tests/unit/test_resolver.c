@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The gateway's resolver and the upstream forwarder against a DNS server with all its faults. */
 #include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +19,8 @@
 
 #define N(a)       (sizeof(a) / sizeof((a)[0]))
 #define TIMEOUT_MS 800
+
+#define FORWARDS_MAX 700
 
 struct got {
 	enum resolver_outcome outcome;
@@ -80,7 +84,7 @@ static void run_until(struct lab *lab, const unsigned int *counter, unsigned int
 static void open_with(struct lab *lab, const char *server)
 {
 	struct resolver_settings rs = {.timeout_ms = TIMEOUT_MS};
-	struct upstream_settings us = {.timeout_ms = TIMEOUT_MS, .in_flight_max = 3};
+	struct upstream_settings us = {.timeout_ms = TIMEOUT_MS, .in_flight_max = FORWARDS_MAX};
 
 	lab->server[0] = server;
 	rs.servers = us.servers = (struct dns_servers){.text = lab->server, .count = 1};
@@ -321,28 +325,117 @@ static void server_addresses_are_checked(void **state)
 	assert_int_equal(try_servers(lab, (struct dns_servers){0}), 0);
 }
 
-/* D-05: no query goes in circles: our own addresses are no servers. */
-static void own_addresses_are_no_servers(void **state)
+static int try_own(struct lab *lab, const char *server, const char *own, uint16_t port)
+{
+	struct dns_listen listen[2] = {{.port = 1}, {.port = port}};
+	struct dns_servers servers = {.text = &server, .count = 1, .own = listen, .own_count = 2};
+
+	assert_int_equal(ipaddr_parse("192.0.2.99", &listen[0].addr), 0);
+	assert_int_equal(ipaddr_parse(own, &listen[1].addr), 0);
+	return try_servers(lab, servers);
+}
+
+/* D-05: no query goes in circles: our own listeners are no servers, and nobody else's are. */
+static void own_listeners_are_no_servers(void **state)
+{
+	static const struct {
+		const char *server, *own;
+		uint16_t port;
+		int r;
+	} rows[] = {
+		{"192.0.2.1:5353", "192.0.2.1", 5353, -EDESTADDRREQ},
+		{"192.0.2.1", "192.0.2.1", 53, -EDESTADDRREQ},
+		{"[2001:db8::1]:5353", "2001:db8::1", 5353, -EDESTADDRREQ},
+		{"127.0.0.1:53", "127.0.0.1", 5353, 0},
+		{"192.0.2.2:5353", "192.0.2.1", 5353, 0},
+		{"127.0.0.1:5353", "127.0.0.53", 5353, 0},
+		/* a wildcard is every address of this host */
+		{"127.0.0.1:5353", "0.0.0.0", 5353, -EDESTADDRREQ},
+		{"127.0.0.53:5353", "::", 5353, -EDESTADDRREQ},
+		{"[::1]:5353", "::", 5353, -EDESTADDRREQ},
+		{"[::1]:5353", "0.0.0.0", 5353, 0},
+		{"127.0.0.1:53", "::", 5353, 0},
+		{"192.0.2.1:5353", "::", 5353, 0}, /* is not one of them */
+		/* and to ask the wildcard is to ask ourselves */
+		{"0.0.0.0:5353", "127.0.0.1", 5353, -EDESTADDRREQ},
+		{"[::]:5353", "::1", 5353, -EDESTADDRREQ},
+		{"[::]:5353", "::", 5353, -EDESTADDRREQ},
+	};
+	struct lab *lab = *state;
+
+	for (size_t i = 0; i < N(rows); i++)
+		if (try_own(lab, rows[i].server, rows[i].own, rows[i].port) != rows[i].r)
+			fail_msg("%s beside %s port %u: not %d", rows[i].server, rows[i].own,
+				 rows[i].port, rows[i].r);
+}
+
+/* A wildcard listener hears what is sent to any address of an interface, too. */
+static void wildcard_is_every_address_of_the_host(void **state)
 {
 	struct lab *lab = *state;
-	const char *const text[] = {"127.0.0.1:5353", "192.0.2.1:5353"};
-	struct fq_addr own[2];
-	struct dns_servers servers = {
-		.text = text, .count = 2, .own = own, .own_count = 2, .own_port = 5353};
+	struct ifaddrs *host;
+	unsigned int tried = 0;
 
-	assert_int_equal(ipaddr_parse("127.0.0.1", &own[0]), 0);
-	assert_int_equal(ipaddr_parse("192.0.2.1", &own[1]), 0);
-	assert_int_equal(try_servers(lab, servers), -EDESTADDRREQ);
-	servers.own_count = 1;
-	assert_int_equal(try_servers(lab, servers), 0);
-	servers.own_count = 2;
-	servers.own_port = 53;
-	assert_int_equal(try_servers(lab, servers), 0);
+	assert_int_equal(getifaddrs(&host), 0);
+	for (struct ifaddrs *i = host; i; i = i->ifa_next) {
+		char text[IPADDR_STRLEN + 8], buf[IPADDR_STRLEN];
+		struct fq_addr addr;
+		uint16_t port;
 
-	servers.own_port = 5353;
-	servers.own_count = servers.count = 1;
-	assert_int_equal(ipaddr_parse("0.0.0.0", &own[0]), 0);
-	assert_int_equal(try_servers(lab, servers), -EDESTADDRREQ);
+		if (!i->ifa_addr || ipaddr_from_sockaddr(i->ifa_addr, &addr, &port) < 0)
+			continue;
+		snprintf(text, sizeof(text), ipaddr_is_v4(&addr) ? "%s:5353" : "[%s]:5353",
+			 ipaddr_format(&addr, buf));
+		assert_int_equal(try_own(lab, text, "::", 5353), -EDESTADDRREQ);
+		assert_int_equal(try_own(lab, text, "::", 5354), 0);
+		tried++;
+	}
+	freeifaddrs(host);
+	assert_int_not_equal(tried, 0);
+}
+
+static int compare_ports(const void *a, const void *b)
+{
+	return *(const uint16_t *)a - *(const uint16_t *)b;
+}
+
+/* Ports that queries of the fake server have come from; each how often at most. */
+static unsigned int ports(struct fake *fake, unsigned int *ret_shared)
+{
+	unsigned int count = fake->udp_queries < FAKE_PORTS ? fake->udp_queries : FAKE_PORTS;
+	unsigned int distinct = 0, run = 0;
+
+	*ret_shared = 0;
+	qsort(fake->ports, count, sizeof(fake->ports[0]), compare_ports);
+	for (unsigned int i = 0; i < count; i++) {
+		bool same = i > 0 && fake->ports[i] == fake->ports[i - 1];
+
+		distinct += !same;
+		run = same ? run + 1 : 1;
+		*ret_shared = run > *ret_shared ? run : *ret_shared;
+	}
+	return distinct;
+}
+
+/* RFC 5452 9.2: who has seen a query's port knows nothing about the next one's. */
+static void each_lookup_has_its_port(void **state)
+{
+	struct lab *lab = *state;
+	struct dname name;
+	unsigned int shared;
+
+	for (unsigned int i = 0; i < 200; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "n%u.test", i);
+		assert_int_equal(dname_from_text(text, &name), 0);
+		assert_int_equal(resolver_query(lab->resolver, &name), 0);
+	}
+	run_until(lab, &lab->a.times, 200);
+	run_until(lab, &lab->aaaa.times, 200);
+	assert_int_equal(lab->fake.udp_queries, 400);
+	assert_in_range(ports(&lab->fake, &shared), 200, 200);
+	assert_in_range(shared, 1, 2); /* A and AAAA */
 }
 
 /* A query of type ANY with EDNS (DO set, 1232 bytes) and ID 0xbeef; returns its length. */
@@ -388,6 +481,30 @@ static void query_is_forwarded_as_it_came(void **state)
 	assert_memory_equal(lab->fake.last + 2, q + 2, len - 2);
 }
 
+/* RFC 5452 9.2 */
+static void forwarded_queries_leave_from_many_ports(void **state)
+{
+	struct lab *lab = *state;
+	uint8_t q[512];
+	size_t len = make_query("www", q);
+	unsigned int shared;
+
+	for (unsigned int i = 0; i < 200; i++)
+		assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
+	assert_int_equal(upstream_in_flight(lab->upstream), 200);
+	run_until(lab, &lab->answers, 200);
+	assert_int_equal(lab->fake.udp_queries, 200);
+	assert_in_range(ports(&lab->fake, &shared), 25, 200);
+	assert_in_range(shared, 1, 8);
+}
+
+static void nothing_is_in_flight_where_there_is_nobody(void **state)
+{
+	(void)state;
+	assert_int_equal(upstream_in_flight(NULL), 0);
+	assert_int_equal(resolver_in_flight(NULL), 0);
+}
+
 /* D-05: a timeout is told apart from a failure; any RCODE of the server is passed on. */
 static void forwarding_outcomes(void **state)
 {
@@ -429,6 +546,15 @@ static void long_answers_come_by_tcp(void **state)
 	assert_int_equal(lab->fake.tcp_queries, 1);
 }
 
+static unsigned int open_files(void)
+{
+	unsigned int count = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
 static void forwarding_is_bounded(void **state)
 {
 	struct lab *lab = *state;
@@ -436,13 +562,15 @@ static void forwarding_is_bounded(void **state)
 	size_t len = make_query("silent", q);
 
 	assert_int_equal(upstream_forward(lab->upstream, q, 11, on_forwarded, lab), -EBADMSG);
-	for (unsigned int i = 0; i < 3; i++)
+	for (unsigned int i = 0; i < FORWARDS_MAX; i++)
 		assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
 	assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), -EBUSY);
-	run_until(lab, &lab->answers, 3);
+	assert_in_range(open_files(), 64, 100); /* sockets, too */
+	run_until(lab, &lab->answers, FORWARDS_MAX);
 	assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
 	upstream_free(TAKE_PTR(lab->upstream));
-	assert_int_equal(lab->answers, 3);
+	assert_int_equal(lab->answers, FORWARDS_MAX);
+	assert_in_range(open_files(), 3, 40);
 }
 
 static void second_server_is_asked_when_the_first_fails(void **state)
@@ -482,7 +610,11 @@ int main(void)
 		LAB_TEST(free_ends_lookups_silently),
 		LAB_TEST(many_lookups_at_a_time),
 		LAB_TEST(server_addresses_are_checked),
-		LAB_TEST(own_addresses_are_no_servers),
+		LAB_TEST(own_listeners_are_no_servers),
+		LAB_TEST(wildcard_is_every_address_of_the_host),
+		LAB_TEST(each_lookup_has_its_port),
+		LAB_TEST(forwarded_queries_leave_from_many_ports),
+		LAB_TEST(nothing_is_in_flight_where_there_is_nobody),
 		LAB_TEST(query_is_forwarded_as_it_came),
 		LAB_TEST(forwarding_outcomes),
 		LAB_TEST(long_answers_come_by_tcp),

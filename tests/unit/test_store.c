@@ -143,8 +143,10 @@ static void rows_are_the_same_after_a_restart(void **state)
 	const struct store_domain domain = domain_row(7, "www.corp.example");
 	const struct store_entry entry = {
 		.gateway = 1, .domain = 7, .resource = 3, .state = 2, .generation = UINT32_MAX};
-	const struct store_grant grant = {
-		.client = "lan", .resource = "intranet", .expires_s = 1798761600, .revoked = true};
+	const struct store_grant grant = {.client = "lan",
+					  .resource = "6f1c0a52-3f0e-4c6e-9c1b-0e1a2b3c4d5e",
+					  .expires_s = 1798761600,
+					  .revoked = true};
 	struct store_records records = {.domain = 7, .v4_count = 2, .v6_count = 32};
 	struct rows rows;
 
@@ -174,7 +176,7 @@ static void rows_are_the_same_after_a_restart(void **state)
 	assert_int_equal(store_foreach_grant(store, collect_grant, &rows), 0);
 	assert_int_equal(rows.count, 1);
 	assert_string_equal(rows.grant[0].client, "lan");
-	assert_string_equal(rows.grant[0].resource, "intranet");
+	assert_string_equal(rows.grant[0].resource, grant.resource);
 	assert_int_equal(rows.grant[0].expires_s, grant.expires_s);
 	assert_true(rows.grant[0].revoked);
 }
@@ -408,33 +410,24 @@ static void file_that_is_no_database_is_refused_and_kept(void **state)
 	assert_int_equal(st.st_size, sizeof(text));
 }
 
-static void corrupt_file_is_set_aside_only_when_asked(void **state)
+static void corrupt_file_is_refused(void **state)
 {
 	struct fixture *f = *state;
 	_cleanup_(store_freep) struct store *store = open_ok(f, STORE_WRITE);
 	char garbage[4096 * 3];
 	struct store_domain row;
-	struct rows rows;
-	uint32_t id;
 
-	assert_null(store_set_aside(store));
 	for (uint32_t i = 0; i < 500; i++) {
 		row = domain_row(i, "a.example");
 		assert_int_equal(store_put_domain(store, &row), 0);
 	}
-	assert_int_equal(store_id(store, STORE_CLIENT, "lan", &id), 0);
 	assert_int_equal(store_commit(store), 0);
 	store_free(TAKE_PTR(store));
 	memset(garbage, 0xa5, sizeof(garbage));
 	write_file(f->file, 4096, garbage, sizeof(garbage));
 
 	assert_int_equal(store_open(f->dir, STORE_WRITE, &store, f->error), -EBADMSG);
-	store = open_ok(f, STORE_WRITE_SET_ASIDE);
-
-	assert_non_null(store_set_aside(store));
-	assert_int_equal(access(store_set_aside(store), F_OK), 0);
-	assert_int_equal(domains(store, &rows), 0);
-	assert_null(store_name(store, STORE_CLIENT, 0));
+	assert_non_null(strstr(f->error, STORE_FILE ": "));
 }
 
 static void change_file(struct fixture *f, const char *sql)
@@ -453,10 +446,9 @@ static void other_schemas_are_refused(void **state)
 
 	store_free(open_ok(f, STORE_WRITE));
 	change_file(f, "PRAGMA user_version = 7");
-	assert_int_equal(store_open(f->dir, STORE_WRITE_SET_ASIDE, &store, f->error),
-			 -EPROTONOSUPPORT);
+	assert_int_equal(store_open(f->dir, STORE_WRITE, &store, f->error), -EPROTONOSUPPORT);
 	assert_non_null(
-		strstr(f->error, "has schema version 7, expected 1: written by another release"));
+		strstr(f->error, "has schema version 7, expected 2: written by another release"));
 
 	assert_int_equal(unlink(f->file), 0);
 	change_file(f, "CREATE TABLE theirs (a); PRAGMA user_version = 1");
@@ -464,25 +456,33 @@ static void other_schemas_are_refused(void **state)
 	assert_non_null(strstr(f->error, "is another program's database"));
 }
 
-static void rows_no_daemon_wrote_end_a_walk(void **state)
+static void rows_no_daemon_wrote_end_a_walk_and_are_named(void **state)
 {
-	static const char *const bad[] = {
-		"DELETE FROM domains; INSERT INTO domains VALUES (1, 'a', x'00112233', 0)",
-		"DELETE FROM domains; INSERT INTO domains VALUES (1, 'a', zeroblob(144), 0)",
-		"DELETE FROM domains; INSERT INTO domains VALUES (-1, 'a.example', x'', 0)",
-		"DELETE FROM domains; INSERT INTO domains VALUES (1, hex(zeroblob(200)), x'', 0)",
+	static const struct {
+		const char *row, *error;
+	} bad[] = {
+		{"1, 'a', x'00112233', 0",
+		 "table domains, row with id 1: its proxies makes no sense"},
+		{"2, 'a', zeroblob(144), 0",
+		 "table domains, row with id 2: its proxies makes no sense"},
+		{"-1, 'a.example', x'', 0", "table domains, row with id -1: its id makes no sense"},
+		{"3, hex(zeroblob(200)), x'', 0",
+		 "table domains, row with id 3: its name makes no sense"},
 	};
 	struct fixture *f = *state;
+	char sql[160];
 
 	store_free(open_ok(f, STORE_WRITE));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		_cleanup_(store_freep) struct store *store = NULL;
 		struct rows rows = {0};
 
-		change_file(f, bad[i]);
+		snprintf(sql, sizeof(sql), "DELETE FROM domains; INSERT INTO domains VALUES (%s)",
+			 bad[i].row);
+		change_file(f, sql);
 		store = open_ok(f, STORE_WRITE);
 		assert_int_equal(store_foreach_domain(store, collect_domain, &rows), -EBADMSG);
-		assert_string_equal(store_error(store), "a row makes no sense");
+		assert_string_equal(store_error(store), bad[i].error);
 		assert_int_equal(rows.count, 0);
 	}
 }
@@ -495,8 +495,169 @@ static void ids_out_of_range_are_refused_at_open(void **state)
 	store_free(open_ok(f, STORE_WRITE));
 	change_file(f, "INSERT INTO ids VALUES (0, 4096, 'client')");
 	assert_int_equal(store_open(f->dir, STORE_WRITE, &store, f->error), -EBADMSG);
+	assert_non_null(strstr(f->error, STORE_FILE ": table ids, row with kind 0 id 4096: "
+						    "no such kind or id can be"));
 	change_file(f, "DELETE FROM ids; INSERT INTO ids VALUES (0, 1, 'a'), (0, 2, 'a')");
 	assert_int_equal(store_open(f->dir, STORE_WRITE, &store, f->error), -EBADMSG);
+	assert_non_null(
+		strstr(f->error, "table ids, row with kind 0 id 2: its key has another id, too"));
+}
+
+/* The rows of the file and the changes together, in the order of the key. */
+static void walk_sees_what_waits_without_writing_it(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(store_freep) struct store *store = open_ok(f, STORE_WRITE);
+	struct store_entry entry = {0};
+	struct rows rows;
+
+	for (uint32_t id = 2; id <= 8; id += 2) {
+		const struct store_domain row = domain_row(id, "committed.example");
+
+		assert_int_equal(store_put_domain(store, &row), 0);
+		entry.domain = id;
+		assert_int_equal(store_put_entry(store, &entry), 0);
+	}
+	assert_int_equal(store_commit(store), 0);
+	for (uint32_t id = 1; id <= 9; id += 4) {
+		const struct store_domain row = domain_row(id, "waits.example");
+
+		assert_int_equal(store_put_domain(store, &row), 0);
+	}
+	rows.domain[0] = domain_row(4, "changed.example");
+	assert_int_equal(store_put_domain(store, &rows.domain[0]), 0);
+	assert_int_equal(store_delete_domain(store, 6), 0);
+	assert_int_equal(store_delete_entry(store, 0, 8, 0), 0);
+
+	assert_int_equal(domains(store, &rows), 6);
+	for (unsigned int i = 0; i < 6; i++)
+		assert_int_equal(rows.domain[i].id, ((unsigned int[]){1, 2, 4, 5, 8, 9})[i]);
+	assert_string_equal(rows.domain[2].name, "changed.example");
+	assert_int_equal(entries(store, &rows), 2);
+	assert_int_equal(rows.entry[0].domain, 2);
+	assert_int_equal(rows.entry[1].domain, 4);
+	assert_int_equal(store_pending(store), 6);
+
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(domains(store, &rows), 6);
+	assert_int_equal(entries(store, &rows), 2);
+}
+
+static int collect_client(void *ctx, const struct store_grant *row)
+{
+	strcat(ctx, row->client);
+	strcat(ctx, row->resource);
+	strcat(ctx, row->revoked ? "- " : " ");
+	return 0;
+}
+
+static void walk_keeps_the_order_of_texts(void **state)
+{
+	static const char *const before[][2] = {{"a", "z"}, {"b", "1"}, {"\xc3\xbc", "1"}};
+	static const char *const after[][2] = {{"aa", "1"}, {"a", "b"}, {"z", "1"}, {"b", "1"}};
+	struct fixture *f = *state;
+	_cleanup_(store_freep) struct store *store = open_ok(f, STORE_WRITE);
+	struct store_grant row = {0};
+	char text[128] = "";
+
+	for (size_t i = 0; i < 3; i++) {
+		strcpy(row.client, before[i][0]);
+		strcpy(row.resource, before[i][1]);
+		assert_int_equal(store_put_grant(store, &row), 0);
+	}
+	assert_int_equal(store_commit(store), 0);
+	row.revoked = true;
+	for (size_t i = 0; i < 4; i++) {
+		strcpy(row.client, after[i][0]);
+		strcpy(row.resource, after[i][1]);
+		assert_int_equal(store_put_grant(store, &row), 0);
+	}
+	assert_int_equal(store_delete_grant(store, "a", "z"), 0);
+	assert_int_equal(store_foreach_grant(store, collect_client, text), 0);
+	assert_string_equal(text, "ab- aa1- b1- z1- \xc3\xbc"
+				  "1 ");
+}
+
+/* What was put before its domain was deleted is gone with it; what was put since is not. */
+static void walk_hides_what_goes_with_a_domain(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(store_freep) struct store *store = open_ok(f, STORE_WRITE);
+	const struct store_domain domain = domain_row(2, "b.example");
+	const struct store_entry on_disk = {.domain = 2, .resource = 1},
+				 before = {.domain = 2, .resource = 2},
+				 since = {.domain = 2, .resource = 3};
+	const struct store_records records = {.domain = 2};
+	struct rows rows = {0};
+
+	assert_int_equal(store_put_domain(store, &domain), 0);
+	assert_int_equal(store_put_entry(store, &on_disk), 0);
+	assert_int_equal(store_put_records(store, &records), 0);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_put_entry(store, &before), 0);
+	assert_int_equal(store_delete_domain(store, 2), 0);
+	assert_int_equal(domains(store, &rows), 0);
+	assert_int_equal(entries(store, &rows), 0);
+
+	assert_int_equal(store_put_entry(store, &since), 0);
+	assert_int_equal(store_put_domain(store, &domain), 0);
+	assert_int_equal(domains(store, &rows), 1);
+	assert_int_equal(entries(store, &rows), 1);
+	assert_int_equal(rows.entry[0].resource, 3);
+	rows = (struct rows){0};
+	assert_int_equal(store_foreach_records(store, collect_records, &rows), 0);
+	assert_int_equal(rows.count, 0);
+
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(entries(store, &rows), 1);
+	assert_int_equal(rows.entry[0].resource, 3);
+}
+
+static void pending_domain_is_known(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(store_freep) struct store *store = open_ok(f, STORE_WRITE);
+	const struct store_domain domain = domain_row(2, "b.example");
+	const struct store_entry entry = {.domain = 3};
+
+	assert_false(store_domain_pending(store, 2));
+	assert_int_equal(store_put_domain(store, &domain), 0);
+	assert_int_equal(store_put_entry(store, &entry), 0);
+	assert_true(store_domain_pending(store, 2));
+	assert_false(store_domain_pending(store, 3));
+	assert_int_equal(store_commit(store), 0);
+	assert_false(store_domain_pending(store, 2));
+	assert_int_equal(store_delete_domain(store, 2), 0);
+	assert_true(store_domain_pending(store, 2));
+}
+
+static void numbers_are_kept_by_name(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(store_freep) struct store *store = open_ok(f, STORE_WRITE);
+	char key[STORE_NAME_LEN + 1] = "";
+	uint64_t value = 0;
+
+	assert_int_equal(store_get_meta(store, "epoch", &value), -ENOENT);
+	assert_int_equal(store_put_meta(store, "epoch", 1), 0);
+	assert_int_equal(store_put_meta(store, "epoch", UINT64_MAX - 1), 0);
+	assert_int_equal(store_put_meta(store, "other", 7), 0);
+	assert_int_equal(store_pending(store), 2);
+	assert_int_equal(store_get_meta(store, "epoch", &value), 0);
+	assert_true(value == UINT64_MAX - 1);
+	assert_int_equal(store_commit(store), 0);
+
+	store_free(TAKE_PTR(store));
+	store = open_ok(f, STORE_READ);
+	assert_int_equal(store_get_meta(store, "epoch", &value), 0);
+	assert_true(value == UINT64_MAX - 1);
+	assert_int_equal(store_get_meta(store, "other", &value), 0);
+	assert_int_equal(value, 7);
+	assert_int_equal(store_put_meta(store, "epoch", 1), -EROFS);
+	assert_int_equal(store_get_meta(store, "", &value), -EINVAL);
+	memset(key, 'x', STORE_NAME_LEN);
+	assert_int_equal(store_get_meta(store, key, &value), -EINVAL);
+	assert_int_equal(store_put_meta(store, key, 1), -EINVAL);
 }
 
 #define CHECK(condition)                                                                \
@@ -527,6 +688,7 @@ static void try_full_disk(struct fixture *f)
 	struct rows rows = {0};
 	struct store_domain row;
 	char filler[128];
+	int r;
 
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", f->dir, "tmpfs", 0, "size=1m") < 0)
@@ -548,6 +710,15 @@ static void try_full_disk(struct fixture *f)
 	CHECK(store_commit(store) == -ENOSPC);
 	CHECK(store_pending(store) == 999);
 
+	/* a reload reads everything while nothing can be written */
+	CHECK(store_foreach_domain(store, collect_domain, &rows) == 0);
+	CHECK(rows.count == 1000);
+	CHECK(strcmp(rows.domain[0].name, "while-full.example") == 0);
+	CHECK(rows.domain[999 % 8].id == 1000);
+	CHECK(store_foreach_entry(store, collect_entry, &rows) == 0);
+	CHECK(store_pending(store) == 999);
+	rows = (struct rows){0};
+
 	CHECK(unlink(filler) == 0);
 	CHECK(store_commit(store) == 0);
 	CHECK(store_pending(store) == 0);
@@ -555,6 +726,27 @@ static void try_full_disk(struct fixture *f)
 	CHECK(store_open(f->dir, STORE_WRITE, &store, f->error) == 0);
 	CHECK(store_foreach_domain(store, collect_domain, &rows) == 0);
 	CHECK(rows.count == 1000);
+	store_free(TAKE_PTR(store));
+
+	/* and so does a start */
+	fill_disk(f->dir, filler, sizeof(filler));
+	rows = (struct rows){0};
+	r = store_open(f->dir, STORE_WRITE, &store, f->error);
+	if (r < 0)
+		fprintf(stderr, "store_open: %s: %s\n", strerror(-r), f->error);
+	CHECK(r == 0);
+	CHECK(store_foreach_domain(store, collect_domain, &rows) == 0);
+	CHECK(rows.count == 1000);
+	row = domain_row(1001, "started-full.example");
+	CHECK(store_put_domain(store, &row) == 0);
+	CHECK(store_commit(store) == -ENOSPC);
+	CHECK(unlink(filler) == 0);
+	CHECK(store_commit(store) == 0);
+	store_free(TAKE_PTR(store));
+	CHECK(store_open(f->dir, STORE_READ, &store, f->error) == 0);
+	rows = (struct rows){0};
+	CHECK(store_foreach_domain(store, collect_domain, &rows) == 0);
+	CHECK(rows.count == 1001);
 	store_free(TAKE_PTR(store));
 	_exit(0);
 }
@@ -594,10 +786,15 @@ int main(void)
 		T(reader_without_a_file_is_told),
 		T(second_writer_is_refused),
 		T(file_that_is_no_database_is_refused_and_kept),
-		T(corrupt_file_is_set_aside_only_when_asked),
+		T(corrupt_file_is_refused),
 		T(other_schemas_are_refused),
-		T(rows_no_daemon_wrote_end_a_walk),
+		T(rows_no_daemon_wrote_end_a_walk_and_are_named),
 		T(ids_out_of_range_are_refused_at_open),
+		T(walk_sees_what_waits_without_writing_it),
+		T(walk_keeps_the_order_of_texts),
+		T(walk_hides_what_goes_with_a_domain),
+		T(pending_domain_is_known),
+		T(numbers_are_kept_by_name),
 		T(full_disk_loses_nothing),
 	};
 

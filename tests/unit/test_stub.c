@@ -18,6 +18,7 @@
 static struct bed bed;
 static struct stub_reply reply;
 static ldns_pkt *answer; /* of the last query, NULL: none */
+static bool no_new_names;
 
 static void set_resources(void)
 {
@@ -54,6 +55,7 @@ static void reply_reset(void)
 static int teardown(void **state)
 {
 	(void)state;
+	no_new_names = false;
 	reply_reset();
 	bed_close(&bed);
 	return 0;
@@ -61,13 +63,12 @@ static int teardown(void **state)
 
 static enum stub_outcome handle(const uint8_t *bytes, size_t len, bool tcp)
 {
+	const struct stub_query query = {
+		.bytes = bytes, .len = len, .tcp = tcp, .no_new_names = no_new_names};
 	struct edge_action a;
 
 	reply_reset();
-	assert_int_equal(stub_handle(bed.edge,
-				     &(struct stub_query){.bytes = bytes, .len = len, .tcp = tcp},
-				     bed.now, &reply),
-			 0);
+	assert_int_equal(stub_handle(bed.edge, &query, bed.now, &reply), 0);
 	while (edge_next(bed.edge, &a))
 		;
 	if (reply.outcome == STUB_ANSWER)
@@ -354,6 +355,41 @@ static void exhausted_pool_is_servfail(void **state)
 	assert_answer(LDNS_RCODE_NOERROR, 4);
 }
 
+/* P-10: no new names for a client that has made too many; those that have addresses go on. */
+static void new_names_can_be_refused(void **state)
+{
+	static const struct {
+		const char *name;
+		ldns_rr_type type;
+		enum stub_outcome outcome;
+		ldns_pkt_rcode rcode;
+		enum fq_reason reason;
+	} rows[] = {
+		{"a.corp.example.", LDNS_RR_TYPE_A, STUB_ANSWER, LDNS_RCODE_NOERROR,
+		 FQ_R_DNS_LOCAL},
+		{"b.corp.example.", LDNS_RR_TYPE_A, STUB_ANSWER, LDNS_RCODE_REFUSED,
+		 FQ_R_DNS_OVERLOAD},
+		{"b.corp.example.", LDNS_RR_TYPE_AAAA, STUB_ANSWER, LDNS_RCODE_REFUSED,
+		 FQ_R_DNS_OVERLOAD},
+		{"b.corp.example.", HTTPS, STUB_ANSWER, LDNS_RCODE_NOERROR, FQ_R_DNS_LOCAL},
+		{"b.corp.example.", LDNS_RR_TYPE_TXT, STUB_SITE, 0, FQ_R_DNS_FORWARDED},
+		{"www.example.", LDNS_RR_TYPE_A, STUB_FORWARD, 0, FQ_R_DNS_FORWARDED},
+	};
+	struct edge_usage usage;
+
+	(void)state;
+	ask("a.corp.example.", LDNS_RR_TYPE_A);
+	no_new_names = true;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(ask(rows[i].name, rows[i].type), rows[i].outcome);
+		assert_int_equal(reply.reason, rows[i].reason);
+		if (rows[i].outcome == STUB_ANSWER)
+			assert_int_equal(ldns_pkt_get_rcode(answer), rows[i].rcode);
+	}
+	edge_usage(bed.edge, &usage);
+	assert_int_equal(usage.domains, 1);
+}
+
 /* The case of the question comes back (draft-vixie-dnsext-dns0x20). */
 static void case_of_the_question_is_kept(void **state)
 {
@@ -569,6 +605,8 @@ static void upstream_failure_is_servfail(void **state)
 	assert_answer(LDNS_RCODE_SERVFAIL, 0);
 	assert_int_equal(ldns_pkt_qdcount(answer), 1);
 	assert_int_equal(stub_error(wire, 11, LDNS_RCODE_SERVFAIL, &wire, &len), -EBADMSG);
+	wire[2] |= 0x80; /* QR: two servers would answer each other for ever */
+	assert_int_equal(stub_error(wire, len, LDNS_RCODE_REFUSED, &wire, &len), -EBADMSG);
 	free(wire);
 	ldns_pkt_free(q);
 }
@@ -638,6 +676,7 @@ int main(void)
 		T(any_resource_gives_a_family),
 		T(resources_change_at_once),
 		T(exhausted_pool_is_servfail),
+		T(new_names_can_be_refused),
 		T(case_of_the_question_is_kept),
 		T(edns_is_answered),
 		T(other_edns_version_is_badvers),

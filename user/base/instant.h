@@ -29,9 +29,11 @@ static inline struct instant instant_now(void)
 
 static inline struct instant instant_add(struct instant t, int64_t ns)
 {
-	if (t.ns > INT64_MAX - ns)
-		return INSTANT_NEVER;
-	return (struct instant){t.ns + ns};
+	int64_t sum;
+
+	if (__builtin_add_overflow(t.ns, ns, &sum))
+		return ns < 0 ? (struct instant){INT64_MIN} : INSTANT_NEVER;
+	return (struct instant){sum};
 }
 
 static inline int64_t instant_sub(struct instant a, struct instant b)

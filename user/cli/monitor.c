@@ -8,15 +8,18 @@
 #include "cli/daemon.h"
 #include "io/ctl_client.h"
 
-static void interrupted(int number)
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number)
 {
-	(void)number; /* that the wait is interrupted is enough */
+	(void)number;
+	interrupted = 1;
 }
 
 /* An interrupt ends the wait for the next event, not the middle of a line. */
 static void catch_signals(void)
 {
-	const struct sigaction action = {.sa_handler = interrupted};
+	const struct sigaction action = {.sa_handler = interrupt};
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
@@ -35,7 +38,7 @@ static enum cli_exit monitor(struct cli *cli, int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	catch_signals();
-	r = ctl_follow(cli->socket, show_event, cli->printer, error);
+	r = ctl_follow(cli->socket, show_event, cli->printer, &interrupted, error);
 	if (r < 0 && r != -EINTR)
 		return daemon_failed(cli, r, error[0] ? error : strerror(-r));
 	if (r == 0)

@@ -4,9 +4,10 @@
  *
  * Kept are answers that are NOERROR, not truncated, have at least one answer record and no
  * TTL below 5 s; found again by name, type, class and the bits that change an answer (RD, AD,
- * CD, EDNS, DO). Answers made here have TTL 1 and are so never kept. Works on wire format
- * without unpacking records; reads nothing out of bounds whatever the bytes. Called by the
- * daemon around its upstream; pure.
+ * CD, EDNS, DO). A query with EDNS options goes upstream verbatim and past the cache, for its
+ * answer may be meant for one client (RFC 7871, RFC 7873). Answers made here have TTL 1 and are so
+ * never kept. Works on wire format without unpacking records; reads nothing out of bounds whatever
+ * the bytes. Called by the daemon around its upstream; pure.
  */
 #pragma once
 

@@ -34,6 +34,7 @@
 #define EDGE_RESEND_NS    (2 * NSEC_PER_SEC)    /* C-07, C-08, C-24 */
 #define EDGE_SAME_ASK_NS  (100 * NSEC_PER_MSEC) /* A and AAAA are asked in parallel */
 #define EDGE_HELD_MAX_NS  (30 * NSEC_PER_SEC)   /* default of held_max_ns */
+#define EDGE_UNUSED_NS    (60 * NSEC_PER_SEC)   /* see edge_settings.in_use */
 #define EDGE_RESEND_BATCH 16                    /* other domains looked after per query */
 
 enum ip_stack {
@@ -71,8 +72,12 @@ struct edge_settings {
 
 	/*
 	 * Whether sessions of the domain exist. Domains that nobody has asked for in the pool's
-	 * quarantine time, that hold nothing and are not in use give way when the pool or
-	 * domains_max is nearly exhausted. NULL: no domain ever gives way.
+	 * quarantine time, that hold nothing and are not in use give way when less than a
+	 * sixteenth is left of the pool or of domains_max. A domain that no packet was ever let
+	 * through for has no session: it gives way, before any other, when nobody has asked for
+	 * it in EDGE_UNUSED_NS, and its addresses rest for POOL_REST_SHORT_NS only, so that
+	 * asking for names that do not exist cannot lock the pool for the quarantine time. A
+	 * restored domain counts as one that packets passed for. NULL: no domain ever gives way.
 	 */
 	bool (*in_use)(void *ctx, uint32_t domain);
 	void *ctx;
@@ -91,8 +96,10 @@ DEFINE_CLEANUP(struct edge *, edge_free)
  * Replace the set of resources (C-19, D-08, P-09).
  *
  * Domains keep their addresses. Entries go away if their resource does, no longer matches
- * the domain, or is no longer served by their gateway. A resource whose pattern is invalid
- * is left out and reported by EDGE_RESOURCE_IGNORED (M-03).
+ * the domain, is no longer served by their gateway, or gets another IP stack: the gateway knows
+ * only the addresses of the families that it was told of (P-06), and is told anew with the next
+ * query or held packet. A resource whose pattern is invalid is left out and reported by
+ * EDGE_RESOURCE_IGNORED (M-03).
  *
  * Return: 0; -EEXIST: two have one id or uuid; -EINVAL: too many gateways or a bad uuid; -ENOMEM.
  */
@@ -217,6 +224,27 @@ struct edge_domain_record {
 	struct dname name;
 	struct proxies proxies;
 };
+
+/*
+ * How far ids and addresses have been given out, to be stored whenever a domain was made: what
+ * the domains that are left do not tell when the last ones were given up (P-10).
+ */
+struct edge_marks {
+	uint32_t next_domain;    /* the id of the next new domain */
+	uint32_t fresh4, fresh6; /* offsets in the pools: never given out from there on */
+};
+
+void edge_marks(const struct edge *edge, struct edge_marks *ret_marks);
+
+/*
+ * Go on from @marks: new ids are not below next_domain, new addresses not below the offsets;
+ * addresses below that no restored domain owns rest for the whole quarantine from @now. Marks never
+ * go back; an offset behind the end of its pool means the end. To be called before edge_restored,
+ * before or after the domains.
+ *
+ * Return: 0; -EINVAL: next_domain cannot be an id; nothing has changed.
+ */
+int edge_restore_marks(struct edge *edge, const struct edge_marks *marks, struct instant now);
 
 /*
  * Give a domain back its id and addresses (P-08); new ids are greater than every restored one.

@@ -73,7 +73,7 @@ int edge_domain_link(struct edge *edge, struct domain *d)
 		HASH_DELETE(hh_id, edge->by_id, d);
 		return -ENOMEM;
 	}
-	DL_APPEND2(edge->idle, d, idle_prev, idle_next);
+	DL_APPEND2(edge->idle[d->passed], d, idle_prev, idle_next);
 	return 0;
 }
 
@@ -81,7 +81,7 @@ void edge_domain_unlink(struct edge *edge, struct domain *d)
 {
 	HASH_DELETE(hh_id, edge->by_id, d);
 	HASH_DELETE(hh_name, edge->by_name, d);
-	DL_DELETE2(edge->idle, d, idle_prev, idle_next);
+	DL_DELETE2(edge->idle[d->passed], d, idle_prev, idle_next);
 }
 
 void edge_domain_announce(struct edge *edge, struct domain *d, bool is_new)
@@ -123,8 +123,18 @@ int edge_domain_assign(struct edge *edge, const struct dname *name, const struct
 void edge_domain_queried(struct edge *edge, struct domain *d, struct instant now)
 {
 	d->queried = now;
-	DL_DELETE2(edge->idle, d, idle_prev, idle_next);
-	DL_APPEND2(edge->idle, d, idle_prev, idle_next);
+	DL_DELETE2(edge->idle[d->passed], d, idle_prev, idle_next);
+	DL_APPEND2(edge->idle[d->passed], d, idle_prev, idle_next);
+}
+
+/* It goes behind domains that were asked for since it was: it may stay that much longer. */
+void edge_domain_passes(struct edge *edge, struct domain *d)
+{
+	if (d->passed)
+		return;
+	DL_DELETE2(edge->idle[0], d, idle_prev, idle_next);
+	d->passed = true;
+	DL_APPEND2(edge->idle[1], d, idle_prev, idle_next);
 }
 
 void edge_domain_drop_held(struct edge *edge, struct domain *d)
@@ -139,11 +149,13 @@ void edge_domain_drop_held(struct edge *edge, struct domain *d)
 	DL_DELETE2(edge->holding, d, hold_prev, hold_next);
 }
 
-int edge_domain_remove(struct edge *edge, struct domain *d, struct instant now)
+/* Take @d out of all tables and give its addresses up. Room is reserved. Return: 0; -ENOMEM. */
+static int domain_remove(struct edge *edge, struct domain *d, enum pool_rest rest,
+			 struct instant now)
 {
 	int r;
 
-	r = pool_release(edge->pool, d->id, &d->proxies, now);
+	r = pool_release(edge->pool, d->id, &d->proxies, rest, now);
 	if (r < 0)
 		return r;
 	for (unsigned int i = 0; i < d->entry_count; i++) {
@@ -168,7 +180,7 @@ int edge_forget(struct edge *edge, const struct dname *name, struct instant now)
 	r = edge_queue_reserve(&edge->queue, DOMAIN_ACTIONS);
 	if (r < 0)
 		return r;
-	return edge_domain_remove(edge, d, now);
+	return domain_remove(edge, d, POOL_REST_LONG, now);
 }
 
 /* Less than a sixteenth is left. */
@@ -187,25 +199,43 @@ static bool room_is_short(const struct edge *edge)
 	       is_short((uint64_t)v6.leased + v6.quarantined + PROXIES_V6, v6.size);
 }
 
-void edge_domains_reclaim(struct edge *edge, struct instant now)
+static bool in_use(const struct edge *edge, const struct domain *d)
 {
-	int64_t idle_ns = edge->settings.pool.quarantine_ns;
+	return d->held.count || (d->passed && edge->settings.in_use(edge->settings.ctx, d->id));
+}
+
+/* Let up to @max domains go: of those that packets have passed for, or of the others. Return: how
+ * many went. */
+static unsigned int reclaim(struct edge *edge, bool passed, unsigned int max, struct instant now)
+{
+	int64_t quarantine_ns = edge->settings.pool.quarantine_ns;
+	int64_t idle_ns = passed || quarantine_ns < EDGE_UNUSED_NS ? quarantine_ns : EDGE_UNUSED_NS;
+	enum pool_rest rest = passed ? POOL_REST_LONG : POOL_REST_SHORT;
 	unsigned int gone = 0;
 
-	if (!edge->settings.in_use || !room_is_short(edge))
-		return;
-	for (unsigned int i = 0; i < RECLAIM_LOOK && gone < RECLAIM_DOMAINS; i++) {
-		struct domain *d = edge->idle;
+	for (unsigned int i = 0; i < RECLAIM_LOOK && gone < max; i++) {
+		struct domain *d = edge->idle[passed];
 
 		if (!d || !instant_reached(instant_add(d->queried, idle_ns), now))
-			return;
-		if (d->held.count || edge->settings.in_use(edge->settings.ctx, d->id))
+			break;
+		if (in_use(edge, d))
 			edge_domain_queried(edge, d, now); /* in use without being asked for */
-		else if (edge_domain_remove(edge, d, now) < 0)
-			return;
+		else if (domain_remove(edge, d, rest, now) < 0)
+			break;
 		else
 			gone++;
 	}
+	return gone;
+}
+
+void edge_domains_reclaim(struct edge *edge, struct instant now)
+{
+	unsigned int gone;
+
+	if (!edge->settings.in_use || !room_is_short(edge))
+		return;
+	gone = reclaim(edge, false, RECLAIM_DOMAINS, now);
+	(void)reclaim(edge, true, RECLAIM_DOMAINS - gone, now);
 }
 
 void edge_domain_free_all(struct edge *edge)

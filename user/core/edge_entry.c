@@ -284,10 +284,12 @@ void edge_domain_settle(struct edge *edge, struct domain *d)
 		d->verdict_gateway = v.gateway;
 		d->touch_at = v.touch_at;
 	}
-	if (v.verdict == FQ_EDGE_FORWARD)
+	if (v.verdict == FQ_EDGE_FORWARD) {
+		edge_domain_passes(edge, d);
 		domain_release(edge, d);
-	else if (v.verdict == FQ_EDGE_REFUSE)
+	} else if (v.verdict == FQ_EDGE_REFUSE) {
 		domain_refuse(edge, d);
+	}
 }
 
 void edge_domain_wake(struct edge *edge, struct domain *d, struct instant now)

@@ -18,7 +18,8 @@
  *	due		entries in EDGE_RECREATING that wait for their 2 s, by due_at
  *	gateway.entries	entries of a gateway
  *	holding		domains that hold packets, by held_since
- *	idle		all domains, least recently asked for first
+ *	idle		all domains, least recently asked for first: those that packets ever
+ *			passed with, and the others
  */
 #pragma once
 
@@ -97,11 +98,12 @@ struct domain {
 	struct held held;
 	struct instant held_since;
 	struct instant queried;
+	bool passed;      /* it has been FQ_EDGE_FORWARD: there may be sessions */
 	bool has_verdict; /* emitted: */
 	enum fq_edge_verdict verdict;
 	uint32_t verdict_gateway;
 	struct instant touch_at;
-	struct domain *idle_prev, *idle_next;
+	struct domain *idle_prev, *idle_next; /* edge.idle[passed] */
 	struct domain *hold_prev, *hold_next;
 	UT_hash_handle hh_id, hh_name;
 };
@@ -131,7 +133,7 @@ struct edge {
 	struct resources *resources;
 	struct edge_gateway *gateways;
 	struct domain *by_id, *by_name;
-	struct domain *idle, *holding;
+	struct domain *idle[2], *holding;
 	struct entry *pending, *due;
 	struct held_budget held;
 	struct queue queue;
@@ -181,11 +183,11 @@ void edge_domain_unlink(struct edge *edge, struct domain *d);
 int edge_domain_assign(struct edge *edge, const struct dname *name, const struct match *match,
 		       struct instant now, struct domain **ret_domain);
 
-/* Take @d out of all tables and give its addresses up. Room is reserved. Return: 0; -ENOMEM. */
-int edge_domain_remove(struct edge *edge, struct domain *d, struct instant now);
-
 /* It was asked for. */
 void edge_domain_queried(struct edge *edge, struct domain *d, struct instant now);
+
+/* From now on packets pass, and there may be sessions. */
+void edge_domain_passes(struct edge *edge, struct domain *d);
 
 /* Drop what is held and say so, because nobody will take it. Room is reserved. */
 void edge_domain_drop_held(struct edge *edge, struct domain *d);

@@ -41,11 +41,16 @@ static struct entry *entry_of(const struct domain *d, uint32_t resource)
 	return NULL;
 }
 
-/* Whether the gateway of an entry serves its resource under the new rules. */
-static bool is_served(const struct entry *e, const struct resource *r)
+/*
+ * Whether what an entry's gateway was told holds under the new rules: it serves the resource, and
+ * knows the addresses of the very families that are answered.
+ */
+static bool is_valid(const struct entry *e, const struct resource *r)
 {
 	if (!e->gateway)
 		return true;
+	if (e->resource->ip_stack != r->ip_stack)
+		return false;
 	for (unsigned int i = 0; i < r->gateway_count; i++)
 		if (r->gateways[i] == e->gateway->id)
 			return true;
@@ -64,7 +69,7 @@ static int plan_domain(struct plan *p, struct domain *d, const struct resources 
 		struct entry *e = entry_of(d, r->id);
 
 		p->is_new[p->count] = !e;
-		p->changed = p->changed || !e || e != d->entries[p->count] || !is_served(e, r);
+		p->changed = p->changed || !e || e != d->entries[p->count] || !is_valid(e, r);
 		if (!e)
 			e = edge_entry_new(d, r);
 		if (!e)
@@ -98,7 +103,7 @@ static bool plan_keeps(const struct plan *p, const struct entry *e)
 {
 	for (unsigned int i = 0; i < p->count; i++)
 		if (p->entry[i] == e)
-			return is_served(e, p->resource[i]);
+			return is_valid(e, p->resource[i]);
 	return false;
 }
 

@@ -8,6 +8,29 @@
 
 #include <errno.h>
 
+void edge_marks(const struct edge *edge, struct edge_marks *ret_marks)
+{
+	struct pool_marks pool = pool_marks(edge->pool);
+
+	*ret_marks = (struct edge_marks){
+		.next_domain = edge->next_domain,
+		.fresh4 = pool.fresh4,
+		.fresh6 = pool.fresh6,
+	};
+}
+
+int edge_restore_marks(struct edge *edge, const struct edge_marks *marks, struct instant now)
+{
+	const struct pool_marks pool = {.fresh4 = marks->fresh4, .fresh6 = marks->fresh6};
+
+	if (marks->next_domain > POOL_OWNER_MAX)
+		return -EINVAL;
+	if (marks->next_domain > edge->next_domain)
+		edge->next_domain = marks->next_domain;
+	pool_restore_marks(edge->pool, &pool, now);
+	return 0;
+}
+
 int edge_restore_domain(struct edge *edge, const struct edge_domain_record *record,
 			struct instant now)
 {
@@ -29,6 +52,7 @@ int edge_restore_domain(struct edge *edge, const struct edge_domain_record *reco
 	d->id = record->id;
 	d->proxies = record->proxies;
 	d->queried = now;
+	d->passed = true; /* nobody knows */
 	r = edge_domain_link(edge, d);
 	if (r < 0) {
 		edge_domain_unref(d);

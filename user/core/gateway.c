@@ -203,17 +203,19 @@ static int answer(struct gateway *gw, const struct request *request, struct gw_b
 	return gw_lookup_wait(domain, &request->waiter);
 }
 
+/* The owner is asked every time: it may have forgotten the name and know it anew meanwhile. */
 static int domain_get(struct gateway *gw, const struct dname *name, struct gw_domain **domain)
 {
 	uint32_t id;
 	int r;
 
-	if (*domain)
-		return 0;
 	r = gw->settings.domain_id(gw->settings.ctx, name, &id);
 	if (r < 0)
 		return r;
-	return gw_domain_new(gw, name, id, domain);
+	if (!*domain)
+		return gw_domain_new(gw, name, id, domain);
+	gw_domain_renew(gw, *domain, id);
+	return 0;
 }
 
 /* Proxy addresses that the binding does not have yet. */
@@ -262,7 +264,7 @@ static int accept_request(struct gateway *gw, const struct control_message *msg,
 	struct gw_binding *binding = NULL;
 	int r;
 
-	r = gw_reserve(gw, 1);
+	r = gw_reserve(gw, 2);
 	if (r < 0)
 		return r;
 	r = domain_get(gw, &msg->domain, &request->domain);

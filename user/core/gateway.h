@@ -53,7 +53,10 @@ struct gateway_settings {
 
 	uint8_t hash_key[DNAME_KEY_LEN]; /* random */
 
-	/* Id of a domain, made if it has none. Return: 0; negative errno. */
+	/*
+	 * Id of a domain, made if it has none; asked for with every AssignedIps. May change only
+	 * after gateway_forget in every scope that has the domain. Return: 0; negative errno.
+	 */
 	int (*domain_id)(void *ctx, const struct dname *name, uint32_t *ret_id);
 	void *ctx;
 };

@@ -43,17 +43,31 @@ void gw_domain_free(struct gateway *gw, struct gw_domain *domain)
 	free(domain);
 }
 
-void gw_domain_release(struct gateway *gw, struct gw_domain *domain)
+/* What it resolved to is of no use under this id any more. Takes one reserved place. */
+static void domain_unlearn(struct gateway *gw, struct gw_domain *domain)
 {
 	bool known = domain->known_count[GATEWAY_A] || domain->known_count[GATEWAY_AAAA];
 
-	if (!LIST_EMPTY(&domain->bindings) || domain->lookup)
-		return;
 	domain->known_count[GATEWAY_A] = domain->known_count[GATEWAY_AAAA] = 0;
 	if (known)
 		/* Ignoring lack of memory: the store then keeps what nobody will ask for. */
 		(void)gw_push_records(gw, domain);
+}
+
+void gw_domain_release(struct gateway *gw, struct gw_domain *domain)
+{
+	if (!LIST_EMPTY(&domain->bindings) || domain->lookup)
+		return;
+	domain_unlearn(gw, domain);
 	gw_domain_free(gw, domain);
+}
+
+void gw_domain_renew(struct gateway *gw, struct gw_domain *domain, uint32_t id)
+{
+	if (domain->id == id || !LIST_EMPTY(&domain->bindings))
+		return;
+	domain_unlearn(gw, domain);
+	domain->id = id;
 }
 
 int gw_domain_learn(struct gw_domain *domain, enum gateway_family family,

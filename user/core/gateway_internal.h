@@ -139,6 +139,13 @@ int gw_domain_new(struct gateway *gw, const struct dname *name, uint32_t id,
  * place: what it resolved to is forgotten in the store, too.
  */
 void gw_domain_release(struct gateway *gw, struct gw_domain *domain);
+
+/*
+ * The owner has given the name another id: it was forgotten and is asked for again while its
+ * lookup runs, which goes on. A domain that has bindings keeps its id and what it resolves to:
+ * translations bear them. Takes one reserved place.
+ */
+void gw_domain_renew(struct gateway *gw, struct gw_domain *domain, uint32_t id);
 void gw_domain_free(struct gateway *gw, struct gw_domain *domain);
 
 /* Replace the known addresses of a family. Return: 0; -ENOMEM. */

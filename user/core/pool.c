@@ -23,12 +23,19 @@ struct released {
 	uint32_t offset;
 };
 
+/* Addresses at rest, least recently released first. */
+struct ring {
+	struct released *slot;
+	uint32_t cap;
+};
+
 /* Where the next address comes from. */
 struct cursor {
-	uint32_t fresh;  /* never leased from here on */
-	uint32_t gap;    /* gaps between restored addresses, from here up to fresh */
-	uint32_t queue;  /* index of the oldest in the quarantine */
-	uint32_t queued; /* how many are there */
+	uint32_t fresh; /* never leased from here on */
+	uint32_t gap;   /* gaps between restored addresses, from here up to fresh */
+	struct {
+		uint32_t first, count;
+	} resting[POOL_RESTS]; /* in the rings */
 };
 
 struct family {
@@ -37,14 +44,13 @@ struct family {
 	uint32_t *owner;
 	struct cursor cursor;
 	struct instant restored_at; /* of the gaps */
-	struct released *queue;     /* ring: least recently released first */
-	uint32_t queue_cap;
+	struct ring resting[POOL_RESTS];
 	struct pool_usage usage;
 };
 
 struct pool {
 	struct family v4, v6;
-	int64_t quarantine_ns;
+	int64_t rest_ns[POOL_RESTS];
 };
 
 static struct fq_addr family_addr(const struct family *f, uint32_t offset)
@@ -124,7 +130,10 @@ int pool_new(const struct pool_settings *settings, struct pool **ret_pool)
 	pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return -ENOMEM;
-	pool->quarantine_ns = settings->quarantine_ns;
+	pool->rest_ns[POOL_REST_LONG] = settings->quarantine_ns;
+	pool->rest_ns[POOL_REST_SHORT] = settings->quarantine_ns < POOL_REST_SHORT_NS
+						 ? settings->quarantine_ns
+						 : POOL_REST_SHORT_NS;
 	r = family_init(&pool->v4, &settings->v4);
 	if (r < 0)
 		return r;
@@ -144,20 +153,43 @@ int pool_new(const struct pool_settings *settings, struct pool **ret_pool)
 	return 0;
 }
 
+static void family_done(struct family *f)
+{
+	for (unsigned int rest = 0; rest < POOL_RESTS; rest++)
+		free(f->resting[rest].slot);
+	free(f->owner);
+}
+
 struct pool *pool_free(struct pool *pool)
 {
 	if (pool) {
-		free(pool->v4.owner);
-		free(pool->v4.queue);
-		free(pool->v6.owner);
-		free(pool->v6.queue);
+		family_done(&pool->v4);
+		family_done(&pool->v6);
 		free(pool);
 	}
 	return NULL;
 }
 
+/* The oldest address at rest, if it has rested enough. */
+static bool next_rested(const struct family *f, enum pool_rest rest, int64_t rest_ns,
+			struct cursor *c, struct instant now, uint32_t *ret_offset)
+{
+	const struct ring *ring = &f->resting[rest];
+	const struct released *oldest;
+
+	if (!c->resting[rest].count)
+		return false;
+	oldest = &ring->slot[c->resting[rest].first];
+	if (!instant_reached(instant_add(oldest->at, rest_ns), now))
+		return false;
+	*ret_offset = oldest->offset;
+	c->resting[rest].first = (c->resting[rest].first + 1) % ring->cap;
+	c->resting[rest].count--;
+	return true;
+}
+
 /* The next address that may be leased, moving the cursor on. Return: whether there is one. */
-static bool family_next(const struct family *f, int64_t quarantine_ns, struct instant now,
+static bool family_next(const struct family *f, const int64_t *rest_ns, struct instant now,
 			struct cursor *c, uint32_t *ret_offset)
 {
 	for (; c->fresh < f->count; c->fresh++) {
@@ -166,17 +198,10 @@ static bool family_next(const struct family *f, int64_t quarantine_ns, struct in
 			return true;
 		}
 	}
-	if (c->queued) {
-		const struct released *oldest = &f->queue[c->queue];
-
-		if (instant_reached(instant_add(oldest->at, quarantine_ns), now)) {
-			*ret_offset = oldest->offset;
-			c->queue = (c->queue + 1) % f->queue_cap;
-			c->queued--;
+	for (enum pool_rest rest = 0; rest < POOL_RESTS; rest++)
+		if (next_rested(f, rest, rest_ns[rest], c, now, ret_offset))
 			return true;
-		}
-	}
-	if (!instant_reached(instant_add(f->restored_at, quarantine_ns), now))
+	if (!instant_reached(instant_add(f->restored_at, rest_ns[POOL_REST_LONG]), now))
 		return false;
 	/* Up to where fresh ones began before this lease, which has none of them marked yet. */
 	for (; c->gap < f->cursor.fresh; c->gap++) {
@@ -189,12 +214,12 @@ static bool family_next(const struct family *f, int64_t quarantine_ns, struct in
 }
 
 /* Choose @count addresses without leasing them. Return: whether there are as many. */
-static bool family_choose(const struct family *f, int64_t quarantine_ns, struct instant now,
+static bool family_choose(const struct family *f, const int64_t *rest_ns, struct instant now,
 			  unsigned int count, uint32_t *ret_offsets, struct cursor *ret_cursor)
 {
 	*ret_cursor = f->cursor;
 	for (unsigned int i = 0; i < count; i++)
-		if (!family_next(f, quarantine_ns, now, ret_cursor, &ret_offsets[i]))
+		if (!family_next(f, rest_ns, now, ret_cursor, &ret_offsets[i]))
 			return false;
 	return true;
 }
@@ -203,10 +228,11 @@ static void family_lease(struct family *f, uint32_t owner, unsigned int count,
 			 const uint32_t *offsets, const struct cursor *cursor)
 {
 	f->usage.leased += count;
-	f->usage.quarantined -= f->cursor.queued - cursor->queued;
-	f->cursor = *cursor;
-	for (unsigned int i = 0; i < count; i++)
+	for (unsigned int i = 0; i < count; i++) {
 		f->owner[offsets[i]] = owner;
+		f->usage.quarantined -= offsets[i] < f->cursor.fresh;
+	}
+	f->cursor = *cursor;
 }
 
 int pool_lease(struct pool *pool, uint32_t owner, struct instant now, struct proxies *ret_proxies)
@@ -214,8 +240,8 @@ int pool_lease(struct pool *pool, uint32_t owner, struct instant now, struct pro
 	struct cursor c4, c6;
 	uint32_t v4[PROXIES_V4], v6[PROXIES_V6];
 
-	if (!family_choose(&pool->v4, pool->quarantine_ns, now, PROXIES_V4, v4, &c4) ||
-	    !family_choose(&pool->v6, pool->quarantine_ns, now, PROXIES_V6, v6, &c6))
+	if (!family_choose(&pool->v4, pool->rest_ns, now, PROXIES_V4, v4, &c4) ||
+	    !family_choose(&pool->v6, pool->rest_ns, now, PROXIES_V6, v6, &c6))
 		return -ENOSPC;
 	family_lease(&pool->v4, owner, PROXIES_V4, v4, &c4);
 	family_lease(&pool->v6, owner, PROXIES_V6, v6, &c6);
@@ -244,6 +270,19 @@ static int pool_check_free(struct pool *pool, const struct fq_addr *addr)
 	return f->owner[offset] == OWNER_NONE ? 0 : -EEXIST;
 }
 
+/* No address below @fresh is fresh; those that nobody has are gaps from now on. */
+static void family_restore_fresh(struct family *f, uint32_t fresh, struct instant now)
+{
+	if (fresh > f->count)
+		fresh = f->count;
+	if (fresh <= f->cursor.fresh)
+		return;
+	for (uint32_t i = f->cursor.fresh; i < fresh; i++)
+		f->usage.quarantined += f->owner[i] == OWNER_NONE;
+	f->cursor.fresh = fresh;
+	f->restored_at = now;
+}
+
 static void pool_mark(struct pool *pool, uint32_t owner, const struct fq_addr *addr,
 		      struct instant now)
 {
@@ -252,12 +291,10 @@ static void pool_mark(struct pool *pool, uint32_t owner, const struct fq_addr *a
 
 	if (!family_offset(f, addr, &offset))
 		return;
+	family_restore_fresh(f, offset + 1, now);
 	f->owner[offset] = owner;
 	f->usage.leased++;
-	if (offset >= f->cursor.fresh) {
-		f->cursor.fresh = offset + 1;
-		f->restored_at = now;
-	}
+	f->usage.quarantined--;
 }
 
 static bool proxies_are_distinct(const struct proxies *p)
@@ -285,56 +322,71 @@ int pool_mark_used(struct pool *pool, uint32_t owner, const struct proxies *prox
 	return 0;
 }
 
-/* Make room for @count more in the quarantine. */
-static int queue_reserve(struct family *f, uint32_t count)
+/* Make room for the addresses of one more lease. */
+static int rest_reserve(struct family *f, enum pool_rest rest)
 {
-	uint32_t cap = f->queue_cap ? f->queue_cap : 64;
-	struct released *queue;
+	struct ring *ring = &f->resting[rest];
+	uint32_t count = f->cursor.resting[rest].count, first = f->cursor.resting[rest].first;
+	uint32_t cap = ring->cap ? 2 * ring->cap : 64;
+	struct released *slot;
 
-	if (f->cursor.queued + count <= f->queue_cap)
+	if (count + PROXIES_MAX <= ring->cap)
 		return 0;
-	while (cap < f->cursor.queued + count)
-		cap *= 2;
-	queue = calloc(cap, sizeof(*queue));
-	if (!queue)
+	slot = calloc(cap, sizeof(*slot));
+	if (!slot)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < f->cursor.queued; i++)
-		queue[i] = f->queue[(f->cursor.queue + i) % f->queue_cap];
-	free(f->queue);
-	f->queue = queue;
-	f->queue_cap = cap;
-	f->cursor.queue = 0;
+	for (uint32_t i = 0; i < count; i++)
+		slot[i] = ring->slot[(first + i) % ring->cap];
+	free(ring->slot);
+	*ring = (struct ring){.slot = slot, .cap = cap};
+	f->cursor.resting[rest].first = 0;
 	return 0;
 }
 
 static void family_release(struct family *f, uint32_t owner, const struct fq_addr *addr,
-			   struct instant now)
+			   enum pool_rest rest, struct instant now)
 {
+	struct ring *ring = &f->resting[rest];
 	uint32_t offset, at;
 
 	if (!family_offset(f, addr, &offset) || f->owner[offset] != owner)
 		return;
-	at = (f->cursor.queue + f->cursor.queued++) % f->queue_cap;
-	f->queue[at] = (struct released){now, offset};
+	at = (f->cursor.resting[rest].first + f->cursor.resting[rest].count++) % ring->cap;
+	ring->slot[at] = (struct released){now, offset};
 	f->owner[offset] = OWNER_QUARANTINE;
 	f->usage.leased--;
 	f->usage.quarantined++;
 }
 
 int pool_release(struct pool *pool, uint32_t owner, const struct proxies *proxies,
-		 struct instant now)
+		 enum pool_rest rest, struct instant now)
 {
 	int r;
 
-	r = queue_reserve(&pool->v4, PROXIES_MAX);
+	r = rest_reserve(&pool->v4, rest);
 	if (r < 0)
 		return r;
-	r = queue_reserve(&pool->v6, PROXIES_MAX);
+	r = rest_reserve(&pool->v6, rest);
 	if (r < 0)
 		return r;
 	for (unsigned int i = 0; i < proxies->count; i++)
-		family_release(pool_family(pool, &proxies->addr[i]), owner, &proxies->addr[i], now);
+		family_release(pool_family(pool, &proxies->addr[i]), owner, &proxies->addr[i], rest,
+			       now);
 	return 0;
+}
+
+struct pool_marks pool_marks(const struct pool *pool)
+{
+	return (struct pool_marks){
+		.fresh4 = pool->v4.cursor.fresh,
+		.fresh6 = pool->v6.cursor.fresh,
+	};
+}
+
+void pool_restore_marks(struct pool *pool, const struct pool_marks *marks, struct instant now)
+{
+	family_restore_fresh(&pool->v4, marks->fresh4, now);
+	family_restore_fresh(&pool->v6, marks->fresh6, now);
 }
 
 uint32_t pool_owner(const struct pool *pool, const struct fq_addr *addr)

@@ -17,6 +17,12 @@
 
 static const char canary[] = "use-application-dns.net";
 
+/* A query and what it says. */
+struct asked {
+	const struct stub_query *query;
+	struct dnswire_message message;
+};
+
 /* An answer to make. */
 struct answer {
 	unsigned int rcode; /* with the extended bits (RFC 6891 6.1.3) */
@@ -177,15 +183,25 @@ static int reply_local(const struct dnswire_message *q, struct answer *answer,
 	return reply_with(q, answer, reply);
 }
 
+static bool is_new_name(const struct edge *edge, const struct dname *name)
+{
+	struct edge_domain_view domain;
+
+	return !edge_find_name(edge, name, &domain) && edge_matches(edge, name);
+}
+
 /* A or AAAA (P-02, P-05, P-06). */
-static int handle_address(struct edge *edge, const struct dnswire_message *q, struct instant now,
+static int handle_address(struct edge *edge, const struct asked *asked, struct instant now,
 			  struct stub_reply *reply)
 {
+	const struct dnswire_message *q = &asked->message;
 	bool v4 = q->qtype == LDNS_RR_TYPE_A;
 	struct answer answer = {0};
 	struct edge_answer a;
 	int r;
 
+	if (asked->query->no_new_names && is_new_name(edge, &reply->name))
+		return reply_error(q, LDNS_RCODE_REFUSED, FQ_R_DNS_OVERLOAD, reply);
 	r = edge_query(edge, &reply->name, now, &a);
 	if (r == -ENOSPC)
 		return reply_error(q, LDNS_RCODE_SERVFAIL, FQ_R_POOL_EXHAUSTED, reply);
@@ -242,9 +258,10 @@ static int handle_site(const struct edge *edge, struct stub_reply *reply)
 	return 0;
 }
 
-static int handle_question(struct edge *edge, const struct dnswire_message *q, struct instant now,
+static int handle_question(struct edge *edge, const struct asked *asked, struct instant now,
 			   struct stub_reply *reply)
 {
+	const struct dnswire_message *q = &asked->message;
 	struct answer nxdomain = {.rcode = LDNS_RCODE_NXDOMAIN};
 
 	if (q->qclass != DNSWIRE_CLASS_IN)
@@ -257,7 +274,7 @@ static int handle_question(struct edge *edge, const struct dnswire_message *q, s
 	switch (q->qtype) {
 	case LDNS_RR_TYPE_A:
 	case LDNS_RR_TYPE_AAAA:
-		return handle_address(edge, q, now, reply);
+		return handle_address(edge, asked, now, reply);
 	case LDNS_RR_TYPE_PTR:
 		return handle_ptr(edge, q, now, reply);
 	case TYPE_SVCB:
@@ -280,9 +297,11 @@ static size_t answer_max(const struct dnswire_message *q, bool tcp)
 	return q->udp_size < STUB_UDP_SIZE ? q->udp_size : STUB_UDP_SIZE;
 }
 
-static int handle_message(struct edge *edge, const struct dnswire_message *q, struct instant now,
+static int handle_message(struct edge *edge, const struct asked *asked, struct instant now,
 			  struct stub_reply *reply)
 {
+	const struct dnswire_message *q = &asked->message;
+
 	if (q->flags & DNSWIRE_OPCODE)
 		return reply_error(q, LDNS_RCODE_NOTIMPL, FQ_R_DNS_MALFORMED, reply);
 	if (q->depth != DNSWIRE_WHOLE) /* RFC 9619: also any other number of questions */
@@ -290,23 +309,24 @@ static int handle_message(struct edge *edge, const struct dnswire_message *q, st
 	if (q->opt_len && q->version != 0)
 		return reply_error(q, RCODE_BADVERS, FQ_R_DNS_MALFORMED, reply);
 	reply->qtype = q->qtype;
-	return handle_question(edge, q, now, reply);
+	return handle_question(edge, asked, now, reply);
 }
 
 int stub_handle(struct edge *edge, const struct stub_query *query, struct instant now,
 		struct stub_reply *ret_reply)
 {
 	struct stub_reply reply = {.outcome = STUB_DROP, .reason = FQ_R_DNS_MALFORMED};
-	struct dnswire_message q;
+	struct asked asked = {.query = query};
 	int r;
 
 	/* An answer to an answer would make two servers talk for ever. */
-	if (dnswire_parse(query->bytes, query->len, &q) < 0 || (q.flags & DNSWIRE_QR)) {
+	if (dnswire_parse(query->bytes, query->len, &asked.message) < 0 ||
+	    (asked.message.flags & DNSWIRE_QR)) {
 		*ret_reply = reply;
 		return 0;
 	}
-	reply.answer_max = answer_max(&q, query->tcp);
-	r = handle_message(edge, &q, now, &reply);
+	reply.answer_max = answer_max(&asked.message, query->tcp);
+	r = handle_message(edge, &asked, now, &reply);
 	if (r < 0)
 		return r;
 	*ret_reply = reply;
@@ -354,5 +374,7 @@ int stub_error(const uint8_t *query, size_t query_len, uint8_t rcode, uint8_t **
 	r = dnswire_parse(query, query_len, &q);
 	if (r < 0)
 		return r;
+	if (q.flags & DNSWIRE_QR)
+		return -EBADMSG;
 	return make(&q, &answer, ret_bytes, ret_len);
 }

@@ -9,6 +9,10 @@
  *	use-application-dns.net	NXDOMAIN (the canary of DNS over HTTPS)
  *	everything else		for the upstream resolver
  *
+ * What is handed on goes upstream as it came, every byte but the ID: EDNS and all of its options
+ * (cookies, client subnet, padding), which are the client's and the upstream's affair. Answers
+ * made here carry none.
+ *
  * RFC 1035, 2308, 6891 (EDNS), 7766 (TCP), 9460, 9619. It never sends, waits or reads a
  * clock; whatever the bytes, it answers with an error or says to drop. Called by the daemon.
  */
@@ -35,6 +39,7 @@ struct stub_query {
 	const uint8_t *bytes; /* one message, without TCP's length prefix */
 	size_t len;
 	bool tcp;
+	bool no_new_names; /* the client has had enough: no address is assigned for it */
 };
 
 enum stub_outcome {
@@ -46,9 +51,9 @@ enum stub_outcome {
 
 struct stub_reply {
 	enum stub_outcome outcome;
-	enum fq_reason
-		reason; /* to be counted: DNS_LOCAL, DNS_FORWARDED, DNS_MALFORMED, POOL_EXHAUSTED */
-	uint8_t *bytes; /* malloc'ed; NULL unless STUB_ANSWER */
+	enum fq_reason reason; /* to be counted: DNS_LOCAL, DNS_FORWARDED, DNS_MALFORMED,
+				  DNS_OVERLOAD, POOL_EXHAUSTED */
+	uint8_t *bytes;        /* malloc'ed; NULL unless STUB_ANSWER */
 	size_t len;
 	size_t answer_max; /* longest answer that the client takes: see stub_truncate */
 	uint16_t qtype;    /* 0 if there is no question */
@@ -59,6 +64,9 @@ struct stub_reply {
 
 /*
  * Decide about one query and answer it if it is ours. Emits the actions of edge_query.
+ *
+ * With no_new_names, A and AAAA of a name that a resource publishes but that has no addresses
+ * yet are REFUSED, with reason DNS_OVERLOAD; everything else goes on as always.
  *
  * Return: 0; -ENOMEM: no answer could be made.
  */
@@ -84,7 +92,8 @@ size_t stub_truncate(uint8_t *bytes, size_t len, size_t max);
  * @rcode:     RFC 1035 4.1.1, 0..15
  * @ret_bytes: malloc'ed, the caller's
  *
- * Return: 0; -EBADMSG: @query has no header; -ENOMEM.
+ * Return: 0; -EBADMSG: @query has no header, or is a response: two servers that
+ * answer answers would never stop; -ENOMEM.
  */
 int stub_error(const uint8_t *query, size_t query_len, uint8_t rcode, uint8_t **ret_bytes,
 	       size_t *ret_len);

@@ -125,6 +125,7 @@ static void domain_set(struct daemon *d, const struct edge_action *a)
 	memcpy(row.name, a->name->text, a->name->len + 1);
 	memcpy(row.proxies, a->proxies.addr, a->proxies.count * sizeof(row.proxies[0]));
 	(void)store_put_domain(d->store, &row);
+	marks_store(d);
 }
 
 void edge_apply(struct daemon *d, struct edge_action *a)

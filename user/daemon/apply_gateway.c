@@ -59,6 +59,10 @@ static void store_domain_records(struct daemon *d, uint32_t domain,
 		.v6_count = records->count[GATEWAY_AAAA],
 	};
 
+	if (row.v4_count + row.v6_count == 0) {
+		(void)store_delete_records(d->store, domain);
+		return;
+	}
 	_Static_assert(STORE_ADDRESSES_MAX >= GATEWAY_ADDRESSES_MAX, "records fit their row");
 	memcpy(row.v4, records->addr[GATEWAY_A], row.v4_count * sizeof(row.v4[0]));
 	memcpy(row.v6, records->addr[GATEWAY_AAAA], row.v6_count * sizeof(row.v6[0]));

@@ -144,6 +144,21 @@ static void report_refusals(struct daemon *d)
 	}
 }
 
+/* What the DNS transport has dropped before anything looked into it. */
+static void report_dns(struct daemon *d)
+{
+	const struct dns_server_counters now = dns_server_counters(d->dns);
+	struct dns_server_counters *told = &d->dns_told;
+
+	/* New listeners begin at 0. */
+	if (now.udp_queries < told->udp_queries || now.tcp_accepted < told->tcp_accepted)
+		*told = (struct dns_server_counters){0};
+	dataplane_count(d->dp, FQ_R_DNS_MALFORMED, now.malformed - told->malformed);
+	dataplane_count(d->dp, FQ_R_DNS_OVERLOAD,
+			now.overload - told->overload + now.tcp_refused - told->tcp_refused);
+	*told = now;
+}
+
 static int on_sweep(sd_event_source *s, uint64_t usec, void *ctx)
 {
 	struct dp_sweep sweep = {0};
@@ -161,6 +176,8 @@ static int on_sweep(sd_event_source *s, uint64_t usec, void *ctx)
 	pause = r < 0 || sweep.pass_done ? SWEEP_INTERVAL_US : SWEEP_YIELD_US;
 	if (pause == SWEEP_INTERVAL_US) {
 		report_refusals(d);
+		if (d->dns)
+			report_dns(d);
 		/* Nobody may be waiting for the store to be written, but somebody may be reading
 		 * it. */
 		daemon_pump(d);
@@ -171,7 +188,7 @@ static int on_sweep(sd_event_source *s, uint64_t usec, void *ctx)
 
 static int clock_watch(int fd)
 {
-	const struct itimerspec far = {.it_value.tv_sec = INT32_MAX};
+	const struct itimerspec far = {.it_value.tv_sec = INT64_MAX / NSEC_PER_SEC};
 
 	if (timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far, NULL) < 0)
 		return -errno;

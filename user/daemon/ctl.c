@@ -141,7 +141,7 @@ static int grant_args(struct request *q, struct store_grant *ret_row,
 		      struct policy_grant *ret_grant)
 {
 	const char *client = word_of(q, "client"), *resource = word_of(q, "resource"), *uuid;
-	const struct policy *policy = gateway_policy(q->d->gateway);
+	const struct policy_resource *known;
 	int r;
 
 	if (!client || !resource)
@@ -154,10 +154,25 @@ static int grant_args(struct request *q, struct store_grant *ret_row,
 	r = store_id(q->d->store, STORE_CLIENT, client, &ret_grant->client);
 	if (r < 0)
 		return r;
-	ret_grant->resource = policy_find_uuid(policy, uuid)->id;
+	known = policy_find_uuid(gateway_policy(q->d->gateway), uuid);
+	if (!known)
+		return fail(q, -EAGAIN, "resource '%s' is not in force: see the daemon's log",
+			    resource);
+	ret_grant->resource = known->id;
 	snprintf(ret_row->client, sizeof(ret_row->client), "%s", client);
-	snprintf(ret_row->resource, sizeof(ret_row->resource), "%s", resource);
+	snprintf(ret_row->resource, sizeof(ret_row->resource), "%s", uuid);
 	return 0;
+}
+
+/* A change that is in force, but would be gone after a crash, is no success. */
+static int grant_keep(struct request *q, const struct store_grant *row)
+{
+	int r = store_put_grant(q->d->store, row);
+
+	daemon_pump(q->d);
+	if (r >= 0 && q->d->store_failing)
+		return fail(q, -EIO, "in force, but not written: %s", store_error(q->d->store));
+	return r;
 }
 
 static int grant_add(struct request *q)
@@ -175,14 +190,12 @@ static int grant_add(struct request *q)
 		return fail(q, -EINVAL, "'%s' is not a time such as 2027-01-01T00:00:00Z", word);
 	if (expires) {
 		row.expires_s = expires;
-		grant.expires = instant_of_wall(expires);
+		grant.expires = instant_of_wall(q->d, expires);
 	}
 	r = gateway_grant_add(q->d->gateway, &grant);
 	if (r < 0)
 		return r;
-	r = store_put_grant(q->d->store, &row);
-	daemon_pump(q->d);
-	return r;
+	return grant_keep(q, &row);
 }
 
 static int grant_del(struct request *q)
@@ -199,9 +212,7 @@ static int grant_del(struct request *q)
 		return fail(q, r, "client '%s' has no such grant", row.client);
 	if (r < 0)
 		return r;
-	r = store_put_grant(q->d->store, &row);
-	daemon_pump(q->d);
-	return r;
+	return grant_keep(q, &row);
 }
 
 /* ---- session ---- */
@@ -324,7 +335,7 @@ int ctl_handle(void *ctx, const char *command, const json_t *args, json_t **ret_
 	int r;
 
 	/* Asked while starting: the parts are not there yet. */
-	if (!q.d->dns)
+	if (!q.d->started)
 		return fail(&q, -EAGAIN, "the daemon is starting");
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (strcmp(table[i].command, command) != 0)

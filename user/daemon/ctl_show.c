@@ -141,38 +141,47 @@ static json_t *grant_row(const char *client, const char *resource, time_t expire
 			 "expires", expiry_json(expires), "state", state, "source", source);
 }
 
-static bool same_grant(const json_t *row, const struct store_grant *g)
+static bool same_grant(const json_t *row, const char *client, const char *resource)
 {
-	return strcmp(json_string_value(json_object_get(row, "client")), g->client) == 0 &&
-	       strcmp(json_string_value(json_object_get(row, "resource")), g->resource) == 0;
+	return strcmp(json_string_value(json_object_get(row, "client")), client) == 0 &&
+	       strcmp(json_string_value(json_object_get(row, "resource")), resource) == 0;
 }
 
-/* A grant changed by hand takes the place of the configuration's. */
+struct grant_rows {
+	const struct daemon *d;
+	json_t *list;
+};
+
+/* A grant changed by hand takes the place of the configuration's; it may be nobody's by now. */
 static int overlay_grant(void *ctx, const struct store_grant *g)
 {
-	json_t *rows = ctx, *row;
-	json_t *new = grant_row(g->client, g->resource, g->expires_s, g->revoked, "cli");
+	const struct grant_rows *rows = ctx;
+	const struct config_resource *resource = config_resource(rows->d, g->resource);
+	json_t *row, *new;
 	size_t i;
 
-	json_array_foreach (rows, i, row)
-		if (same_grant(row, g))
-			return json_array_set_new(rows, i, new);
-	return json_array_append_new(rows, new);
+	if (!resource || !client_configured(rows->d, g->client))
+		return 0;
+	new = grant_row(g->client, resource->name, g->expires_s, g->revoked, "cli");
+	json_array_foreach (rows->list, i, row)
+		if (same_grant(row, g->client, resource->name))
+			return json_array_set_new(rows->list, i, new);
+	return json_array_append_new(rows->list, new);
 }
 
 json_t *show_grants(struct daemon *d)
 {
-	json_t *rows = json_array();
+	struct grant_rows rows = {d, json_array()};
 
 	for (unsigned int i = 0; i < d->config->grant_count; i++) {
 		const struct config_grant *g = &d->config->grants[i];
 
-		json_array_append_new(rows, grant_row(d->config->clients[g->client].name,
-						      d->config->resources[g->resource].name,
-						      g->expires, false, "config"));
+		json_array_append_new(rows.list, grant_row(d->config->clients[g->client].name,
+							   d->config->resources[g->resource].name,
+							   g->expires, false, "config"));
 	}
-	(void)store_foreach_grant(d->store, overlay_grant, rows);
-	return rows;
+	(void)store_foreach_grant(d->store, overlay_grant, &rows);
+	return rows.list;
 }
 
 /* ---- gateway, limits ---- */

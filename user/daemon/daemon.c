@@ -62,15 +62,12 @@ static int make_roles(struct daemon *d)
 	if (r >= 0)
 		r = gateway_new(&gs, &d->gateway);
 	if (r >= 0)
-		r = resolver_start(d, &d->resolver);
-	if (r >= 0)
 		r = edge_gateway_up(d->edge, LOCAL_GATEWAY, instant_now());
-	if (r == -EDESTADDRREQ)
-		log_event(LOG_ERR, "no DNS server to resolve with but ourselves; "
-				   "set gateway.resolver.servers");
-	else if (r < 0)
+	if (r < 0) {
 		log_event(LOG_ERR, "cannot start edge and gateway", log_errno(r));
-	return r;
+		return r;
+	}
+	return resolver_apply(d);
 }
 
 static int take_over(struct daemon *d)
@@ -94,7 +91,7 @@ static int take_over(struct daemon *d)
 		log_event(LOG_ERR, "cannot tidy up the maps", log_errno(r));
 	else if (r > 0)
 		log_event(LOG_INFO, "removed what is no longer configured", log_int("entries", r));
-	return r < 0 ? r : 0;
+	return r < 0 ? r : ids_purge(d);
 }
 
 static int open_control(struct daemon *d)
@@ -127,7 +124,8 @@ int daemon_start(struct daemon *d)
 	if (r >= 0)
 		r = links_attach_all(d);
 	if (r >= 0)
-		r = dns_start(d);
+		r = dns_apply(d);
+	d->started = r >= 0;
 	return r;
 }
 
@@ -135,8 +133,6 @@ void daemon_stop(struct daemon *d)
 {
 	ctl_server_free(d->ctl);
 	dns_stop(d);
-	resolver_free(d->resolver);
-	resolver_free(d->retired);
 	sd_event_source_unref(d->deadline);
 	sd_event_source_unref(d->sweep);
 	sd_event_source_unref(d->upcalls);

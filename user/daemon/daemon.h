@@ -59,12 +59,23 @@ struct options {
 	enum dp_dispatcher dispatcher;
 };
 
+/* What runs of the configuration's DNS parts: a change that failed is tried again. */
+struct in_force {
+	bool dns;
+	struct config_endpoint listen[CONFIG_LISTEN_MAX];
+	unsigned int listen_count;
+	struct config_servers upstream, site, resolver;
+	unsigned int timeout_s;
+};
+
 struct daemon {
 	struct options options;
 	struct config *config;
 	sd_event *event;
+	bool started;
 	struct store *store;
 	bool store_failing; /* the last commit failed: said once */
+	struct instant store_retry;
 	struct dataplane *dp;
 	struct dpview *view;        /* the same, to look at */
 	struct fq_settings program; /* that the programs run with */
@@ -81,7 +92,10 @@ struct daemon {
 	struct upstream *upstream; /* for names that are no resource */
 	struct upstream *site;     /* the gateway's servers: SRV, TXT of resources */
 	struct cache *cache;
-	struct bucket_table *buckets;
+	struct bucket_table *queries;   /* by client */
+	struct bucket_table *new_names; /* by client */
+	struct bucket_table *refusals;  /* of everybody together */
+	struct in_force in_force;
 	LIST_HEAD(, forwarded) forwarded; /* queries that are with an upstream server */
 	struct ctl_server *ctl;
 
@@ -91,7 +105,9 @@ struct daemon {
 	sd_event_source *netlink;
 	sd_event_source *clock;
 	int clock_fd;
+	int64_t wall_offset_ns; /* wall clock minus CLOCK_MONOTONIC, as last taken for grants */
 	struct fq_count reported[FQ_REASON_MAX]; /* refusals that monitors have been told of */
+	struct dns_server_counters dns_told;     /* those that are in stats */
 
 	uint32_t *used; /* domains with sessions, ascending; NULL: not known */
 	size_t used_count;
@@ -118,19 +134,32 @@ void edge_apply(struct daemon *d, struct edge_action *a);
 void gateway_apply(struct daemon *d, const struct gateway_action *a);
 void gateway_on_resolved(void *ctx, const struct dname *name, const struct resolver_answer *answer);
 
-/* ---- dns.c ---- */
+/* ---- dns.c: queries; dns_service.c: what serves them ---- */
 
-/* Begin or change the DNS service according to d->config. Logs failures. */
-int dns_start(struct daemon *d);
+void dns_on_request(void *ctx, struct dns_request *req);
+bool dns_may_ask(void *ctx, const struct fq_addr *src);
+void dns_forget_forwarded(struct daemon *d);
+
+/* Begin, or change to what d->config says; what cannot be changed stays. Both log failures. */
+int resolver_apply(struct daemon *d);
+int dns_apply(struct daemon *d);
 void dns_stop(struct daemon *d);
-int resolver_start(struct daemon *d, struct resolver **ret_resolver);
 
 /* ---- policy.c: configuration and store to the roles' terms ---- */
 
 int policy_apply(struct daemon *d);
-struct instant instant_of_wall(time_t wall);
+
+/* Give clients the quota of the configuration. */
+void quotas_apply(struct daemon *d);
+
+/* At start: ids of clients and resources that are configured no longer may be given to others. */
+int ids_purge(struct daemon *d);
+/* The instant of a time of the wall clock. */
+struct instant instant_of_wall(struct daemon *d, time_t wall);
 /* Whether the configuration has a client of this name. */
 bool client_configured(const struct daemon *d, const char *name);
+/* The resource with this UUID; NULL: it is not configured (any more). */
+const struct config_resource *config_resource(const struct daemon *d, const char *uuid);
 /* NULL: no resource of the configuration is called so. */
 const char *uuid_of_resource(const struct daemon *d, const char *name);
 
@@ -142,6 +171,9 @@ const char *name_of_gateway(const struct daemon *d, uint32_t id);
 /* ---- restore.c ---- */
 
 int edge_restore_all(struct daemon *d);
+
+/* Write down how far ids and addresses have been given out. */
+void marks_store(struct daemon *d);
 int gateway_restore_all(struct daemon *d);
 
 /* ---- used.c: which domains have sessions ---- */

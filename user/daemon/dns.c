@@ -16,10 +16,6 @@
 #define RCODE_SERVFAIL 2
 #define RCODE_REFUSED  5
 
-#define UPSTREAM_TIMEOUT_MS 5000
-#define CACHE_BYTES_EACH    1024 /* of the limit, for each cached answer */
-#define BUCKET_SOURCES      4096
-
 /* A query that is with an upstream server. */
 struct forwarded {
 	LIST_ENTRY(forwarded) link;
@@ -44,8 +40,9 @@ static bool contains(const struct ipprefix *prefixes, unsigned int count, const 
 }
 
 /* An open resolver is a weapon: clients and this machine may ask, unless configured otherwise. */
-static bool may_ask(const struct daemon *d, const struct fq_addr *src)
+bool dns_may_ask(void *ctx, const struct fq_addr *src)
 {
+	const struct daemon *d = ctx;
 	const struct config *c = d->config;
 
 	if (loopback(src))
@@ -73,6 +70,12 @@ static void forwarded_free(struct forwarded *f)
 	LIST_REMOVE(f, link);
 	dns_request_unref(f->req);
 	free(f);
+}
+
+void dns_forget_forwarded(struct daemon *d)
+{
+	while (!LIST_EMPTY(&d->forwarded))
+		forwarded_free(LIST_FIRST(&d->forwarded));
 }
 
 static void on_upstream(void *ctx, enum upstream_outcome outcome, const uint8_t *bytes, size_t len)
@@ -128,13 +131,40 @@ static void forward(struct daemon *d, struct dns_request *req, struct upstream *
 	reply_error(req, RCODE_SERVFAIL);
 }
 
-static void answer(struct daemon *d, struct dns_request *req)
+/* An address that could not be written down might be given to another name after a restart. */
+static bool answer_may_be_lost(const struct daemon *d, const struct stub_reply *reply)
 {
-	struct stub_query q = {.tcp = dns_request_is_tcp(req)};
-	struct stub_reply reply;
+	struct edge_domain_view view;
+
+	return d->store_failing && reply->name.len &&
+	       edge_find_name(d->edge, &reply->name, &view) &&
+	       store_domain_pending(d->store, view.id);
+}
+
+/*
+ * A name that is new to us costs addresses and a lookup, and others want some, too: a client
+ * gets them at a limited rate (G-05).
+ */
+static int decide(struct daemon *d, struct dns_request *req, struct stub_reply *ret_reply)
+{
+	struct stub_query q = {.tcp = dns_request_is_tcp(req), .no_new_names = true};
+	int r;
 
 	q.bytes = dns_request_bytes(req, &q.len);
-	if (stub_handle(d->edge, &q, instant_now(), &reply) < 0) {
+	r = stub_handle(d->edge, &q, instant_now(), ret_reply);
+	if (r < 0 || ret_reply->reason != FQ_R_DNS_OVERLOAD ||
+	    !bucket_take(d->new_names, dns_request_source(req), instant_now()))
+		return r;
+	stub_reply_done(ret_reply);
+	q.no_new_names = false;
+	return stub_handle(d->edge, &q, instant_now(), ret_reply);
+}
+
+static void answer(struct daemon *d, struct dns_request *req)
+{
+	struct stub_reply reply;
+
+	if (decide(d, req, &reply) < 0) {
 		reply_error(req, RCODE_SERVFAIL);
 		return;
 	}
@@ -143,8 +173,7 @@ static void answer(struct daemon *d, struct dns_request *req)
 		dataplane_count(d->dp, reply.reason, 1);
 	switch (reply.outcome) {
 	case STUB_ANSWER:
-		/* An address that could not be written down might be given to another name. */
-		if (d->store_failing && store_pending(d->store))
+		if (answer_may_be_lost(d, &reply))
 			reply_error(req, RCODE_SERVFAIL);
 		else
 			(void)dns_request_reply(req, reply.bytes, reply.len);
@@ -161,144 +190,36 @@ static void answer(struct daemon *d, struct dns_request *req)
 	stub_reply_done(&reply);
 }
 
-static void on_request(void *ctx, struct dns_request *req)
+/* Whoever may not ask is told so, but not more often than is useful, and never about an answer. */
+static void refuse(struct daemon *d, struct dns_request *req)
+{
+	static const struct fq_addr everybody;
+
+	dataplane_count(d->dp, FQ_R_DNS_REFUSED, 1);
+	if (bucket_take(d->refusals, &everybody, instant_now()))
+		reply_error(req, RCODE_REFUSED);
+}
+
+static bool is_response(const struct dns_request *req)
+{
+	size_t len;
+
+	return dns_request_bytes(req, &len)[2] & 0x80; /* QR, RFC 1035 4.1.1 */
+}
+
+void dns_on_request(void *ctx, struct dns_request *req)
 {
 	const struct fq_addr *src = dns_request_source(req);
 	struct daemon *d = ctx;
 
-	if (!may_ask(d, src)) {
-		dataplane_count(d->dp, FQ_R_DNS_REFUSED, 1);
-		reply_error(req, RCODE_REFUSED);
-	} else if (!bucket_take(d->buckets, src, instant_now())) {
+	if (is_response(req)) {
+		dataplane_count(d->dp, FQ_R_DNS_MALFORMED, 1);
+	} else if (!dns_may_ask(d, src)) {
+		refuse(d, req);
+	} else if (!bucket_take(d->queries, src, instant_now())) {
 		dataplane_count(d->dp, FQ_R_DNS_OVERLOAD, 1);
 	} else {
 		answer(d, req);
 	}
 	dns_request_unref(req);
-}
-
-/* ---- starting ---- */
-
-/* A list of servers as text, and our own addresses, for as long as it takes to hand them over. */
-struct server_list {
-	char text[CONFIG_SERVERS_MAX][IPADDR_STRLEN + 8];
-	const char *names[CONFIG_SERVERS_MAX];
-	struct fq_addr own[CONFIG_LISTEN_MAX];
-};
-
-static struct dns_servers server_list(const struct daemon *d, const struct config_servers *s,
-				      struct server_list *l)
-{
-	unsigned int own_count = d->config->edge.dns.listen_count;
-
-	for (unsigned int i = 0; i < s->count; i++) {
-		char host[IPADDR_STRLEN];
-
-		snprintf(l->text[i], sizeof(l->text[i]),
-			 ipaddr_is_v4(&s->server[i].addr) ? "%s:%u" : "[%s]:%u",
-			 ipaddr_format(&s->server[i].addr, host), s->server[i].port);
-		l->names[i] = l->text[i];
-	}
-	for (unsigned int i = 0; i < own_count; i++)
-		l->own[i] = d->config->edge.dns.listen[i].addr;
-	return (struct dns_servers){
-		.text = l->names, .count = s->count, .own = l->own, .own_count = own_count};
-}
-
-static int upstream_start(struct daemon *d, const struct config_servers *servers,
-			  struct upstream **ret_upstream)
-{
-	struct server_list list;
-	const struct upstream_settings s = {
-		.servers = server_list(d, servers, &list),
-		.timeout_ms = UPSTREAM_TIMEOUT_MS,
-		.in_flight_max = d->config->limits.dns_requests,
-	};
-
-	return upstream_new(d->event, &s, ret_upstream);
-}
-
-/* Without a server to ask, names of resources are answered still. */
-static int upstreams_start(struct daemon *d)
-{
-	int r;
-
-	r = upstream_start(d, &d->config->edge.dns.upstream, &d->upstream);
-	if (r >= 0)
-		r = upstream_start(d, &d->config->gateway.resolver.servers, &d->site);
-	if (r == -EDESTADDRREQ) {
-		log_event(LOG_WARNING, "no upstream DNS server but ourselves: names that are no "
-				       "resource cannot be resolved");
-		return 0;
-	}
-	return r;
-}
-
-static int cache_start(struct daemon *d)
-{
-	unsigned int n = d->config->limits.dns_cache;
-	struct cache_settings s = {.entries_max = n, .bytes_max = (size_t)n * CACHE_BYTES_EACH};
-	const struct bucket_settings b = {
-		.per_second = d->config->limits.dns_per_client,
-		.burst =
-			d->config->limits.dns_per_client ? 2 * d->config->limits.dns_per_client : 1,
-		.sources_max = BUCKET_SOURCES,
-	};
-	int r;
-
-	if (getrandom(s.hash_key, sizeof(s.hash_key), 0) < 0)
-		return -errno;
-	r = cache_new(&s, &d->cache);
-	return r < 0 ? r : bucket_table_new(&b, &d->buckets);
-}
-
-int dns_start(struct daemon *d)
-{
-	struct dns_server_settings s = dns_server_settings_default();
-	struct dns_listen listen[CONFIG_LISTEN_MAX];
-	char error[DNS_SERVER_ERROR_LEN];
-	int r;
-
-	r = cache_start(d);
-	if (r >= 0)
-		r = upstreams_start(d);
-	if (r < 0) {
-		log_event(LOG_ERR, "cannot start the DNS service", log_errno(r));
-		return r;
-	}
-	s.listen = listen;
-	s.listen_count = d->config->edge.dns.listen_count;
-	for (size_t i = 0; i < s.listen_count; i++)
-		listen[i] = (struct dns_listen){d->config->edge.dns.listen[i].addr,
-						d->config->edge.dns.listen[i].port};
-	s.requests_max = d->config->limits.dns_requests;
-	s.freebind = true;
-	s.handle = on_request;
-	s.ctx = d;
-	r = dns_server_new(d->event, &s, &d->dns, error);
-	if (r < 0)
-		log_event(LOG_ERR, "cannot start the DNS service", log_str("reason", error));
-	return r;
-}
-
-void dns_stop(struct daemon *d)
-{
-	dns_server_free(TAKE_PTR(d->dns));
-	upstream_free(TAKE_PTR(d->upstream));
-	upstream_free(TAKE_PTR(d->site));
-	while (!LIST_EMPTY(&d->forwarded))
-		forwarded_free(LIST_FIRST(&d->forwarded));
-	cache_free(TAKE_PTR(d->cache));
-	bucket_table_free(TAKE_PTR(d->buckets));
-}
-
-int resolver_start(struct daemon *d, struct resolver **ret_resolver)
-{
-	struct server_list list;
-	const struct resolver_settings s = {
-		.servers = server_list(d, &d->config->gateway.resolver.servers, &list),
-		.timeout_ms = d->config->gateway.resolver.timeout_s * 1000,
-	};
-
-	return resolver_new(d->event, &s, gateway_on_resolved, d, ret_resolver);
 }

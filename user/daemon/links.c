@@ -40,6 +40,8 @@ static enum dp_mode mode_of(const struct config_interface *i)
  */
 int links_attach_all(struct daemon *d)
 {
+	int failed = 0;
+
 	for (unsigned int i = 0; i < d->config->interface_count; i++) {
 		const struct config_interface *c = &d->config->interfaces[i];
 		struct dp_attached at;
@@ -53,10 +55,10 @@ int links_attach_all(struct daemon *d)
 		} else if (r < 0) {
 			log_event(LOG_ERR, "cannot attach", log_str("dev", c->name),
 				  log_str("reason", err.text));
-			return r;
+			failed = r;
 		}
 	}
-	return 0;
+	return failed;
 }
 
 void links_changed(void *ctx, enum dp_link_event event, uint32_t ifindex, const char *ifname)

@@ -22,11 +22,19 @@ const char *name_of_client(const struct daemon *d, uint32_t id)
 const char *name_of_resource(const struct daemon *d, uint32_t id)
 {
 	const char *uuid = store_name(d->store, STORE_RESOURCE, id);
+	const struct config_resource *c = uuid ? config_resource(d, uuid) : NULL;
 
-	for (unsigned int i = 0; uuid && i < d->config->resource_count; i++)
-		if (strcmp(d->config->resources[i].id, uuid) == 0)
-			return d->config->resources[i].name;
+	if (c)
+		return c->name;
 	return uuid ? uuid : "?";
+}
+
+const struct config_resource *config_resource(const struct daemon *d, const char *uuid)
+{
+	for (unsigned int i = 0; i < d->config->resource_count; i++)
+		if (strcmp(d->config->resources[i].id, uuid) == 0)
+			return &d->config->resources[i];
+	return NULL;
 }
 
 const char *name_of_gateway(const struct daemon *d, uint32_t id)
@@ -36,9 +44,24 @@ const char *name_of_gateway(const struct daemon *d, uint32_t id)
 	return name ? name : "?";
 }
 
-struct instant instant_of_wall(time_t wall)
+#define CLOCK_JITTER_NS (100 * NSEC_PER_MSEC)
+
+/*
+ * Both clocks are read one after the other, so their difference is never quite the same: it is
+ * kept as long as it moves by no more than that, so that an unchanged grant stays unchanged.
+ */
+struct instant instant_of_wall(struct daemon *d, time_t wall)
 {
-	return instant_add(instant_now(), (wall - time(NULL)) * NSEC_PER_SEC);
+	struct timespec now;
+	int64_t offset_ns, wall_ns;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	offset_ns = now.tv_sec * NSEC_PER_SEC + now.tv_nsec - instant_now().ns;
+	if (llabs(offset_ns - d->wall_offset_ns) > CLOCK_JITTER_NS)
+		d->wall_offset_ns = offset_ns;
+	if (__builtin_mul_overflow((int64_t)wall, NSEC_PER_SEC, &wall_ns))
+		return INSTANT_NEVER;
+	return instant_add((struct instant){wall_ns}, -d->wall_offset_ns);
 }
 
 static int add_clients(struct daemon *d, struct policy *p)
@@ -96,7 +119,7 @@ static int put_grant(struct daemon *d, struct policy *p, const char *client, con
 	int r;
 
 	if (expires)
-		row.expires = instant_of_wall(expires);
+		row.expires = instant_of_wall(d, expires);
 	r = store_id(d->store, STORE_CLIENT, client, &row.client);
 	if (r >= 0)
 		r = store_id(d->store, STORE_RESOURCE, uuid, &row.resource);
@@ -130,17 +153,16 @@ const char *uuid_of_resource(const struct daemon *d, const char *name)
 static int override_grant(void *ctx, const struct store_grant *g)
 {
 	const struct overriding *o = ctx;
-	const char *uuid = uuid_of_resource(o->d, g->resource);
 	uint32_t client, resource;
 	int r;
 
-	if (!uuid || !client_configured(o->d, g->client))
+	if (!config_resource(o->d, g->resource) || !client_configured(o->d, g->client))
 		return 0;
 	if (!g->revoked)
-		return put_grant(o->d, o->policy, g->client, uuid, g->expires_s);
+		return put_grant(o->d, o->policy, g->client, g->resource, g->expires_s);
 	r = store_id(o->d->store, STORE_CLIENT, g->client, &client);
 	if (r >= 0)
-		r = store_id(o->d->store, STORE_RESOURCE, uuid, &resource);
+		r = store_id(o->d->store, STORE_RESOURCE, g->resource, &resource);
 	if (r >= 0)
 		(void)policy_del_grant(o->policy, client, resource);
 	return r;
@@ -220,5 +242,70 @@ int policy_apply(struct daemon *d)
 		log_event(LOG_ERR, "cannot apply the policy", log_errno(r));
 	else if (d->cache)
 		cache_flush(d->cache);
+	return r;
+}
+
+void quotas_apply(struct daemon *d)
+{
+	for (unsigned int i = 0; i < d->config->client_count; i++) {
+		uint32_t id;
+
+		if (store_id(d->store, STORE_CLIENT, d->config->clients[i].name, &id) == 0)
+			dataplane_quota_set(d->dp, id, d->config->gateway.sessions.per_client);
+	}
+}
+
+/* Ids that nothing configured has. */
+struct unused_ids {
+	const struct daemon *d;
+	enum store_kind kind;
+	uint32_t *ids;
+	size_t count;
+};
+
+static int collect_unused(void *ctx, uint32_t id, const char *key)
+{
+	struct unused_ids *u = ctx;
+	uint32_t *ids;
+
+	if (u->kind == STORE_CLIENT ? client_configured(u->d, key) : !!config_resource(u->d, key))
+		return 0;
+	ids = reallocarray(u->ids, u->count + 1, sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	u->ids = ids;
+	ids[u->count++] = id;
+	return 0;
+}
+
+/* Sessions that carry the id would be taken for the next owner's; they may not pass any more
+ * anyway. */
+static int purge_kind(struct daemon *d, enum store_kind kind)
+{
+	struct unused_ids u = {.d = d, .kind = kind};
+	int r;
+
+	r = store_foreach_id(d->store, kind, collect_unused, &u);
+	for (size_t i = 0; i < u.count && r >= 0; i++) {
+		struct dp_match match = {0};
+		uint64_t flushed;
+
+		*(kind == STORE_CLIENT ? &match.client : &match.resource) = &u.ids[i];
+		r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
+		if (r >= 0)
+			r = store_id_purge(d->store, kind, u.ids[i]);
+	}
+	free(u.ids);
+	return r;
+}
+
+int ids_purge(struct daemon *d)
+{
+	int r = purge_kind(d, STORE_CLIENT);
+
+	if (r >= 0)
+		r = purge_kind(d, STORE_RESOURCE);
+	if (r < 0)
+		log_event(LOG_ERR, "cannot free what is configured no longer", log_errno(r));
 	return r;
 }

@@ -10,6 +10,8 @@
 
 #include "daemon/daemon.h"
 
+#define STORE_RETRY_NS NSEC_PER_SEC
+
 void mailbox_done(struct mailbox *box)
 {
 	struct letter *l;
@@ -144,6 +146,7 @@ static void commit(struct daemon *d)
 		log_event(LOG_INFO, "state is written again");
 	}
 	d->store_failing = r < 0;
+	d->store_retry = instant_add(instant_now(), STORE_RETRY_NS);
 }
 
 static void set_deadline(struct daemon *d)
@@ -165,7 +168,10 @@ void daemon_pump(struct daemon *d)
 	d->pumping = true;
 	while (pump_once(d))
 		;
-	if (store_pending(d->store))
+	/* A full disk is not asked again with every query: each try writes everything that waits.
+	 */
+	if (store_pending(d->store) &&
+	    (!d->store_failing || instant_reached(d->store_retry, instant_now())))
 		commit(d);
 	set_deadline(d);
 	d->pumping = false;

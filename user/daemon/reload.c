@@ -4,6 +4,7 @@
  * wrong, or asks for what only a restart can change, changes nothing.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/daemon.h"
@@ -59,53 +60,6 @@ static void detach_unlisted(struct daemon *d, const struct config *old)
 	}
 }
 
-static int reload_dns(struct daemon *d)
-{
-	dns_stop(d);
-	return dns_start(d);
-}
-
-/* Lookups under way end with the old resolver, which is kept until then. */
-static int reload_resolver(struct daemon *d)
-{
-	struct resolver *resolver = NULL;
-	int r;
-
-	if (d->retired && resolver_in_flight(d->retired)) {
-		log_event(LOG_ERR,
-			  "cannot change the resolver while the one before is busy; reload again");
-		return -EBUSY;
-	}
-	r = resolver_start(d, &resolver);
-	if (r < 0) {
-		log_event(LOG_ERR, "cannot change the resolver; the old one stays", log_errno(r));
-		return r;
-	}
-	resolver_free(d->retired);
-	d->retired = d->resolver;
-	d->resolver = resolver;
-	return 0;
-}
-
-static bool same_servers(const struct config_servers *a, const struct config_servers *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-static bool same_dns(const struct config *a, const struct config *b)
-{
-	return memcmp(a->edge.dns.listen, b->edge.dns.listen, sizeof(a->edge.dns.listen)) == 0 &&
-	       a->edge.dns.listen_count == b->edge.dns.listen_count &&
-	       same_servers(&a->edge.dns.upstream, &b->edge.dns.upstream) &&
-	       same_servers(&a->gateway.resolver.servers, &b->gateway.resolver.servers);
-}
-
-static bool same_resolver(const struct config *a, const struct config *b)
-{
-	return same_servers(&a->gateway.resolver.servers, &b->gateway.resolver.servers) &&
-	       a->gateway.resolver.timeout_s == b->gateway.resolver.timeout_s;
-}
-
 /*
  * New programs in place of the old ones, if their settings have changed (verifying takes a
  * while): first, because it can fail and must then change nothing.
@@ -122,8 +76,7 @@ static int reload_programs(struct daemon *d, const struct config *new)
 		return 0;
 	r = dataplane_reload(d->dp, &s, &err);
 	if (r < 0) {
-		log_event(LOG_ERR, "configuration refused: cannot load the programs anew",
-			  log_str("reason", err.text));
+		log_event(LOG_ERR, "cannot load the programs anew", log_str("reason", err.text));
 		return r;
 	}
 	d->program = s.program;
@@ -131,51 +84,82 @@ static int reload_programs(struct daemon *d, const struct config *new)
 	return 0;
 }
 
-static void apply(struct daemon *d, struct config *new)
+static int refused(const char *reason)
 {
-	struct config *old = d->config;
-
-	d->config = new;
-	(void)dataplane_sessions_max_set(d->dp, new->gateway.sessions.max);
-	if (!d->options.has_log_format)
-		log_open(new->log.format, d->options.verbose ? LOG_DEBUG : new->log.level);
-	(void)policy_apply(d);
-	if (!same_resolver(old, new))
-		(void)reload_resolver(d);
-	if (!same_dns(old, new))
-		(void)reload_dns(d);
-	(void)links_attach_all(d);
-	detach_unlisted(d, old);
-	daemon_pump(d);
-	config_free(old);
+	log_event(LOG_ERR, "configuration refused; the old one stays", log_str("reason", reason));
+	return -EINVAL;
 }
 
-void daemon_reload(struct daemon *d)
+static int load(struct daemon *d, struct config **ret_config)
 {
 	_cleanup_(config_freep) struct config *new = NULL;
 	char error[CONFIG_ERROR_LEN];
 	const char *key;
 
-	if (config_load(d->options.config, &new, error) < 0) {
-		log_event(LOG_ERR, "configuration refused; the old one stays",
-			  log_str("reason", error));
-		return;
-	}
-	if (config_unsupported(new)) {
-		log_event(LOG_ERR, "configuration refused; the old one stays",
-			  log_str("reason", config_unsupported(new)));
-		return;
-	}
+	if (config_load(d->options.config, &new, error) < 0)
+		return refused(error);
+	if (config_unsupported(new))
+		return refused(config_unsupported(new));
 	key = needs_restart(d->config, new);
 	if (key) {
-		log_event(LOG_ERR,
-			  "configuration refused; the old one stays: a restart is needed to "
-			  "change this key",
-			  log_str("key", key));
+		snprintf(error, sizeof(error), "%s cannot change while the daemon runs", key);
+		return refused(error);
+	}
+	*ret_config = TAKE_PTR(new);
+	return 0;
+}
+
+/* What must take effect as a whole, or not at all. */
+static int apply_whole(struct daemon *d, struct config *new)
+{
+	struct config *old = d->config;
+	int r;
+
+	d->config = new;
+	r = policy_apply(d);
+	if (r >= 0)
+		r = reload_programs(d, new);
+	if (r < 0) {
+		d->config = old;
+		(void)policy_apply(d);
+	}
+	daemon_pump(d);
+	return r;
+}
+
+/* What can fail by itself: the old stays, a line in the log says so, the next reload tries again.
+ */
+static int apply_parts(struct daemon *d, const struct config *old)
+{
+	int failed = 0;
+
+	(void)dataplane_sessions_max_set(d->dp, d->config->gateway.sessions.max);
+	quotas_apply(d);
+	if (!d->options.has_log_format)
+		log_open(d->config->log.format,
+			 d->options.verbose ? LOG_DEBUG : d->config->log.level);
+	failed += resolver_apply(d) < 0;
+	failed += dns_apply(d) < 0;
+	failed += links_attach_all(d) < 0;
+	detach_unlisted(d, old);
+	daemon_pump(d);
+	return failed;
+}
+
+void daemon_reload(struct daemon *d)
+{
+	struct config *new = NULL, *old = d->config;
+
+	if (load(d, &new) < 0)
+		return;
+	if (apply_whole(d, new) < 0) {
+		(void)refused("it cannot be applied, see above");
+		config_free(new);
 		return;
 	}
-	if (reload_programs(d, new) < 0)
-		return;
-	apply(d, TAKE_PTR(new));
-	log_event(LOG_INFO, "configuration reloaded", log_str("config", d->options.config));
+	if (apply_parts(d, old))
+		log_event(LOG_ERR, "configuration reloaded in part, see above");
+	else
+		log_event(LOG_INFO, "configuration reloaded", log_str("config", d->options.config));
+	config_free(old);
 }

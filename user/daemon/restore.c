@@ -66,6 +66,41 @@ static int restore_entry(void *ctx, const struct store_entry *row)
 	return r >= 0 || r == -ENOMEM ? r : stale_add(s, row);
 }
 
+#define MARK_DOMAIN "next_domain"
+#define MARK_V4     "fresh_ipv4"
+#define MARK_V6     "fresh_ipv6"
+
+void marks_store(struct daemon *d)
+{
+	struct edge_marks marks;
+
+	edge_marks(d->edge, &marks);
+	(void)store_put_meta(d->store, MARK_DOMAIN, marks.next_domain);
+	(void)store_put_meta(d->store, MARK_V4, marks.fresh4);
+	(void)store_put_meta(d->store, MARK_V6, marks.fresh6);
+}
+
+/* A store without marks is new. */
+static int marks_restore(struct daemon *d)
+{
+	uint64_t domain, v4, v6;
+	int r;
+
+	r = store_get_meta(d->store, MARK_DOMAIN, &domain);
+	if (r >= 0)
+		r = store_get_meta(d->store, MARK_V4, &v4);
+	if (r >= 0)
+		r = store_get_meta(d->store, MARK_V6, &v6);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+
+	const struct edge_marks marks = {.next_domain = domain, .fresh4 = v4, .fresh6 = v6};
+
+	return edge_restore_marks(d->edge, &marks, instant_now());
+}
+
 int edge_restore_all(struct daemon *d)
 {
 	struct stale domains = {.d = d}, entries = {.d = d};
@@ -81,6 +116,8 @@ int edge_restore_all(struct daemon *d)
 					 entries.rows[i].resource);
 	free(domains.rows);
 	free(entries.rows);
+	if (r >= 0)
+		r = marks_restore(d);
 	return r < 0 ? r : edge_restored(d->edge);
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct client {
 	char *error; /* the caller's ret_error */
 	int fd;
 	struct instant deadline;
+	const volatile sig_atomic_t *stop; /* NULL: none */
 	char *in;
 	size_t in_begin, in_len, in_cap; /* not used yet: in_begin to in_len */
 	size_t scanned;                  /* no newline before */
@@ -60,22 +62,44 @@ static int client_connect(struct client *client, int timeout_ms)
 	return 0;
 }
 
+/*
+ * Signals are let in while we wait and at no other time since *stop was looked at: one that has
+ * come before the wait has set it, one that comes later interrupts the wait.
+ */
+static int poll_unless_stopped(struct client *client, struct pollfd *p, const struct timespec *left)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	r = -pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (r < 0)
+		return r;
+	r = client->stop && *client->stop ? -EINTR : ppoll(p, 1, left, &before);
+	if (r == -1)
+		r = -errno;
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
 /* Wait until the socket is ready. Return: 0; -ETIMEDOUT; -EINTR; others. */
 static int wait_for(struct client *client, short events)
 {
 	struct pollfd p = {.fd = client->fd, .events = events};
-	int timeout_ms = -1, r;
+	struct timespec left;
+	bool forever = client->deadline.ns == INSTANT_NEVER.ns;
+	int r;
 
-	if (client->deadline.ns != INSTANT_NEVER.ns) {
+	if (!forever) {
 		int64_t left_ns = instant_sub(client->deadline, instant_now());
 
 		if (left_ns <= 0)
 			return -ETIMEDOUT;
-		timeout_ms = (int)(left_ns / NSEC_PER_MSEC) + 1;
+		left = (struct timespec){left_ns / NSEC_PER_SEC, left_ns % NSEC_PER_SEC};
 	}
-	r = poll(&p, 1, timeout_ms);
+	r = poll_unless_stopped(client, &p, forever ? NULL : &left);
 	if (r < 0)
-		return -errno;
+		return r;
 	return r == 0 ? -ETIMEDOUT : 0;
 }
 
@@ -229,9 +253,11 @@ int ctl_call(const char *path, const char *command, const json_t *args, int time
 	return call(&client, command, args, timeout_ms, ret_result);
 }
 
-int ctl_follow(const char *path, ctl_follower follower, void *ctx, char ret_error[CTL_ERROR_LEN])
+int ctl_follow(const char *path, ctl_follower follower, void *ctx,
+	       const volatile sig_atomic_t *stop, char ret_error[CTL_ERROR_LEN])
 {
-	_cleanup_(client_done) struct client client = {.path = path, .error = ret_error, .fd = -1};
+	_cleanup_(client_done) struct client client = {
+		.path = path, .error = ret_error, .fd = -1, .stop = stop};
 	json_t *json;
 	int r;
 
@@ -249,6 +275,8 @@ int ctl_follow(const char *path, ctl_follower follower, void *ctx, char ret_erro
 			return fail(&client, "cannot follow", r);
 		r = follower(ctx, json);
 		json_decref(json);
+		if (stop && *stop)
+			return -EINTR;
 		if (r != 0)
 			return r;
 	}

@@ -2,6 +2,8 @@
 /* The command line's end of the control socket (io/ctl.h): blocking calls with a deadline. */
 #pragma once
 
+#include <signal.h>
+
 #include <jansson.h>
 
 #include "io/ctl.h"
@@ -32,8 +34,12 @@ typedef int (*ctl_follower)(void *ctx, const json_t *event);
 
 /*
  * Follow events until the server closes the connection, @follower has had enough, or a
- * signal arrives whose handler was installed without SA_RESTART.
+ * signal handler has set *@stop. The handler is to be installed without SA_RESTART; a signal
+ * is heeded whenever it comes.
+ *
+ * @stop: NULL: no signal ends it in particular
  *
  * Return: 0 if the server closed; -EINTR; what @follower returned; the errors of ctl_call.
  */
-int ctl_follow(const char *path, ctl_follower follower, void *ctx, char ret_error[CTL_ERROR_LEN]);
+int ctl_follow(const char *path, ctl_follower follower, void *ctx,
+	       const volatile sig_atomic_t *stop, char ret_error[CTL_ERROR_LEN]);

@@ -18,6 +18,7 @@
 
 #include <utlist.h>
 
+#include "io/acceptor.h"
 #include "io/ctl_socket.h"
 
 #define READ_BYTES       4096
@@ -46,7 +47,7 @@ struct conn {
 
 struct ctl_server {
 	sd_event *event;
-	sd_event_source *io;
+	struct acceptor *acceptor;
 	ctl_handler handler;
 	void *ctx;
 	struct ctl_socket socket;
@@ -324,23 +325,18 @@ static int conn_new(struct ctl_server *server, int fd)
 	return r;
 }
 
-static int on_accept(sd_event_source *source, int listen_fd, uint32_t revents, void *ctx)
+static void on_connection(void *ctx, int fd, const struct sockaddr *peer)
 {
 	static const char full[] = "{\"ok\":false,\"error\":\"too many connections\"}\n";
 	struct ctl_server *server = ctx;
-	int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	(void)source;
-	(void)revents;
-	if (fd < 0)
-		return 0;
+	(void)peer;
 	if (server->conn_count >= CTL_CONNECTIONS_MAX) {
 		(void)send(fd, full, strlen(full), MSG_DONTWAIT | MSG_NOSIGNAL);
 		close(fd);
-		return 0;
+	} else {
+		(void)conn_new(server, fd);
 	}
-	(void)conn_new(server, fd);
-	return 0;
 }
 
 unsigned int ctl_server_subscribers(const struct ctl_server *server)
@@ -404,7 +400,7 @@ int ctl_server_new(sd_event *event, const char *path, ctl_handler handler, void 
 	r = ctl_socket_open(&server->socket, path, ret_error);
 	if (r < 0)
 		return r;
-	r = sd_event_add_io(event, &server->io, server->socket.fd, EPOLLIN, on_accept, server);
+	r = acceptor_new(event, server->socket.fd, on_connection, server, &server->acceptor);
 	if (r < 0)
 		return r;
 	ret_error[0] = '\0';
@@ -420,7 +416,7 @@ void ctl_server_free(struct ctl_server *server)
 		return;
 	DL_FOREACH_SAFE (server->conns, conn, next)
 		conn_close(conn);
-	sd_event_source_disable_unref(server->io);
+	acceptor_free(server->acceptor);
 	ctl_socket_close(&server->socket);
 	sd_event_unref(server->event);
 	free(server);

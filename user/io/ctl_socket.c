@@ -37,9 +37,16 @@ static int remove_stale(const struct sockaddr_un *addr, char error[CTL_ERROR_LEN
 {
 	_cleanup_(closep) int fd = -1;
 	struct stat st;
+	int r;
 
-	if (lstat(addr->sun_path, &st) < 0 && errno == ENOENT)
-		return 0;
+	if (lstat(addr->sun_path, &st) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		r = -errno;
+		snprintf(error, CTL_ERROR_LEN, "cannot look at %s: %s", addr->sun_path,
+			 strerror(-r));
+		return r;
+	}
 	if (!S_ISSOCK(st.st_mode)) {
 		snprintf(error, CTL_ERROR_LEN, "%s exists and is no socket", addr->sun_path);
 		return -EEXIST;

@@ -21,6 +21,7 @@ struct dns_server_settings dns_server_settings_default(void)
 	return (struct dns_server_settings){
 		.requests_max = 4096,
 		.tcp_clients_max = 10,
+		.tcp_source_max = 4,
 		.tcp_idle_ns = 10 * NSEC_PER_SEC,
 	};
 }

@@ -28,8 +28,8 @@
 #include <fqdnat/abi.h>
 
 #include "base/cleanup.h"
+#include "io/dns_listen.h"
 
-#define DNS_PORT             53
 #define DNS_HEADER_BYTES     12   /* RFC 1035 4.1.1; shorter messages are dropped */
 #define DNS_UDP_MAX          1232 /* bytes of an UDP answer: fits every IPv6 path */
 #define DNS_TCP_MAX          65535
@@ -40,25 +40,27 @@
 struct dns_server;
 struct dns_request;
 
-struct dns_listen {
-	struct fq_addr addr; /* zero: every IPv6 and IPv4 address */
-	uint16_t port;       /* host order; 0: chosen by the kernel (see dns_server_port) */
-};
-
 struct dns_server_settings {
 	const struct dns_listen *listen; /* copied */
 	size_t listen_count;
 	unsigned int requests_max;    /* in progress, over all */
-	unsigned int tcp_clients_max; /* connections per listen address */
+	unsigned int tcp_clients_max; /* connections per listen address; then idle ones give way */
+	unsigned int tcp_source_max;  /* connections per source address, over all */
 	int64_t tcp_idle_ns; /* without a complete query or a byte of progress in an answer */
 	bool freebind;       /* listen on addresses that the host does not have (yet) */
+
+	/* Who may connect by TCP at all; NULL: everyone. Asked once a connection, before reading.
+	 */
+	bool (*may_connect)(void *ctx, const struct fq_addr *src);
 
 	/* A request: one reference to it is the handler's. Must not free the server. */
 	void (*handle)(void *ctx, struct dns_request *req);
 	void *ctx;
 };
 
-/* 4096 requests, 10 connections per address (D-04), 10 s; listen and handle are left to the caller.
+/*
+ * 4096 requests, 10 connections per address (D-04), 4 of them from one source, 10 s; listen,
+ * may_connect and handle are left to the caller.
  */
 struct dns_server_settings dns_server_settings_default(void);
 
@@ -66,8 +68,8 @@ struct dns_server_counters {
 	uint64_t udp_queries;
 	uint64_t tcp_queries;
 	uint64_t tcp_accepted;
-	uint64_t tcp_refused;     /* connections above tcp_clients_max */
-	uint64_t tcp_timeouts;    /* connections closed for being idle or slow */
+	uint64_t tcp_refused;     /* connections not allowed, or above a limit */
+	uint64_t tcp_timeouts;    /* connections closed for being idle or slow, or giving way */
 	uint64_t malformed;       /* shorter than a DNS header, or longer than can be */
 	uint64_t overload;        /* dropped: requests_max reached */
 	uint64_t send_failed;     /* UDP answers that the kernel did not take */

@@ -6,11 +6,11 @@
 #include <sys/socket.h>
 
 #include "base/instant.h"
+#include "io/acceptor.h"
 #include "io/dns_server.h"
 
 #define DNS_UDP_BATCH     32   /* datagrams read in one wakeup */
 #define DNS_UDP_QUERY_MAX 4096 /* longer queries do not exist outside of attacks */
-#define DNS_ACCEPT_BATCH  16
 
 struct dns_conn;
 
@@ -20,9 +20,9 @@ struct dns_listener {
 	struct fq_addr addr;
 	uint16_t port;
 	int udp_fd, tcp_fd;
-	sd_event_source *udp, *tcp;
-	sd_event_source *tcp_resume; /* accepting again after the process ran out of descriptors */
-	struct dns_conn *conns;      /* utlist */
+	sd_event_source *udp;
+	struct acceptor *acceptor;
+	struct dns_conn *conns; /* utlist */
 	unsigned int conn_count;
 };
 

@@ -6,7 +6,8 @@
  * order they come (6.2.1.1, 7). Reading stops while DNS_TCP_PIPELINE_MAX queries are in
  * progress or half of DNS_TCP_OUTPUT_MAX waits to be read, so that a client's own pace bounds it. A
  * connection lives as long as complete queries or bytes of answers move (6.2.3); single bytes
- * of a query do not count.
+ * of a query do not count. Where a listener is full, a new connection takes the place of the one
+ * that has been idle longest (6.2.3), so that who just connects does not keep others out.
  *
  * The handler may answer at once, in the middle of reading: nothing here frees a connection
  * except the callbacks of the event loop. What goes wrong elsewhere marks it dead and wakes it.
@@ -20,17 +21,17 @@
 #include "base/ipaddr.h"
 #include "io/dns_server_impl.h"
 
-#define LENGTH_BYTES      2 /* RFC 1035 4.2.2 */
-#define INPUT_INITIAL     1024
-#define INPUT_MAX         (LENGTH_BYTES + DNS_TCP_MAX)
-#define BACKLOG           64
-#define ACCEPT_PAUSE_USEC 100000
-#define TIMER_SLACK_USEC  50000
+#define LENGTH_BYTES     2 /* RFC 1035 4.2.2 */
+#define INPUT_INITIAL    1024
+#define INPUT_MAX        (LENGTH_BYTES + DNS_TCP_MAX)
+#define BACKLOG          64
+#define TIMER_SLACK_USEC 50000
 
 struct dns_conn {
 	struct dns_conn *prev, *next;
 	struct dns_listener *listener;
 	struct fq_addr source;
+	struct instant moved; /* the last progress */
 	int fd;
 	sd_event_source *io, *timer, *wake;
 	struct dns_request *requests; /* in progress */
@@ -76,6 +77,7 @@ static void conn_progress(struct dns_conn *conn)
 {
 	uint64_t idle_usec = (uint64_t)conn->listener->server->settings.tcp_idle_ns / NSEC_PER_USEC;
 
+	conn->moved = instant_now();
 	if (sd_event_source_set_time_relative(conn->timer, idle_usec) < 0 ||
 	    sd_event_source_set_enabled(conn->timer, SD_EVENT_ONESHOT) < 0)
 		conn->dead = true;
@@ -338,11 +340,10 @@ void dns_tcp_request_done(struct dns_request *req)
 	conn_wake(conn);
 }
 
-static int conn_new(struct dns_listener *listener, int fd, const struct sockaddr *peer)
+static int conn_new(struct dns_listener *listener, int fd, const struct fq_addr *source)
 {
 	sd_event *event = listener->server->event;
 	struct dns_conn *conn = calloc(1, sizeof(*conn));
-	uint16_t port;
 	int r;
 
 	if (!conn) {
@@ -350,14 +351,13 @@ static int conn_new(struct dns_listener *listener, int fd, const struct sockaddr
 		return -ENOMEM;
 	}
 	conn->listener = listener;
+	conn->source = *source;
 	conn->fd = fd;
 	DL_APPEND(listener->conns, conn);
 	listener->conn_count++;
 	listener->server->counters.tcp_clients++;
 
-	r = ipaddr_from_sockaddr(peer, &conn->source, &port);
-	if (r >= 0)
-		r = sd_event_add_io(event, &conn->io, fd, EPOLLIN, on_io, conn);
+	r = sd_event_add_io(event, &conn->io, fd, EPOLLIN, on_io, conn);
 	if (r >= 0)
 		r = sd_event_add_defer(event, &conn->wake, on_wake, conn);
 	if (r >= 0)
@@ -373,69 +373,68 @@ static int conn_new(struct dns_listener *listener, int fd, const struct sockaddr
 	return 0;
 }
 
-static int on_resume(sd_event_source *source, uint64_t usec, void *ctx)
+/* Connections from an address, to whichever listener. */
+static unsigned int connections_of(const struct dns_server *server, const struct fq_addr *source)
 {
-	struct dns_listener *listener = ctx;
+	const struct dns_conn *conn;
+	unsigned int count = 0;
 
-	(void)source;
-	(void)usec;
-	return sd_event_source_set_enabled(listener->tcp, SD_EVENT_ON);
+	for (size_t i = 0; i < server->listener_count; i++)
+		DL_FOREACH (server->listeners[i].conns, conn)
+			count += ipaddr_equal(&conn->source, source);
+	return count;
 }
 
-/* Out of descriptors: the waiting connection keeps the socket readable, so look away for a while.
- */
-static void pause_accepting(struct dns_listener *listener)
+/* Close the connection that has waited longest for its client. Return: whether there was one. */
+static bool close_idlest(struct dns_listener *listener)
 {
-	if (sd_event_source_set_time_relative(listener->tcp_resume, ACCEPT_PAUSE_USEC) >= 0 &&
-	    sd_event_source_set_enabled(listener->tcp_resume, SD_EVENT_ONESHOT) >= 0)
-		(void)sd_event_source_set_enabled(listener->tcp, SD_EVENT_OFF);
+	struct dns_conn *conn, *idlest = NULL;
+
+	DL_FOREACH (listener->conns, conn)
+		if (!conn->requests && unread(conn) == 0 &&
+		    (!idlest || instant_sub(conn->moved, idlest->moved) < 0))
+			idlest = conn;
+	if (!idlest)
+		return false;
+	listener->server->counters.tcp_timeouts++;
+	conn_close(idlest);
+	return true;
 }
 
-static int on_accept(sd_event_source *source, int listen_fd, uint32_t revents, void *ctx)
+static bool may_accept(struct dns_listener *listener, const struct fq_addr *source)
+{
+	const struct dns_server_settings *s = &listener->server->settings;
+
+	if (s->may_connect && !s->may_connect(s->ctx, source))
+		return false;
+	if (connections_of(listener->server, source) >= s->tcp_source_max)
+		return false;
+	return listener->conn_count < s->tcp_clients_max || close_idlest(listener);
+}
+
+/* Close at once whom we do not serve: what waits in the kernel's queue keeps others out, too. */
+static void on_connection(void *ctx, int fd, const struct sockaddr *peer)
 {
 	struct dns_listener *listener = ctx;
-	struct dns_server *server = listener->server;
+	struct dns_server_counters *counters = &listener->server->counters;
+	struct fq_addr source;
+	uint16_t port;
 
-	(void)source;
-	(void)revents;
-	for (int i = 0; i < DNS_ACCEPT_BATCH; i++) {
-		struct sockaddr_storage peer;
-		socklen_t len = sizeof(peer);
-		int fd = accept4(listen_fd, (struct sockaddr *)&peer, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-			    errno == ENOMEM)
-				pause_accepting(listener);
-			return 0;
-		}
-		if (listener->conn_count >= server->settings.tcp_clients_max) {
-			server->counters.tcp_refused++;
-			close(fd);
-			continue;
-		}
-		server->counters.tcp_accepted++;
-		(void)conn_new(listener, fd, (struct sockaddr *)&peer);
+	if (ipaddr_from_sockaddr(peer, &source, &port) < 0 || !may_accept(listener, &source)) {
+		counters->tcp_refused++;
+		close(fd);
+		return;
 	}
-	return 0;
+	counters->tcp_accepted++;
+	(void)conn_new(listener, fd, &source);
 }
 
 int dns_tcp_listen(struct dns_listener *listener)
 {
-	sd_event *event = listener->server->event;
-	int r;
-
 	if (listen(listener->tcp_fd, BACKLOG) < 0)
 		return -errno;
-	r = sd_event_add_time_relative(event, &listener->tcp_resume, CLOCK_MONOTONIC, 0,
-				       TIMER_SLACK_USEC, on_resume, listener);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(listener->tcp_resume, SD_EVENT_OFF);
-	if (r >= 0)
-		r = sd_event_add_io(event, &listener->tcp, listener->tcp_fd, EPOLLIN, on_accept,
-				    listener);
-	return r;
+	return acceptor_new(listener->server->event, listener->tcp_fd, on_connection, listener,
+			    &listener->acceptor);
 }
 
 void dns_tcp_done(struct dns_listener *listener)
@@ -444,8 +443,7 @@ void dns_tcp_done(struct dns_listener *listener)
 
 	DL_FOREACH_SAFE (listener->conns, conn, next)
 		conn_close(conn);
-	sd_event_source_disable_unref(listener->tcp);
-	sd_event_source_disable_unref(listener->tcp_resume);
+	acceptor_free(TAKE_PTR(listener->acceptor));
 	closep(&listener->tcp_fd);
 	listener->tcp_fd = -1;
 }

@@ -9,6 +9,9 @@
 
 #include "base/ipaddr.h"
 
+#define HALVES       2   /* of a lookup; its own port for each lookup */
+#define CHANNELS_MAX 256 /* lookups with ports of their own */
+
 struct lookup;
 
 /* The lookup of one family. */
@@ -23,7 +26,7 @@ struct lookup {
 	struct resolver *resolver;
 	struct dname name;
 	unsigned int refs; /* c-ares and the report, of both halves */
-	struct half half[2];
+	struct half half[HALVES];
 };
 
 struct resolver {
@@ -148,14 +151,20 @@ int resolver_new(sd_event *event, const struct resolver_settings *settings, reso
 		 void *ctx, struct resolver **ret_resolver)
 {
 	_cleanup_(resolver_freep) struct resolver *resolver = calloc(1, sizeof(*resolver));
+	const struct ares_loop_settings loop = {
+		.timeout_ms = settings->timeout_ms,
+		.queries_each = HALVES,
+		.channels_max = CHANNELS_MAX,
+		.fn = on_job,
+		.ctx = resolver,
+	};
 	int r;
 
 	if (!resolver)
 		return -ENOMEM;
 	resolver->fn = fn;
 	resolver->ctx = ctx;
-	r = ares_loop_open(event, &settings->servers, settings->timeout_ms, on_job, resolver,
-			   &resolver->loop);
+	r = ares_loop_open(event, &settings->servers, &loop, &resolver->loop);
 	if (r < 0)
 		return r;
 	*ret_resolver = TAKE_PTR(resolver);
@@ -175,16 +184,22 @@ int resolver_query(struct resolver *resolver, const struct dname *name)
 {
 	static const struct {
 		int family, type;
-	} halves[2] = {{AF_INET, ns_t_a}, {AF_INET6, ns_t_aaaa}};
+	} halves[HALVES] = {{AF_INET, ns_t_a}, {AF_INET6, ns_t_aaaa}};
 	struct lookup *lookup = calloc(1, sizeof(*lookup));
+	ares_channel channel;
+	int r;
 
 	if (!lookup)
 		return -ENOMEM;
+	r = ares_loop_begin(resolver->loop, HALVES, &channel);
+	if (r < 0) {
+		free(lookup);
+		return r;
+	}
 	lookup->resolver = resolver;
 	lookup->name = *name;
-	lookup->refs = 4;
-	ares_loop_begin(resolver->loop);
-	for (unsigned int i = 0; i < 2; i++) {
+	lookup->refs = 2 * HALVES;
+	for (unsigned int i = 0; i < HALVES; i++) {
 		struct half *half = &lookup->half[i];
 
 		half->lookup = lookup;
@@ -193,14 +208,14 @@ int resolver_query(struct resolver *resolver, const struct dname *name)
 		resolver->in_flight++;
 		ares_loop_add(resolver->loop, &half->job);
 	}
-	for (unsigned int i = 0; i < 2; i++)
-		ares_query(ares_loop_channel(resolver->loop), lookup->name.text, ns_c_in,
-			   halves[i].type, on_reply, &lookup->half[i]);
+	for (unsigned int i = 0; i < HALVES; i++)
+		ares_query(channel, lookup->name.text, ns_c_in, halves[i].type, on_reply,
+			   &lookup->half[i]);
 	ares_loop_end(resolver->loop);
 	return 0;
 }
 
 unsigned int resolver_in_flight(const struct resolver *resolver)
 {
-	return resolver->in_flight;
+	return resolver ? resolver->in_flight : 0;
 }

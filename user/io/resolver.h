@@ -2,7 +2,8 @@
 /*
  * The gateway's resolver: A and AAAA of a name, looked up separately and at the same time with
  * c-ares inside an sd-event loop. Each family is reported on its own, so that one that fails does
- * not take the other along (G-04). CNAMEs are followed within the answer (RFC 1034 3.6.2).
+ * not take the other along (G-04). Each lookup has a random port of its own (RFC 5452 9.2). CNAMEs
+ * are followed within the answer (RFC 1034 3.6.2).
  *
  * No search domains, no hosts file, no cache: the caller knows what is fresh.
  */
@@ -64,8 +65,10 @@ int resolver_new(sd_event *event, const struct resolver_settings *settings, reso
 void resolver_free(struct resolver *resolver);
 DEFINE_CLEANUP(struct resolver *, resolver_free)
 
-/* Start a lookup of both families. Return: 0; -ENOMEM, and nothing will be called. */
+/*
+ * Start a lookup of both families. Return: 0; -ENOMEM or another errno, and nothing will be called.
+ */
 int resolver_query(struct resolver *resolver, const struct dname *name);
 
-/* Lookups under way. */
+/* Lookups under way, each family for itself; NULL: 0. */
 unsigned int resolver_in_flight(const struct resolver *resolver);

@@ -7,6 +7,8 @@
 
 #define DNS_HEADER_BYTES 12
 #define DNS_QUERY_MAX    65535
+#define QUERIES_EACH     8  /* from one port */
+#define CHANNELS_MAX     64 /* ports for each server */
 
 struct forward {
 	struct ares_job job;
@@ -75,13 +77,19 @@ int upstream_new(sd_event *event, const struct upstream_settings *settings,
 		 struct upstream **ret_upstream)
 {
 	_cleanup_(upstream_freep) struct upstream *upstream = calloc(1, sizeof(*upstream));
+	const struct ares_loop_settings loop = {
+		.timeout_ms = settings->timeout_ms,
+		.queries_each = QUERIES_EACH,
+		.channels_max = CHANNELS_MAX,
+		.fn = on_job,
+		.ctx = upstream,
+	};
 	int r;
 
 	if (!upstream)
 		return -ENOMEM;
 	upstream->in_flight_max = settings->in_flight_max;
-	r = ares_loop_open(event, &settings->servers, settings->timeout_ms, on_job, upstream,
-			   &upstream->loop);
+	r = ares_loop_open(event, &settings->servers, &loop, &upstream->loop);
 	if (r < 0)
 		return r;
 	*ret_upstream = TAKE_PTR(upstream);
@@ -101,8 +109,10 @@ int upstream_forward(struct upstream *upstream, const uint8_t *query, size_t len
 		     void *ctx)
 {
 	_cleanup_(freep) uint8_t *copy = NULL;
-	struct forward *forward;
+	_cleanup_(freep) struct forward *forward = NULL;
 	uint16_t id = (uint16_t)arc4random();
+	ares_channel channel;
+	int r;
 
 	if (len < DNS_HEADER_BYTES || len > DNS_QUERY_MAX)
 		return -EBADMSG;
@@ -110,10 +120,11 @@ int upstream_forward(struct upstream *upstream, const uint8_t *query, size_t len
 		return -EBUSY;
 	copy = malloc(len);
 	forward = calloc(1, sizeof(*forward));
-	if (!copy || !forward) {
-		free(forward);
+	if (!copy || !forward)
 		return -ENOMEM;
-	}
+	r = ares_loop_begin(upstream->loop, 1, &channel);
+	if (r < 0)
+		return r;
 	*forward = (struct forward){
 		.upstream = upstream,
 		.fn = fn,
@@ -126,14 +137,13 @@ int upstream_forward(struct upstream *upstream, const uint8_t *query, size_t len
 	memcpy(copy, &id, sizeof(id));
 
 	upstream->in_flight++;
-	ares_loop_begin(upstream->loop);
 	ares_loop_add(upstream->loop, &forward->job);
-	ares_send(ares_loop_channel(upstream->loop), copy, (int)len, on_reply, forward);
+	ares_send(channel, copy, (int)len, on_reply, TAKE_PTR(forward));
 	ares_loop_end(upstream->loop);
 	return 0;
 }
 
 unsigned int upstream_in_flight(const struct upstream *upstream)
 {
-	return upstream->in_flight;
+	return upstream ? upstream->in_flight : 0;
 }

@@ -2,7 +2,8 @@
 /*
  * Forwarding of DNS queries of any type to the upstream servers, bytes in and bytes out, with
  * c-ares inside an sd-event loop. The query goes out as it came, EDNS and all, with an ID of
- * our own and from a random port (RFC 5452); the answer comes back with the client's ID.
+ * our own and from a random port that at most eight queries share, or a few more where
+ * hundreds wait for answers (RFC 5452 9.2); the answer comes back with the client's ID.
  * A truncated answer is asked for again over TCP (RFC 7766 5), and so is one of more than 512
  * bytes, because c-ares 1.18 does not look at the EDNS of a query that it only carries.
  *
@@ -52,10 +53,10 @@ DEFINE_CLEANUP(struct upstream *, upstream_free)
  * Forward a query; @fn is called once with @ctx, never from within this function.
  *
  * Return: 0; -EBADMSG if it is shorter than a DNS header; -EBUSY if too many are in flight;
- * -ENOMEM. After a failure @fn is not called.
+ * -ENOMEM or another errno. After a failure @fn is not called.
  */
 int upstream_forward(struct upstream *upstream, const uint8_t *query, size_t len, upstream_fn fn,
 		     void *ctx);
 
-/* Queries under way. */
+/* Queries under way; NULL: 0. */
 unsigned int upstream_in_flight(const struct upstream *upstream);

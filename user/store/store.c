@@ -2,9 +2,9 @@
 /*
  * The store's file: opening, schema, locking, transactions, and errors.
  *
- * Rows are in store_rows.c, ids in store_ids.c. A lock file of our own keeps a second daemon
- * out: SQLite's locks let two writers take turns, and closing any other descriptor of the
- * database would drop them.
+ * Rows are in store_rows.c, changes in store_changes.c, ids in store_ids.c. A lock file of our own
+ * keeps a second daemon out: SQLite's locks let two writers take turns, and closing any other
+ * descriptor of the database would drop them.
  */
 #include "store/store.h"
 
@@ -14,11 +14,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "store/store_impl.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define APPLICATION_ID 0x66716e74 /* "fqnt": a file of ours, not somebody else's database */
 #define WRITER_WAIT_MS 1000
 #define READER_WAIT_MS 3000
@@ -42,6 +41,7 @@ static const char schema[] =
 	"CREATE TABLE records (domain INTEGER PRIMARY KEY, v4 BLOB NOT NULL, v6 BLOB NOT NULL) STRICT;"
 	"CREATE TABLE grants (client TEXT, resource TEXT, expires INTEGER NOT NULL,"
 	" revoked INTEGER NOT NULL, PRIMARY KEY (client, resource)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 	"PRAGMA application_id = " TEXT(APPLICATION_ID) ";"
 	"PRAGMA user_version = " TEXT(SCHEMA_VERSION) ";"
 	"COMMIT;";
@@ -52,12 +52,14 @@ static const char *const sql[STATEMENTS] = {
 	[STMT_COMMIT] = "COMMIT",
 	[STMT_ROLLBACK] = "ROLLBACK",
 	[STMT_DELETE_ENTRIES] = "DELETE FROM entries WHERE domain = ?",
+	[STMT_GET_META] = "SELECT value FROM meta WHERE key = ?",
 
 	[STMT_PUT + TABLE_IDS] = "REPLACE INTO ids VALUES (?, ?, ?)",
 	[STMT_PUT + TABLE_DOMAINS] = "REPLACE INTO domains VALUES (?, ?, ?, ?)",
 	[STMT_PUT + TABLE_ENTRIES] = "REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
 	[STMT_PUT + TABLE_RECORDS] = "REPLACE INTO records VALUES (?, ?, ?)",
 	[STMT_PUT + TABLE_GRANTS] = "REPLACE INTO grants VALUES (?, ?, ?, ?)",
+	[STMT_PUT + TABLE_META] = "REPLACE INTO meta VALUES (?, ?)",
 
 	[STMT_DELETE + TABLE_IDS] = "DELETE FROM ids WHERE kind = ? AND id = ?",
 	[STMT_DELETE + TABLE_DOMAINS] = "DELETE FROM domains WHERE id = ?",
@@ -65,6 +67,7 @@ static const char *const sql[STATEMENTS] = {
 		"DELETE FROM entries WHERE gateway = ? AND domain = ? AND resource = ?",
 	[STMT_DELETE + TABLE_RECORDS] = "DELETE FROM records WHERE domain = ?",
 	[STMT_DELETE + TABLE_GRANTS] = "DELETE FROM grants WHERE client = ? AND resource = ?",
+	[STMT_DELETE + TABLE_META] = "DELETE FROM meta WHERE key = ?",
 
 	[STMT_SELECT + TABLE_IDS] = "SELECT kind, id, key FROM ids ORDER BY kind, id",
 	[STMT_SELECT + TABLE_DOMAINS] =
@@ -74,6 +77,7 @@ static const char *const sql[STATEMENTS] = {
 	[STMT_SELECT + TABLE_RECORDS] = "SELECT domain, v4, v6 FROM records ORDER BY domain",
 	[STMT_SELECT + TABLE_GRANTS] = "SELECT client, resource, expires, revoked"
 				       " FROM grants ORDER BY client, resource",
+	[STMT_SELECT + TABLE_META] = "SELECT key, value FROM meta ORDER BY key",
 };
 
 int store_fail(struct store *store, int rc)
@@ -181,11 +185,12 @@ static int check_schema(struct store *store)
 	return -EPROTONOSUPPORT;
 }
 
-static int open_database(struct store *store, const char *path)
+/* @alone: nobody reads beside us; the index of the write-ahead file is in our memory then. */
+static int open_connection(struct store *store, const char *path, bool alone)
 {
 	int flags =
 		store->readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-	int rc, r;
+	int rc, r = 0;
 
 	rc = sqlite3_open_v2(path, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 	if (!store->db)
@@ -194,14 +199,26 @@ static int open_database(struct store *store, const char *path)
 		return store_fail(store, rc);
 	sqlite3_extended_result_codes(store->db, 1);
 	sqlite3_busy_timeout(store->db, store->readonly ? READER_WAIT_MS : WRITER_WAIT_MS);
-	if (!store->readonly) {
+	if (alone)
+		r = exec(store, "PRAGMA locking_mode = EXCLUSIVE;");
+	if (!store->readonly && r == 0)
 		r = exec(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
-		if (r == 0)
-			r = check_integrity(store);
-		if (r < 0)
-			return r;
+	if (!store->readonly && r == 0)
+		r = check_integrity(store);
+	return r < 0 ? r : check_schema(store);
+}
+
+static int open_database(struct store *store, const char *path)
+{
+	int rc, r;
+
+	r = open_connection(store, path, false);
+	if (r == -ENOSPC && !store->readonly) {
+		/* The index that is shared with readers would be a file: there is no room for it.
+		 */
+		sqlite3_close(TAKE_PTR(store->db));
+		r = open_connection(store, path, true);
 	}
-	r = check_schema(store);
 	for (int i = 0; i < STATEMENTS && r == 0; i++) {
 		rc = sqlite3_prepare_v3(store->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
 					&store->statements[i], NULL);
@@ -244,23 +261,6 @@ static int lock_directory(struct store *store, const char *dir)
 	return 0;
 }
 
-/* Rename a corrupt file, and what belongs to it, so that a new one can begin. */
-static int set_aside(struct store *store, const char *path)
-{
-	static const char *const parts[] = {"-wal", "-shm", ""};
-	char from[STORE_PATH_LEN + 8], to[STORE_PATH_LEN + 48];
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		snprintf(from, sizeof(from), "%s%s", path, parts[i]);
-		snprintf(to, sizeof(to), "%s.corrupt-%lld%s", path, (long long)time(NULL),
-			 parts[i]);
-		if (rename(from, to) < 0 && errno != ENOENT)
-			return -errno;
-	}
-	store->set_aside = strdup(to);
-	return store->set_aside ? 0 : -ENOMEM;
-}
-
 static int open_in(struct store *store, const char *dir, enum store_mode mode)
 {
 	char path[STORE_PATH_LEN];
@@ -280,13 +280,6 @@ static int open_in(struct store *store, const char *dir, enum store_mode mode)
 		return -errno;
 	}
 	r = lock_directory(store, dir);
-	if (r < 0)
-		return r;
-	r = open_database(store, path);
-	if (r != -EBADMSG || mode != STORE_WRITE_SET_ASIDE)
-		return r;
-	close_database(store);
-	r = set_aside(store, path);
 	if (r < 0)
 		return r;
 	return open_database(store, path);
@@ -311,7 +304,7 @@ int store_open(const char *dir, enum store_mode mode, struct store **ret_store,
 	store->lock_fd = -1;
 	r = open_in(store, dir, mode);
 	if (r < 0) {
-		snprintf(ret_error, STORE_ERROR_LEN, "%.200s/" STORE_FILE ": %.100s", dir,
+		snprintf(ret_error, STORE_ERROR_LEN, "%.130s/" STORE_FILE ": %.170s", dir,
 			 store->error[0] ? store->error : strerror(-r));
 		return r;
 	}
@@ -319,31 +312,14 @@ int store_open(const char *dir, enum store_mode mode, struct store **ret_store,
 	return 0;
 }
 
-static void drop_changes(struct store *store)
-{
-	struct change *change, *next;
-
-	HASH_ITER (hh, store->changes, change, next) {
-		HASH_DEL(store->changes, change);
-		free(change->row);
-		free(change);
-	}
-}
-
 void store_free(struct store *store)
 {
 	if (!store)
 		return;
-	drop_changes(store);
+	store_drop_changes(store);
 	close_database(store);
 	closep(&store->lock_fd);
-	free(store->set_aside);
 	free(store);
-}
-
-const char *store_set_aside(const struct store *store)
-{
-	return store->set_aside;
 }
 
 const char *store_error(const struct store *store)
@@ -403,7 +379,7 @@ int store_commit(struct store *store)
 	if (r == 0)
 		r = store_run(store, store->statements[STMT_COMMIT]);
 	if (r == 0) {
-		drop_changes(store);
+		store_drop_changes(store);
 		return 0;
 	}
 	/* Some errors have rolled back already; keep the words of the first one. */

@@ -32,13 +32,13 @@
 struct store;
 
 enum store_mode {
-	STORE_READ,            /* beside a daemon or without one */
-	STORE_WRITE,           /* the daemon: one at a time */
-	STORE_WRITE_SET_ASIDE, /* as STORE_WRITE; a corrupt file is renamed and a new one begun */
+	STORE_READ,  /* beside a daemon or without one */
+	STORE_WRITE, /* the daemon: one at a time */
 };
 
 /*
- * Open DIR/state.db; for writing, make what is missing.
+ * Open DIR/state.db; for writing, make what is missing. A full disk does not keep a writer from
+ * what is there already, but nobody can read beside it then until it is opened again.
  *
  * @dir:       the directory
  * @ret_error: on failure: which file, and what is wrong with it
@@ -53,9 +53,6 @@ int store_open(const char *dir, enum store_mode mode, struct store **ret_store,
 void store_free(struct store *store);
 DEFINE_CLEANUP(struct store *, store_free)
 
-/* The name a corrupt file was given by STORE_WRITE_SET_ASIDE; NULL: it was not corrupt. */
-const char *store_set_aside(const struct store *store);
-
 /*
  * Write all changes since the last commit. Cheap if there are none.
  *
@@ -66,7 +63,13 @@ int store_commit(struct store *store);
 /* Changes waiting for store_commit. */
 size_t store_pending(const struct store *store);
 
-/* What went wrong last, in SQLite's words; for the log line beside an errno. */
+/* Is a domain's own row among them? Its entries and records do not count. */
+bool store_domain_pending(const struct store *store, uint32_t id);
+
+/*
+ * What went wrong last, for the log line beside an errno: SQLite's words, or the table, the key and
+ * the column of a row that makes no sense.
+ */
 const char *store_error(const struct store *store);
 
 /*
@@ -105,9 +108,11 @@ int store_foreach_id(struct store *store, enum store_kind kind,
 
 /*
  * Rows. put replaces the row with the same key; delete of one that does not exist is no error.
- * Both return 0; -ENOMEM; -EROFS. foreach commits what is pending, then walks in the order of
- * the key; a callback's value other than 0 ends the walk and is returned; rows that make no sense
- * end it with -EBADMSG. A callback must not change the store.
+ * Both return 0; -ENOMEM; -EROFS. foreach walks in the order of the key over the rows as
+ * they will be when everything is committed, and writes nothing itself: it works with a full disk,
+ * too. A callback's value other than 0 ends the walk and is returned; a row that makes no sense
+ * ends it with -EBADMSG (see store_error). A callback must neither commit nor change rows of
+ * the kind that it is given.
  */
 
 struct store_domain { /* key: id */
@@ -152,8 +157,8 @@ int store_foreach_records(struct store *store, int (*fn)(void *ctx, const struct
 
 struct store_grant { /* key: client, resource; overrides the configuration's */
 	char client[STORE_NAME_LEN];
-	char resource[STORE_NAME_LEN];
-	int64_t expires_s; /* wall clock, Unix time; 0: never */
+	char resource[STORE_NAME_LEN]; /* its UUID, as text: a name may be given to another */
+	int64_t expires_s;             /* wall clock, Unix time; 0: never */
 	bool revoked;
 };
 
@@ -161,3 +166,15 @@ int store_put_grant(struct store *store, const struct store_grant *row);
 int store_delete_grant(struct store *store, const char *client, const char *resource);
 int store_foreach_grant(struct store *store, int (*fn)(void *ctx, const struct store_grant *),
 			void *ctx);
+
+/*
+ * Numbers by name, for what is no row of its own. put and get as with rows: what was put is got
+ * at once, and kept by the next commit.
+ *
+ * @key: up to STORE_NAME_LEN - 1 bytes; copied
+ *
+ * Return: put: 0; -EINVAL if @key is empty or too long; -ENOMEM; -EROFS. get: 0; -ENOENT; -EINVAL;
+ * others.
+ */
+int store_put_meta(struct store *store, const char *key, uint64_t value);
+int store_get_meta(struct store *store, const char *key, uint64_t *ret_value);

@@ -44,16 +44,17 @@ static int load_row(void *ctx, const void *data)
 {
 	const struct id_row *row = data;
 	struct store *store = ctx;
+	sqlite3_stmt *stmt = store->statements[STMT_SELECT + TABLE_IDS];
 	struct ids *ids;
 	struct id *known;
 
 	if (row->kind >= STORE_KINDS || row->id < range[row->kind].first ||
 	    row->id >= range[row->kind].end || !key_fits(row->key))
-		return -EBADMSG;
+		return store_bad_row(store, stmt, TABLE_IDS, "no such kind or id can be");
 	ids = &store->ids[row->kind];
 	HASH_FIND_STR(ids->by_key, row->key, known);
 	if (known)
-		return -EBADMSG;
+		return store_bad_row(store, stmt, TABLE_IDS, "its key has another id, too");
 	return ids_add(ids, row->id, row->key);
 }
 

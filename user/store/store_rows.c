@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The store's rows: structs to SQL values and back, and the queue of changes.
+ * The store's rows: structs to SQL values and back, and what the owner calls with them.
  *
  * What comes out of the file is checked like anything from outside: lengths and ranges that
- * no daemon wrote end a walk with -EBADMSG.
+ * no daemon wrote are told by their table, row and column.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "store/store_impl.h"
 
-static const size_t row_sizes[TABLES] = {
-	[TABLE_IDS] = sizeof(struct id_row),
-	[TABLE_DOMAINS] = sizeof(struct store_domain),
-	[TABLE_ENTRIES] = sizeof(struct store_entry),
-	[TABLE_RECORDS] = sizeof(struct store_records),
-	[TABLE_GRANTS] = sizeof(struct store_grant),
+#define KEY_SHOWN 24 /* bytes of a key's column in an error text */
+
+static const struct {
+	const char *name;
+	int key_columns; /* the first ones of its SELECT */
+} tables[TABLES] = {
+	[TABLE_IDS] = {"ids", 2},         [TABLE_DOMAINS] = {"domains", 1},
+	[TABLE_ENTRIES] = {"entries", 3}, [TABLE_RECORDS] = {"records", 1},
+	[TABLE_GRANTS] = {"grants", 2},   [TABLE_META] = {"meta", 1},
 };
 
 /* Bind the next parameters in turn; the first error is remembered. */
@@ -67,6 +71,9 @@ static void bind_key(struct binder *b, enum store_table table, const void *data)
 		bind_text(b, ((const struct store_grant *)data)->client);
 		bind_text(b, ((const struct store_grant *)data)->resource);
 		return;
+	case TABLE_META:
+		bind_text(b, ((const struct meta_row *)data)->key);
+		return;
 	case TABLES:
 		return;
 	}
@@ -112,18 +119,27 @@ int store_bind_row(sqlite3_stmt *stmt, enum store_table table, const void *data)
 		bind_int(&b, ((const struct store_grant *)data)->expires_s);
 		bind_int(&b, ((const struct store_grant *)data)->revoked);
 		break;
+	case TABLE_META:
+		bind_int(&b, (int64_t)((const struct meta_row *)data)->value);
+		break;
 	case TABLES:
 		break;
 	}
 	return b.rc;
 }
 
-/* Read the next columns in turn; a value that makes no sense is remembered. */
+/* Read the next columns in turn; the first one that makes no sense is remembered. */
 struct reader {
 	sqlite3_stmt *stmt;
 	int n;
-	bool bad;
+	const char *bad; /* its name */
 };
+
+static void read_bad(struct reader *rd)
+{
+	if (!rd->bad)
+		rd->bad = sqlite3_column_name(rd->stmt, rd->n - 1);
+}
 
 static int64_t read_int(struct reader *rd)
 {
@@ -135,7 +151,7 @@ static uint32_t read_u32(struct reader *rd)
 	int64_t value = read_int(rd);
 
 	if (value < 0 || value > UINT32_MAX)
-		rd->bad = true;
+		read_bad(rd);
 	return (uint32_t)value;
 }
 
@@ -145,7 +161,7 @@ static void read_name(struct reader *rd, char name[STORE_NAME_LEN])
 	int len = sqlite3_column_bytes(rd->stmt, rd->n++);
 
 	if (!text || len >= STORE_NAME_LEN || memchr(text, '\0', (size_t)len))
-		rd->bad = true;
+		read_bad(rd);
 	else
 		memcpy(name, text, (size_t)len + 1);
 }
@@ -156,7 +172,7 @@ static unsigned int read_addrs(struct reader *rd, struct fq_addr *addrs, size_t 
 	size_t len = (size_t)sqlite3_column_bytes(rd->stmt, rd->n++);
 
 	if (len % sizeof(*addrs) != 0 || len > cap * sizeof(*addrs)) {
-		rd->bad = true;
+		read_bad(rd);
 		return 0;
 	}
 	if (len > 0)
@@ -164,19 +180,26 @@ static unsigned int read_addrs(struct reader *rd, struct fq_addr *addrs, size_t 
 	return (unsigned int)(len / sizeof(*addrs));
 }
 
-union row {
-	struct id_row id;
-	struct store_domain domain;
-	struct store_entry entry;
-	struct store_records records;
-	struct store_grant grant;
-};
+int store_bad_row(struct store *store, sqlite3_stmt *stmt, enum store_table table, const char *what)
+{
+	int used = snprintf(store->error, sizeof(store->error), "table %s, row with",
+			    tables[table].name);
 
-static bool read_row(sqlite3_stmt *stmt, enum store_table table, union row *row)
+	for (int i = 0; i < tables[table].key_columns; i++)
+		used += snprintf(store->error + used, sizeof(store->error) - (size_t)used,
+				 " %s %.*s", sqlite3_column_name(stmt, i), KEY_SHOWN,
+				 sqlite3_column_text(stmt, i) ?: (const unsigned char *)"NULL");
+	snprintf(store->error + used, sizeof(store->error) - (size_t)used, ": %s", what);
+	return -EBADMSG;
+}
+
+int store_read_row(struct store *store, sqlite3_stmt *stmt, enum store_table table,
+		   union store_row *row)
 {
 	struct reader rd = {.stmt = stmt};
+	char what[64];
 
-	*row = (union row){0};
+	*row = (union store_row){0};
 	switch (table) {
 	case TABLE_IDS:
 		row->id.kind = read_u32(&rd);
@@ -207,121 +230,17 @@ static bool read_row(sqlite3_stmt *stmt, enum store_table table, union row *row)
 		row->grant.expires_s = read_int(&rd);
 		row->grant.revoked = read_int(&rd) != 0;
 		break;
+	case TABLE_META:
+		read_name(&rd, row->meta.key);
+		row->meta.value = (uint64_t)read_int(&rd);
+		break;
 	case TABLES:
 		break;
 	}
-	return !rd.bad;
-}
-
-int store_walk(struct store *store, enum store_table table, int (*fn)(void *ctx, const void *row),
-	       void *ctx)
-{
-	sqlite3_stmt *stmt = store->statements[STMT_SELECT + table];
-	union row row;
-	int rc, r;
-
-	r = store_commit(store);
-	if (r < 0)
-		return r;
-	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		if (!read_row(stmt, table, &row)) {
-			strcpy(store->error, "a row makes no sense");
-			r = -EBADMSG;
-		} else {
-			r = fn(ctx, &row);
-		}
-		if (r != 0)
-			break;
-	}
-	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		r = store_fail(store, rc);
-	sqlite3_reset(stmt);
-	return r;
-}
-
-/* Table and key of a row as bytes. Return: their number. */
-static size_t change_key(enum store_table table, const void *data, unsigned char *key)
-{
-	uint32_t n[4] = {table};
-	size_t count = 2;
-
-	switch (table) {
-	case TABLE_IDS:
-		n[1] = ((const struct id_row *)data)->kind;
-		n[2] = ((const struct id_row *)data)->id;
-		count = 3;
-		break;
-	case TABLE_DOMAINS:
-		n[1] = ((const struct store_domain *)data)->id;
-		break;
-	case TABLE_ENTRIES:
-		n[1] = ((const struct store_entry *)data)->gateway;
-		n[2] = ((const struct store_entry *)data)->domain;
-		n[3] = ((const struct store_entry *)data)->resource;
-		count = 4;
-		break;
-	case TABLE_RECORDS:
-		n[1] = ((const struct store_records *)data)->domain;
-		break;
-	case TABLE_GRANTS: {
-		const struct store_grant *row = data;
-		size_t client = strlen(row->client) + 1, resource = strlen(row->resource) + 1;
-
-		memcpy(key, n, sizeof(n[0]));
-		memcpy(key + sizeof(n[0]), row->client, client);
-		memcpy(key + sizeof(n[0]) + client, row->resource, resource);
-		return sizeof(n[0]) + client + resource;
-	}
-	case TABLES:
-		break;
-	}
-	memcpy(key, n, count * sizeof(n[0]));
-	return count * sizeof(n[0]);
-}
-
-static struct change *change_new(enum store_table table, const unsigned char *key, size_t len)
-{
-	struct change *change = calloc(1, sizeof(*change) + len);
-
-	if (!change)
-		return NULL;
-	change->row = malloc(row_sizes[table]);
-	if (!change->row) {
-		free(change);
-		return NULL;
-	}
-	change->table = table;
-	change->key_len = len;
-	memcpy(change->key, key, len);
-	return change;
-}
-
-int store_change(struct store *store, enum store_table table, bool remove, const void *row)
-{
-	unsigned char key[sizeof(uint32_t) + 2 * STORE_NAME_LEN];
-	size_t len = change_key(table, row, key);
-	struct change *change;
-
-	if (store->readonly)
-		return -EROFS;
-	HASH_FIND(hh, store->changes, key, len, change);
-	if (!change) {
-		change = change_new(table, key, len);
-		if (!change)
-			return -ENOMEM;
-		HASH_ADD_KEYPTR(hh, store->changes, change->key, len, change);
-	} else if (!change->cascade || remove) {
-		/*
-		 * The newest change comes last. Only a domain made anew stays where it was deleted,
-		 * before entries and records that were put since.
-		 */
-		HASH_DEL(store->changes, change);
-		HASH_ADD_KEYPTR(hh, store->changes, change->key, len, change);
-	}
-	memcpy(change->row, row, row_sizes[table]);
-	change->remove = remove;
-	change->cascade = change->cascade || (remove && table == TABLE_DOMAINS);
-	return 0;
+	if (!rd.bad)
+		return 0;
+	snprintf(what, sizeof(what), "its %s makes no sense", rd.bad);
+	return store_bad_row(store, stmt, table, what);
 }
 
 int store_put_domain(struct store *store, const struct store_domain *row)
@@ -370,6 +289,43 @@ int store_delete_grant(struct store *store, const char *client, const char *reso
 	strcpy(row.client, client);
 	strcpy(row.resource, resource);
 	return store_change(store, TABLE_GRANTS, true, &row);
+}
+
+int store_put_meta(struct store *store, const char *key, uint64_t value)
+{
+	struct meta_row row = {.value = value};
+
+	if (!*key || strlen(key) >= sizeof(row.key))
+		return -EINVAL;
+	strcpy(row.key, key);
+	return store_change(store, TABLE_META, false, &row);
+}
+
+int store_get_meta(struct store *store, const char *key, uint64_t *ret_value)
+{
+	sqlite3_stmt *stmt = store->statements[STMT_GET_META];
+	const struct meta_row *pending;
+	struct meta_row row;
+	int rc, r = 0;
+
+	if (!*key || strlen(key) >= sizeof(row.key))
+		return -EINVAL;
+	strcpy(row.key, key);
+	pending = store_pending_row(store, TABLE_META, &row);
+	if (pending) {
+		*ret_value = pending->value;
+		return 0;
+	}
+	rc = store_bind_key(stmt, TABLE_META, &row);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*ret_value = (uint64_t)sqlite3_column_int64(stmt, 0);
+	else
+		r = rc == SQLITE_DONE ? -ENOENT : store_fail(store, rc);
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return r;
 }
 
 /* A walk's callback of the public type, called with a row of the table's struct. */
