@@ -32,7 +32,7 @@ fq_inline void *frame_end(const struct xdp_md *ctx)
 /* Too large for the stack at the end of a call chain. A word more than a rest can have. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, FQ_SCRATCH_SLOTS);
 	__type(key, __u32);
 	__type(value, __u8[SUM_CHUNK + 4]);
 } sum_scratch SEC(".maps");
@@ -43,10 +43,10 @@ struct {
  * The bounds are checked on len - 1, hidden from the compiler: kernel 6.1 does not learn from
  * "len != 0" that it is at least 1, which the helper requires (clang 16).
  */
-fq_inline bool frame_sum_rest(struct xdp_md *ctx, __u32 off, __u32 len, __s64 *sum)
+fq_inline bool frame_sum_rest(struct xdp_md *ctx, __u32 slot, __u32 off, __u32 len, __s64 *sum)
 {
-	__u32 zero = 0, last = len - 1;
-	__u8 *rest = bpf_map_lookup_elem(&sum_scratch, &zero);
+	__u8 *rest = bpf_map_lookup_elem(&sum_scratch, &slot);
+	__u32 last = len - 1;
 
 	barrier_var(last);
 	if (!rest || last >= SUM_CHUNK - 1)
@@ -60,8 +60,9 @@ fq_inline bool frame_sum_rest(struct xdp_md *ctx, __u32 off, __u32 len, __s64 *s
 	return true;
 }
 
-/* Sum of the bytes [off, off + len) of the frame, not folded. */
-static __noinline bool frame_sum(struct xdp_md *ctx, __u32 off, __u32 len, __u64 *ret_sum)
+/* Sum of the bytes [off, off + len) of the frame, not folded. @slot: see mode_slot */
+static __noinline bool frame_sum(struct xdp_md *ctx, __u32 slot, __u32 off, __u32 len,
+				 __u64 *ret_sum)
 {
 	__s64 sum = 0;
 
@@ -76,7 +77,7 @@ static __noinline bool frame_sum(struct xdp_md *ctx, __u32 off, __u32 len, __u64
 		off += SUM_CHUNK;
 		len -= SUM_CHUNK;
 	}
-	if (len && !frame_sum_rest(ctx, off, len, &sum))
+	if (len && !frame_sum_rest(ctx, slot, off, len, &sum))
 		return false;
 	*ret_sum = (__u32)sum;
 	return true;
@@ -95,12 +96,13 @@ fq_inline __u16 *frame_check(struct xdp_md *ctx, const struct fq_pkt *p)
 }
 
 /* Complete a partial checksum: the field holds the pseudo header's sum, so summing is enough. */
-static __noinline bool frame_complete(struct xdp_md *ctx, const struct fq_pkt *p)
+static __noinline bool frame_complete(struct xdp_md *ctx, const struct fq_pkt *p,
+				      const struct fq_plan *plan)
 {
 	__u16 *check, value;
 	__u64 sum;
 
-	if (!frame_sum(ctx, p->l4_off, p->l4_len, &sum))
+	if (!frame_sum(ctx, mode_slot(plan->mode), p->l4_off, p->l4_len, &sum))
 		return false;
 	value = ~csum_fold(sum);
 	check = frame_check(ctx, p);
@@ -113,14 +115,14 @@ static __noinline bool frame_complete(struct xdp_md *ctx, const struct fq_pkt *p
 
 /* The same for a packet as received. *@ret_partial: it was partial. */
 static __noinline bool frame_complete_received(struct xdp_md *ctx, const struct fq_pkt *p,
-					       bool *ret_partial)
+					       const struct fq_plan *plan, bool *ret_partial)
 {
 	const __u16 *check = frame_check(ctx, p);
 
 	if (!check)
 		return false;
 	*ret_partial = nat_csum_partial(p, *check);
-	return !*ret_partial || frame_complete(ctx, p);
+	return !*ret_partial || frame_complete(ctx, p, plan);
 }
 
 /* Write the translation. *@ret_partial: the checksum is yet to be completed. */
@@ -151,15 +153,77 @@ fq_inline bool frame_translate(struct xdp_md *ctx, const struct fq_pkt *p,
 	return true;
 }
 
-/* A device map first: it is faster, and sends in bulk. */
-fq_inline int hook_redirect(__u32 oif)
+/*
+ * Is the frame for another host? Interfaces see such frames when they are promiscuous, and when a
+ * switch floods: to translate them would double packets.
+ */
+fq_inline bool frame_foreign(struct xdp_md *ctx)
+{
+	const struct ethhdr *eth = frame_data(ctx);
+	__u32 ifindex = ctx->ingress_ifindex;
+	__u8 known = 0, differs = 0;
+	const struct fq_dev *dev;
+
+	if ((const void *)(eth + 1) > frame_end(ctx) || (eth->h_dest[0] & 1))
+		return false;
+	dev = bpf_map_lookup_elem(&devs, &ifindex);
+	if (!dev)
+		return false;
+	for (int i = 0; i < ETH_ALEN; i++) {
+		known |= dev->mac[i];
+		differs |= dev->mac[i] ^ eth->h_dest[i];
+	}
+	return known && differs;
+}
+
+/*
+ * A device map first: it is faster, sends in bulk, and knows who takes native frames: others
+ * (bridges, VLANs, tunnels) would lose them. In generic mode every interface takes packets.
+ *
+ * Return: XDP_REDIRECT; XDP_PASS if the daemon has to send the packet.
+ */
+fq_inline int hook_redirect(__u32 oif, __u8 mode)
 {
 	int verdict = bpf_redirect_map(&tx, oif, XDP_PASS);
 
-	return verdict == XDP_REDIRECT ? verdict : bpf_redirect(oif, 0);
+	if (verdict == XDP_REDIRECT || mode == FQ_MODE_NATIVE)
+		return verdict;
+	return bpf_redirect(oif, 0);
 }
 
-/* Have the daemon send the packet, so that the kernel asks for the neighbour. */
+/*
+ * Generic mode: may a checksum that looks partial be complete? Of those that happen to have the
+ * pseudo header's sum every one is right, of partial ones one in 65536. The two need different
+ * rewriting, but the checksum that comes out in the end is the same.
+ */
+static __noinline bool frame_csum_ambiguous(struct xdp_md *ctx, const struct fq_pkt *p,
+					    const struct fq_plan *plan)
+{
+	const __u16 *check = frame_check(ctx, p);
+	__u64 sum;
+
+	if (!check || !nat_csum_partial(p, *check) ||
+	    !frame_sum(ctx, mode_slot(plan->mode), p->l4_off, p->l4_len, &sum))
+		return false;
+	sum += csum_pseudo(&p->tuple.src, &p->tuple.dst, p->family, p->tuple.proto, p->l4_len);
+	return csum_fold(sum) == 0xffff;
+}
+
+/* Choose how the packet leaves: by redirection, or (plan->slow) by the daemon. */
+fq_inline int hook_way(struct xdp_md *ctx, const struct fq_pkt *p, struct fq_plan *plan)
+{
+	int verdict = XDP_DROP;
+
+	if (plan->mode == FQ_MODE_GENERIC && frame_csum_ambiguous(ctx, p, plan))
+		plan->slow = 1;
+	if (!plan->slow) {
+		verdict = hook_redirect(plan->oif, plan->mode);
+		plan->slow = verdict != XDP_REDIRECT;
+	}
+	return verdict;
+}
+
+/* Have the daemon send the packet: the kernel asks for the neighbour, and knows every interface. */
 fq_inline enum fq_reason hook_slow(struct xdp_md *ctx, const struct fq_pkt *p,
 				   const struct fq_plan *plan)
 {
@@ -174,14 +238,17 @@ fq_inline enum fq_reason hook_slow(struct xdp_md *ctx, const struct fq_pkt *p,
  * Return: TRANSLATED with *@ret_verdict; TRANSLATED_SLOW; SLOW_FAILED; WRITE_FAILED.
  */
 fq_inline enum fq_reason hook_forward(struct xdp_md *ctx, const struct fq_pkt *p,
-				      const struct fq_plan *plan, bool generic, int *ret_verdict)
+				      struct fq_plan *plan, int *ret_verdict)
 {
 	struct ethhdr *eth;
 	bool partial;
+	int verdict;
 
+	verdict = hook_way(ctx, p, plan);
 	if (!frame_translate(ctx, p, plan, &partial))
 		return FQ_R_WRITE_FAILED;
-	if (partial && (!generic || plan->slow) && !frame_complete(ctx, p))
+	if (partial && (plan->mode != FQ_MODE_GENERIC || plan->slow) &&
+	    !frame_complete(ctx, p, plan))
 		return FQ_R_WRITE_FAILED;
 	if (plan->slow)
 		return hook_slow(ctx, p, plan);
@@ -190,7 +257,7 @@ fq_inline enum fq_reason hook_forward(struct xdp_md *ctx, const struct fq_pkt *p
 		return FQ_R_WRITE_FAILED;
 	__builtin_memcpy(eth->h_dest, plan->dmac, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, plan->smac, ETH_ALEN);
-	*ret_verdict = hook_redirect(plan->oif);
+	*ret_verdict = verdict;
 	return FQ_R_TRANSLATED;
 }
 
@@ -200,7 +267,7 @@ static __noinline enum fq_reason hook_hold(struct xdp_md *ctx, const struct fq_p
 {
 	bool partial;
 
-	if (!frame_complete_received(ctx, p, &partial) ||
+	if (!frame_complete_received(ctx, p, plan, &partial) ||
 	    !upcall_frame(ctx, FQ_UPCALL_HOLD, plan->domain, &p->tuple.dst, p->l3_len))
 		return FQ_R_HOLD_FAILED;
 	return FQ_R_HELD;
@@ -260,7 +327,7 @@ fq_inline bool refuse_resize(struct xdp_md *ctx, __u16 quote, int hlen)
 }
 
 /* Turn the frame into the error @e, back to where it came from. */
-static __noinline bool refuse_write(struct xdp_md *ctx, struct icmp_err *e)
+static __noinline bool refuse_write(struct xdp_md *ctx, __u32 slot, struct icmp_err *e)
 {
 	int hlen = e->family == FQ_AF_INET ? ICMP_ERR_HLEN4 : ICMP_ERR_HLEN6;
 	struct ethhdr *eth = frame_data(ctx), old;
@@ -270,7 +337,7 @@ static __noinline bool refuse_write(struct xdp_md *ctx, struct icmp_err *e)
 		return false;
 	old = *eth;
 	if (!refuse_resize(ctx, e->quote_len, hlen) ||
-	    !frame_sum(ctx, FQ_L3_OFF + hlen, e->quote_len, &e->quote_sum))
+	    !frame_sum(ctx, slot, FQ_L3_OFF + hlen, e->quote_len, &e->quote_sum))
 		return false;
 	eth = frame_data(ctx);
 	l3 = eth + 1;
@@ -289,21 +356,22 @@ static __noinline bool refuse_write(struct xdp_md *ctx, struct icmp_err *e)
 /*
  * Send the error. In generic mode a packet with a partial checksum keeps the kernel's mark,
  * which would have it "complete" a checksum in the middle of the quoted packet: such an error
- * takes the slow way.
+ * takes the slow way (@partial).
  */
-fq_inline int refuse_send(struct xdp_md *ctx, const struct icmp_err *e, bool slow)
+fq_inline int refuse_send(struct xdp_md *ctx, const struct icmp_err *e, __u8 mode, bool partial)
 {
 	__u32 hlen = e->family == FQ_AF_INET ? ICMP_ERR_HLEN4 : ICMP_ERR_HLEN6;
 
-	if (!slow)
-		return bpf_redirect(ctx->ingress_ifindex, 0);
+	if ((mode != FQ_MODE_GENERIC || !partial) &&
+	    hook_redirect(ctx->ingress_ifindex, mode) == XDP_REDIRECT)
+		return XDP_REDIRECT;
 	upcall_frame(ctx, FQ_UPCALL_SLOW, 0, &e->src, hlen + e->quote_len);
 	return XDP_DROP;
 }
 
 /* Answer a refused packet by ICMP. Return: verdict. */
 static __noinline int hook_refuse(struct xdp_md *ctx, const struct fq_pkt *p,
-				  const struct fq_plan *plan, __u32 reason, bool generic)
+				  const struct fq_plan *plan, __u32 reason)
 {
 	struct icmp_err e = {
 		.dst = p->tuple.src,
@@ -327,30 +395,31 @@ static __noinline int hook_refuse(struct xdp_md *ctx, const struct fq_pkt *p,
 	if (reason == FQ_R_TOO_BIG)
 		e.mtu = plan->mtu;
 	refuse_source(ctx, p, plan->dir, &e.src);
-	if (!frame_complete_received(ctx, p, &partial) || !refuse_write(ctx, &e))
+	if (!frame_complete_received(ctx, p, plan, &partial) ||
+	    !refuse_write(ctx, mode_slot(plan->mode), &e))
 		return XDP_DROP;
 	stats_count(FQ_R_ICMP_SENT, p->l3_len);
-	return refuse_send(ctx, &e, generic && partial);
+	return refuse_send(ctx, &e, plan->mode, partial);
 }
 
-/*
- * One frame, from its first byte to its verdict.
- *
- * @generic: the program runs in generic (skb) mode
- */
-fq_inline int hook_xdp(struct xdp_md *ctx, const bool generic)
+/* One frame, from its first byte to its verdict. */
+fq_inline int hook_xdp(struct xdp_md *ctx, const enum fq_mode mode)
 {
 	const void *data = frame_data(ctx), *end = frame_end(ctx);
 	__u32 bytes = end - data - FQ_L3_OFF;
-	struct fq_plan plan = {};
+	struct fq_plan plan = {.mode = mode};
 	struct fq_pkt p = {};
 	int verdict = XDP_DROP;
 	enum fq_reason r;
 
-	r = parse_frame(data, end, &p);
-	r = pipeline(ctx, r, &p, &plan);
+	if (frame_foreign(ctx)) {
+		r = FQ_R_NOT_OURS;
+	} else {
+		r = parse_frame(data, end, &p);
+		r = pipeline(ctx, r, &p, &plan);
+	}
 	if (!r)
-		r = hook_forward(ctx, &p, &plan, generic, &verdict);
+		r = hook_forward(ctx, &p, &plan, &verdict);
 	else if (r == FQ_R_HELD)
 		r = hook_hold(ctx, &p, &plan);
 	stats_count(r, p.l3_len ? p.l3_len : bytes);
@@ -361,7 +430,7 @@ fq_inline int hook_xdp(struct xdp_md *ctx, const bool generic)
 	case FQ_CLASS_PASS:
 		return XDP_PASS;
 	case FQ_CLASS_REFUSE:
-		return hook_refuse(ctx, &p, &plan, r, generic);
+		return hook_refuse(ctx, &p, &plan, r);
 	default:
 		return XDP_DROP;
 	}

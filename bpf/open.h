@@ -45,16 +45,27 @@ struct open_work {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, FQ_SCRATCH_SLOTS);
 	__type(key, __u32);
 	__type(value, struct open_work);
 } open_scratch SEC(".maps");
 
-fq_inline struct open_work *open_work(void)
+fq_inline struct open_work *open_work(__u32 slot)
 {
-	__u32 zero = 0;
+	return bpf_map_lookup_elem(&open_scratch, &slot);
+}
 
-	return bpf_map_lookup_elem(&open_scratch, &zero);
+/* May sockets of this host have the addresses that sessions get? */
+fq_inline bool open_addresses_local(void)
+{
+	switch (fq_settings.masquerade) {
+	case FQ_MASQ_AUTO:
+		return true;
+	case FQ_MASQ_GIVEN:
+		return fq_settings.given_local;
+	default:
+		return false;
+	}
 }
 
 /* Return: FQ_OK with *@ret_nat; NO_NAT_ADDRESS. */
@@ -85,6 +96,12 @@ fq_inline enum fq_reason open_nat_address(const struct fq_pkt *p, __u32 oif,
 	}
 }
 
+/* A count may be below zero for a moment, when user space has counted anew. */
+fq_inline bool open_full(__u32 count, __u32 max)
+{
+	return (__s32)count >= 0 && count >= max;
+}
+
 /* Count one more session. Return: FQ_OK; QUOTA; TABLE_FULL. */
 fq_inline enum fq_reason open_account(__u32 client)
 {
@@ -93,11 +110,11 @@ fq_inline enum fq_reason open_account(__u32 client)
 
 	if (!q || !c)
 		return FQ_R_QUOTA;
-	if (__sync_fetch_and_add(&q->sessions, 1) >= READ_ONCE(q->max)) {
+	if (open_full(__sync_fetch_and_add(&q->sessions, 1), READ_ONCE(q->max))) {
 		__sync_fetch_and_add(&q->sessions, -1);
 		return FQ_R_QUOTA;
 	}
-	if (__sync_fetch_and_add(&c->sessions, 1) >= READ_ONCE(c->sessions_max)) {
+	if (open_full(__sync_fetch_and_add(&c->sessions, 1), READ_ONCE(c->sessions_max))) {
 		__sync_fetch_and_add(&c->sessions, -1);
 		__sync_fetch_and_add(&q->sessions, -1);
 		return FQ_R_TABLE_FULL;
@@ -170,7 +187,7 @@ fq_inline void open_ports(const struct fq_pkt *p, struct nat_ports *ret_ports)
 		nat_ports_init(ret_ports, 0, 0xffff, 1, 0, hash);
 		return;
 	}
-	if (fq_settings.masquerade == FQ_MASQ_AUTO && fq_settings.local_hi) {
+	if (open_addresses_local() && fq_settings.local_hi) {
 		skip_lo = fq_settings.local_lo;
 		skip_hi = fq_settings.local_hi;
 	}

@@ -95,7 +95,7 @@ fq_inline enum fq_reason gateway_stage(struct xdp_md *ctx, const struct fq_pkt *
 	struct fq_xlat_key key = {.scope = client->scope, .proxy = p->tuple.dst};
 	const struct fq_xlat *x = bpf_map_lookup_elem(&xlat, &key);
 	struct fq_control *c = maps_control();
-	struct open_work *w = open_work();
+	struct open_work *w = open_work(mode_slot(plan->mode));
 	enum fq_reason r;
 
 	if (!x || !c || !w)
@@ -140,9 +140,40 @@ static __noinline enum fq_reason out_new(struct xdp_md *ctx, const struct fq_pkt
 }
 
 /*
+ * In, no session: late packets are dropped, but for those that a socket of this host waits for.
+ * The port is free again, so it may have got it.
+ */
+fq_inline enum fq_reason in_unknown(struct xdp_md *ctx, const struct fq_pkt *p)
+{
+	if (!session_tombstone(&p->tuple))
+		return FQ_R_NOT_OURS;
+	if (proto_has_ports(p->tuple.proto) && open_addresses_local() &&
+	    local_socket(ctx, &p->tuple, p->sport, false))
+		return FQ_R_LOCAL_SOCKET;
+	return FQ_R_EXPIRED_SESSION;
+}
+
+/* Mark both directions of a TCP session of which @s is the in entry. */
+fq_inline void take_over(struct fq_session *s, const struct fq_pkt *p)
+{
+	struct fq_tuple out = {
+		.src = s->dst,
+		.dst = s->src,
+		.sport = s->port,
+		.dport = p->sport,
+		.proto = p->tuple.proto,
+	};
+	struct fq_session *partner = session_find(&out);
+
+	session_tcp_seen(s, FQ_TCP_LOCAL | FQ_TCP_RST);
+	if (partner)
+		session_tcp_seen(partner, FQ_TCP_LOCAL | FQ_TCP_RST);
+}
+
+/*
  * Has a socket of this host taken over the tuple? A new connection between the two (SYN), where
- * packets of the old one have come in before, is not the session's. Such a session is
- * marked, left alone, and ended by user space.
+ * packets of the old one have come in before, is not the session's. Such a session is marked, its
+ * client's packets do not go out any more, and user space ends it.
  */
 static __noinline bool taken_over(struct xdp_md *ctx, struct fq_session *s, const struct fq_pkt *p)
 {
@@ -151,7 +182,7 @@ static __noinline bool taken_over(struct xdp_md *ctx, struct fq_session *s, cons
 	if (!(p->tcp_flags & FQ_TCP_SYN) || !READ_ONCE(s->packets) ||
 	    fq_settings.masquerade == FQ_MASQ_NONE || !local_socket(ctx, &p->tuple, p->sport, true))
 		return false;
-	session_tcp_seen(s, FQ_TCP_LOCAL | FQ_TCP_RST);
+	take_over(s, p);
 	return true;
 }
 
@@ -161,6 +192,8 @@ fq_inline enum fq_reason session_stage(struct xdp_md *ctx, struct fq_session *s,
 {
 	enum fq_reason r;
 
+	if (plan->dir == FQ_DIR_OUT && (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL))
+		return FQ_R_EXPIRED_SESSION;
 	if (plan->dir == FQ_DIR_IN && p->tuple.proto == FQ_PROTO_TCP &&
 	    ((p->tcp_flags & FQ_TCP_SYN) || (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)) &&
 	    taken_over(ctx, s, p))
@@ -188,7 +221,7 @@ fq_inline enum fq_reason session_stage(struct xdp_md *ctx, struct fq_session *s,
  *
  * @r:    what parse_frame said
  * @p:    what it found; the tuple is normalised here
- * @plan: zeroed by the caller; complete if FQ_OK is returned, @dir in any case
+ * @plan: zeroed by the caller but for @mode; complete if FQ_OK is returned, @dir in any case
  */
 fq_inline enum fq_reason pipeline(struct xdp_md *ctx, enum fq_reason r, struct fq_pkt *p,
 				  struct fq_plan *plan)
@@ -208,7 +241,7 @@ fq_inline enum fq_reason pipeline(struct xdp_md *ctx, enum fq_reason r, struct f
 
 	s = session_find(&p->tuple);
 	if (!s && !to_pool)
-		return session_tombstone(&p->tuple) ? FQ_R_EXPIRED_SESSION : FQ_R_NOT_OURS;
+		return in_unknown(ctx, p);
 	now = bpf_ktime_get_coarse_ns();
 	if (!s) {
 		r = out_new(ctx, p, plan, now);

@@ -127,6 +127,24 @@ struct fq_pkt {
 	__be32 flowinfo; /* IPv6: traffic class and flow label */
 };
 
+/* Which program it is that runs. */
+enum fq_mode {
+	FQ_MODE_NATIVE,
+	FQ_MODE_GENERIC, /* skb mode */
+	FQ_MODE_INJECT,  /* called by the daemon, which sends what is redirected */
+};
+
+/*
+ * Which entry of a scratch map is this program's. Before kernel 6.3, BPF_PROG_TEST_RUN leaves
+ * softirqs on, so that the attached program may interrupt the injecting one on the same CPU.
+ */
+#define FQ_SCRATCH_SLOTS 2
+
+fq_inline __u32 mode_slot(__u8 mode)
+{
+	return mode == FQ_MODE_INJECT;
+}
+
 /*
  * What becomes of a packet: computed first, written last. The L3 part is a session's; the
  * rest is the route's.
@@ -136,10 +154,11 @@ struct fq_plan {
 	struct fq_addr dst;
 	__be16 port; /* client-side port or id */
 	__u8 dir;    /* enum fq_dir */
-	__u8 slow;   /* next hop unknown: the kernel has to send it */
+	__u8 slow;   /* the daemon sends it, and the kernel finds the way */
 	__u16 mtu;   /* next hop's, if the packet is too big */
 	__u8 dmac[ETH_ALEN];
 	__u8 smac[ETH_ALEN];
+	__u8 mode; /* enum fq_mode */
 	__u32 oif; /* 0: not routed yet */
 	__u32 domain;
 };

@@ -93,8 +93,8 @@ fq_inline enum fq_reason session_check(struct fq_session *s, const struct fq_pkt
 	return session_permit(s, p, now, gen);
 }
 
-/* TCP flags, set atomically: the 32-bit word around them has no other writer. */
-fq_inline void session_tcp_seen(struct fq_session *s, __u8 flags)
+/* TCP flags in the 32-bit word around them, which has no other writer: changed atomically. */
+fq_inline __u32 tcp_seen_word(__u8 flags)
 {
 	union {
 		__u8 b[4];
@@ -102,8 +102,35 @@ fq_inline void session_tcp_seen(struct fq_session *s, __u8 flags)
 	} word = {.b = {0, flags, 0, 0}};
 
 	_Static_assert(offsetof(struct fq_session, tcp_seen) % 4 == 1, "tcp_seen is byte 1");
+	return word.w;
+}
+
+fq_inline void session_tcp_seen(struct fq_session *s, __u8 flags)
+{
 	if (flags & ~READ_ONCE(s->tcp_seen))
-		__sync_fetch_and_or((__u32 *)&s->dir, word.w);
+		__sync_fetch_and_or((__u32 *)&s->dir, tcp_seen_word(flags));
+}
+
+/*
+ * Forget what a packet contradicts: SYN opens a new connection on the old one's ports, and what
+ * follows a reset shows that the connection is alive (RFC 7857 2.2). Each direction speaks for
+ * itself. Where another CPU is changing the flags, the next packet will do it; a tuple that a
+ * local socket has taken over is not given back.
+ */
+fq_inline void session_tcp_forget(struct fq_session *s, __u8 flags)
+{
+	__u32 *word = (__u32 *)&s->dir, seen;
+	__u8 stale = 0;
+
+	if (flags & FQ_TCP_SYN)
+		stale = FQ_TCP_FIN | FQ_TCP_RST;
+	else if (!(flags & FQ_TCP_RST))
+		stale = FQ_TCP_RST;
+	if (!(READ_ONCE(s->tcp_seen) & stale))
+		return;
+	seen = READ_ONCE(*word);
+	if (!(seen & tcp_seen_word(FQ_TCP_LOCAL)))
+		__sync_val_compare_and_swap(word, seen, seen & ~tcp_seen_word(stale));
 }
 
 /*
@@ -115,6 +142,7 @@ fq_inline void session_count(struct fq_session *s, const struct fq_pkt *p, __u64
 	WRITE_ONCE(s->last, now);
 	__sync_fetch_and_add(&s->packets, 1);
 	__sync_fetch_and_add(&s->bytes, p->l3_len);
+	session_tcp_forget(s, p->tcp_flags);
 	session_tcp_seen(s, p->tcp_flags);
 }
 

@@ -344,7 +344,7 @@ YAML
 # Start the daemon and wait until it answers.
 lab_daemon_start() {
     lab_spawn fqdnatd "$LAB_GW" "$LAB_BUILD/fqdnatd" -c "$LAB_CONFIG" "$@"
-    lab_until 15 lab_daemon_answers_or_gone
+    lab_until 60 lab_daemon_answers_or_gone
     lab_daemon_answers || {
         lab_say "fqdnatd does not start:"
         tail -n 20 "$LAB_LOG/fqdnatd.log" >&2

@@ -69,11 +69,12 @@ kernel_package() {
 
 # The kernel, its modules and a busybox, in build/vm/PACKAGE. Complete, or not there.
 unpack() {
-    local dir new=$base/new.$$
-    if [ -z "$package" ]; then
-        dir=("$base"/linux-image-*)
-        [ -d "${dir[0]}" ] && package=${dir[0]##*/} || package=$(kernel_package)
+    local new=$base/new.$$ deb
+    local -a have=("$base"/linux-image-*)
+    if [ -z "$package" ] && [ -d "${have[0]}" ]; then
+        package=${have[0]##*/}
     fi
+    [ -n "$package" ] || package=$(kernel_package)
     if [ -z "$package" ]; then
         apt-get -qq update || die "apt-get update failed; see above"
         package=$(kernel_package)
@@ -88,7 +89,7 @@ unpack() {
     for deb in "$new"/deb/*.deb; do
         dpkg -x "$deb" "$new"
     done
-    rm -rf "$new/deb" "$new/usr"
+    rm -rf "${new:?}/deb" "${new:?}/usr"
     "$new/bin/busybox" depmod -b "$new" "$(release "$new")"
     mv "$new" "$base/$package"
 }
@@ -96,18 +97,17 @@ unpack() {
 # The kernel's release, as its modules' directory is called.
 release() { basename "$1"/lib/modules/*; }
 
-# Files of modules in the order they have to be loaded: modules_of DIR NAME...
+# Files of modules in the order they have to be loaded: modules_of DIR NAME... In modules.dep
+# the dependencies stand behind a module from the nearest to the farthest.
 modules_of() {
-    local dir=$1/lib/modules/$(release "$1") name
+    local dir name
+    dir=$1/lib/modules/$(release "$1")
     shift
     for name in "$@"; do
         sed -n "s#^\(kernel/.*/${name//_/[-_]}\.ko\): *\(.*\)#\2 \1#p" "$dir/modules.dep" |
-            tr ' ' '\n' | tac_dependencies
-    done | awk 'NF && !seen[$0]++'
+            awk '{ for (i = NF - 1; i > 0; i--) print $i; print $NF }'
+    done | awk '!seen[$0]++'
 }
-
-# modules.dep lists a module's dependencies from the nearest to the farthest; the module is last.
-tac_dependencies() { awk '{ line[NR] = $0 } END { for (i = NR - 1; i > 0; i--) print line[i]; print line[NR] }'; }
 
 # The first file system: finds the host's files and steps over to them.
 make_initrd() {
@@ -187,7 +187,7 @@ write_command() {
 
 boot() {
     local dir=$1 vm=$2 status=0
-    nice -n 5 timeout -k 5 "$limit_s" qemu-system-x86_64 \
+    timeout -k 5 "$limit_s" qemu-system-x86_64 \
         -accel "$accel" -cpu max -smp "$cpus" -m "$memory" \
         -nodefaults -no-user-config -no-reboot -display none -monitor none \
         -kernel "$dir"/boot/vmlinuz-* -initrd "$vm/initrd" \

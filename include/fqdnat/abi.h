@@ -59,7 +59,7 @@ enum fq_dir {
 #define FQ_TCP_FIN 0x01
 #define FQ_TCP_SYN 0x02
 #define FQ_TCP_RST 0x04
-/* In direction only: a socket of this host has the tuple now. Set together with FQ_TCP_RST. */
+/* A socket of this host has the in tuple now. Set in both directions, together with FQ_TCP_RST. */
 #define FQ_TCP_LOCAL 0x80
 
 /*
@@ -73,7 +73,7 @@ struct fq_session {
 	__be16 port;      /* client-side port or id after translation */
 	__be16 peer_port; /* resource's port: of the tuple (TCP), last permitted (UDP), 0 (ICMP) */
 	__u8 dir;         /* enum fq_dir */
-	__u8 tcp_seen;    /* FQ_TCP_*, of packets in this direction */
+	__u8 tcp_seen;    /* FQ_TCP_*, of the connection's packets in this direction */
 	__u16 pad;        /* zero */
 	__u32 client;
 	__u32 resource;
@@ -157,6 +157,8 @@ struct fq_edge {
 struct fq_dev {
 	struct fq_addr nat4; /* masquerade addresses of the interface; zero: none */
 	struct fq_addr nat6;
+	__u8 mac[6]; /* frames for another one are not ours; zero: not checked */
+	__u8 pad[2]; /* zero */
 };
 
 /* quota: BPF_MAP_TYPE_ARRAY by client, BPF_F_MMAPABLE, changed atomically by both sides */
@@ -218,5 +220,5 @@ FQ_ASSERT_SIZE(struct fq_filter, 4 + 6 * FQ_FILTER_RANGES);
 FQ_ASSERT_SIZE(struct fq_xlat_key, 20);
 FQ_ASSERT_SIZE(struct fq_xlat, 24 + 4 * FQ_XLAT_RESOURCES);
 FQ_ASSERT_SIZE(struct fq_edge, 24);
-FQ_ASSERT_SIZE(struct fq_dev, 32);
+FQ_ASSERT_SIZE(struct fq_dev, 40);
 FQ_ASSERT_SIZE(struct fq_upcall, 40);

@@ -18,6 +18,7 @@ struct fq_settings {
 	__u32 nat4_count, nat6_count;
 	struct fq_addr nat4[FQ_NAT_ADDRESSES]; /* given addresses; a client always gets the same */
 	struct fq_addr nat6[FQ_NAT_ADDRESSES];
+	__u32 given_local; /* 1: some given address is this host's, so sockets may use it, too */
 
 	/* NAT ports and ICMP ids, host order, inclusive (RFC 4787 REQ-3, RFC 6056). */
 	__u32 port_lo, port_hi;
@@ -31,6 +32,7 @@ struct fq_settings {
 	__u32 icmp_per_second, icmp_burst;
 	__u32 icmp_cpu_per_second, icmp_cpu_burst;
 
+	__u32 pad;          /* zero */
 	__u64 tombstone_ns; /* G-43: late packets of an ended session are dropped this long */
 };
 
@@ -40,4 +42,4 @@ enum fq_masquerade {
 	FQ_MASQ_GIVEN, /* nat4, nat6 */
 };
 
-FQ_ASSERT_SIZE(struct fq_settings, 376);
+FQ_ASSERT_SIZE(struct fq_settings, 384);

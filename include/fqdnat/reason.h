@@ -102,7 +102,7 @@ enum fq_reason_class {
 	  "malformed DNS message dropped or answered FORMERR")                                     \
 	X(DNS_REFUSED, "dns_refused", EVENT, "DNS query refused: source is no client")             \
 	X(DNS_TIMEOUT, "dns_timeout", EVENT, "upstream DNS server did not answer")                 \
-	X(DNS_OVERLOAD, "dns_overload", EVENT, "DNS query dropped or refused: too many at once")          \
+	X(DNS_OVERLOAD, "dns_overload", EVENT, "DNS query dropped or refused: too many at once")   \
 	X(POOL_EXHAUSTED, "pool_exhausted", EVENT, "no proxy address left: SERVFAIL")              \
 	X(STORE_FAILED, "store_failed", EVENT, "state could not be written to disk")               \
 	X(RESOLVE_LIMITED, "resolve_limited", EVENT, "AssignedIps not acted on: resolution limit") \

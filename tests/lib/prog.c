@@ -148,9 +148,9 @@ struct prog *prog_new(const struct fq_settings *settings, bool generic)
 	assert(skel);
 	skel->rodata->fq_settings = settings ? *settings : prog_settings();
 	assert(bpf_map__set_max_entries(skel->maps.sessions, PROG_SESSIONS_CAP) == 0);
-	assert(bpf_program__set_autoload(generic ? skel->progs.fqdnat_xdp
-						 : skel->progs.fqdnat_xdp_generic,
-					 false) == 0);
+	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp, !generic) == 0);
+	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp_inject, !generic) == 0);
+	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp_generic, generic) == 0);
 	if (fqdnat_bpf__load(skel) < 0) {
 		prog_free(t);
 		return NULL;

@@ -140,6 +140,8 @@ void prog_xlat(struct prog *t, const char *proxy, const char *real, uint32_t dom
 	       const uint32_t *resources, unsigned int n);
 void prog_edge(struct prog *t, const char *proxy, enum fq_edge_verdict verdict);
 void prog_dev(struct prog *t, enum prog_side side, const char *nat4, const char *nat6);
+void prog_mac(struct prog *t, enum prog_side side, const uint8_t mac[ETH_ALEN]);
+void prog_redirectable(struct prog *t, enum prog_side side, bool redirectable);
 void prog_quota(struct prog *t, uint32_t client, uint32_t max);
 void prog_limit(struct prog *t, uint32_t sessions_max);
 void prog_policy_changed(struct prog *t);

@@ -61,6 +61,7 @@ void prog_reset(struct prog *t)
 	empty(t->skel->maps.xlat);
 	empty(t->skel->maps.edge);
 	empty(t->skel->maps.devs);
+	empty(t->skel->maps.tx);
 	empty(t->skel->maps.icmp_buckets);
 	zero_per_cpu(t->skel->maps.icmp_cpu, 1, sizeof(struct fq_bucket));
 	update(t->skel->maps.control, &zero, &control);
@@ -78,6 +79,8 @@ void prog_reset(struct prog *t)
 	prog_edge(t, PROXY6, FQ_EDGE_FORWARD);
 	prog_dev(t, CLIENT_SIDE, GW_CLIENT4, GW_CLIENT6);
 	prog_dev(t, SERVER_SIDE, GW4, GW6);
+	prog_redirectable(t, CLIENT_SIDE, true);
+	prog_redirectable(t, SERVER_SIDE, true);
 }
 
 struct fq_tuple prog_tuple(uint8_t proto, const char *src, uint16_t sport, const char *dst,
@@ -204,6 +207,26 @@ void prog_dev(struct prog *t, enum prog_side side, const char *nat4, const char 
 	if (nat6)
 		value.nat6 = prog_addr(nat6);
 	update(t->skel->maps.devs, &key, &value);
+}
+
+void prog_mac(struct prog *t, enum prog_side side, const uint8_t mac[ETH_ALEN])
+{
+	const uint32_t key = prog_ifindex(side);
+	struct fq_dev value;
+
+	assert(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.devs), &key, &value) == 0);
+	memcpy(value.mac, mac, ETH_ALEN);
+	update(t->skel->maps.devs, &key, &value);
+}
+
+void prog_redirectable(struct prog *t, enum prog_side side, bool redirectable)
+{
+	const uint32_t key = prog_ifindex(side);
+
+	if (redirectable)
+		update(t->skel->maps.tx, &key, &key);
+	else
+		assert(bpf_map_delete_elem(bpf_map__fd(t->skel->maps.tx), &key) == 0);
 }
 
 void prog_quota(struct prog *t, uint32_t client, uint32_t max)

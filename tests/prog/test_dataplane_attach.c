@@ -118,6 +118,60 @@ static void an_interface_that_is_taken_names_the_other_program(void **state)
 	assert_int_equal(dpt_links(), 0);
 }
 
+/* @ifname is in map tx. */
+static bool takes_frames(struct dataplane *dp, const char *ifname)
+{
+	uint32_t ifindex = if_nametoindex(ifname), value;
+
+	return bpf_map_lookup_elem(dp->maps[M_TX], &ifindex, &value) == 0;
+}
+
+/* A route may lead out by an interface where we are not attached. */
+static void every_interface_that_can_takes_redirected_frames(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
+	assert_true(takes_frames(dp, "cl"));
+	assert_true(takes_frames(dp, "sv"));
+	assert_false(takes_frames(dp, "lo"));
+	dpt_run(DPT_GATEWAY, "ip link add br7 type bridge");
+	dpt_run(DPT_GATEWAY, "ip link add t0 type veth peer name t1");
+	assert_int_equal(dataplane_netlink_ready(dp, NULL, NULL), 0);
+	assert_false(takes_frames(dp, "br7"));
+
+	/* The program makes t1 poll, so that t0 can take frames. */
+	dpt_run(DPT_GATEWAY, "ip link set t0 up");
+	dpt_run(DPT_GATEWAY, "ip link set t1 up");
+	attach(dp, "t1", DP_MODE_NATIVE);
+	assert_true(takes_frames(dp, "t0"));
+	dpt_run(DPT_GATEWAY, "ip link del t0");
+	dpt_run(DPT_GATEWAY, "ip link del br7");
+}
+
+/* Two namespaces, one directory, and the same index in both. */
+static void a_link_of_another_namespace_is_left_alone(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	_cleanup_(closep) int link = -1;
+	struct dp_attached attached;
+	struct dp_error err;
+	char path[DP_PATH_MAX];
+
+	(void)state;
+	/* Whatever runs there, it is not on cl. */
+	link = bpf_link_create(dp->progs[P_NATIVE], (int)if_nametoindex("sv"), BPF_XDP, NULL);
+	assert_true(link >= 0);
+	assert_int_equal(dp_path_link(path, dpt_bpffs(), if_nametoindex("cl")), 0);
+	assert_int_equal(bpffs_pin(link, path), 0);
+
+	assert_int_equal(dataplane_attach(dp, "cl", DP_MODE_AUTO, &err, &attached), -EXDEV);
+	assert_non_null(strstr(err.text, "another network namespace"));
+	assert_int_equal(dataplane_detach(dp, "cl", &err), -EXDEV);
+	assert_true(dpt_has_program("sv"));
+	assert_int_equal(dpt_links(), 1);
+}
+
 /* The choice of libxdp's dispatcher, tried by its switch: this must not quietly do something else.
  */
 static void a_required_dispatcher_is_used_or_missed_aloud(void **state)
@@ -160,6 +214,9 @@ int main(void)
 		cmocka_unit_test_teardown(l3_devices_are_refused, dpt_clean),
 		cmocka_unit_test_teardown(an_interface_that_is_taken_names_the_other_program,
 					  dpt_clean),
+		cmocka_unit_test_teardown(every_interface_that_can_takes_redirected_frames,
+					  dpt_clean),
+		cmocka_unit_test_teardown(a_link_of_another_namespace_is_left_alone, dpt_clean),
 		cmocka_unit_test_teardown(a_required_dispatcher_is_used_or_missed_aloud, dpt_clean),
 		cmocka_unit_test_teardown(without_dispatcher_the_own_link_is_used, dpt_clean),
 	};

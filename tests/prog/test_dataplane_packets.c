@@ -244,6 +244,24 @@ static void only_ip_packets_of_their_length_are_sent(void **state)
 	assert_int_equal(dataplane_send_l3(dp, ip, 39), -EBADMSG);
 }
 
+/* What waits for a neighbour is charged to the socket: one host that is off must not fill it. */
+static void a_dead_host_does_not_stop_the_others(void **state)
+{
+	_cleanup_(closep) int server = dpt_socket(DPT_SERVER_SIDE, SOCK_DGRAM, DPT_SERVER4, PORT);
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct pkt p;
+
+	(void)state;
+	PKT(&p, .src = DPT_GW4, .dst = "198.51.100.66", .proto = PKT_UDP, .sport = 1,
+	    .dport = PORT);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(dataplane_send_l3(dp, pkt_data(&p) + PKT_L3, p.len - PKT_L3), 0);
+	PKT(&p, .src = DPT_GW4, .dst = DPT_SERVER4, .proto = PKT_UDP, .sport = 1, .dport = PORT,
+	    .payload = "alive", .payload_len = 5);
+	assert_int_equal(dataplane_send_l3(dp, pkt_data(&p) + PKT_L3, p.len - PKT_L3), 0);
+	assert_received(server, "alive");
+}
+
 static void a_packet_over_the_mtu_is_reported(void **state)
 {
 	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
@@ -272,6 +290,7 @@ int main(void)
 					  dpt_clean),
 		cmocka_unit_test_teardown(what_cannot_be_put_back_is_refused, dpt_clean),
 		cmocka_unit_test_teardown(only_ip_packets_of_their_length_are_sent, dpt_clean),
+		cmocka_unit_test_teardown(a_dead_host_does_not_stop_the_others, dpt_clean),
 		cmocka_unit_test_teardown(a_packet_over_the_mtu_is_reported, dpt_clean),
 	};
 

@@ -211,6 +211,20 @@ static void a_sweep_of_an_empty_table_is_a_whole_pass(void **state)
 	assert_int_equal(sweep.examined, 0);
 }
 
+static void a_sweep_looks_at_as_many_entries_as_it_is_told_to(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dp_sweep sweep;
+
+	(void)state;
+	for (uint16_t i = 0; i < 3000; i++)
+		udp(dp, 2000 + i, S(990), S(990));
+
+	assert_int_equal(dataplane_sweep(dp, at_1000_s, 8192, &sweep), 0);
+	assert_int_equal(sweep.examined, 6000);
+	assert_true(sweep.pass_done);
+}
+
 static uint64_t flush(struct dataplane *dp, const struct dp_match *match)
 {
 	uint64_t flushed;
@@ -249,6 +263,7 @@ static void flush_takes_what_matches_and_nothing_else(void **state)
 {
 	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
 	struct fq_addr proxy = dpt_addr("100.96.0.9"), real = dpt_addr(DPT_SERVER6);
+	struct fq_addr nats[] = {dpt_addr("198.51.100.99"), dpt_addr(DPT_GW6)};
 	struct ipprefix host, net;
 	const struct dp_match matches[] = {
 		{.client_addr = &host},
@@ -258,6 +273,7 @@ static void flush_takes_what_matches_and_nothing_else(void **state)
 		{.resource = &(uint32_t){6}},
 		{.client_addr = &net, .domain = &(uint32_t){10}},
 		{.real = &real},
+		{.nat = nats, .nats = 2},
 	};
 
 	(void)state;
@@ -272,7 +288,7 @@ static void flush_takes_what_matches_and_nothing_else(void **state)
 
 	assert_int_equal(dataplane_sessions_used(dp), 0);
 	assert_int_equal(dataplane_quota_used(dp, 2), 0);
-	assert_int_equal(dpt_count(FQ_R_SESSION_REVOKED), 3 * 7);
+	assert_int_equal(dpt_count(FQ_R_SESSION_REVOKED), 3 * 8);
 	assert_int_equal(dpt_entries("tombstones"), 3);
 	three_sessions(dp);
 	assert_int_equal(
@@ -370,6 +386,8 @@ int main(void)
 					  dpt_clean),
 		cmocka_unit_test_teardown(counters_never_go_below_zero, dpt_clean),
 		cmocka_unit_test_teardown(a_sweep_of_an_empty_table_is_a_whole_pass, dpt_clean),
+		cmocka_unit_test_teardown(a_sweep_looks_at_as_many_entries_as_it_is_told_to,
+					  dpt_clean),
 		cmocka_unit_test_teardown(flush_takes_what_matches_and_nothing_else, dpt_clean),
 		cmocka_unit_test_teardown(a_row_joins_both_directions, dpt_clean),
 		cmocka_unit_test_teardown(a_callback_can_end_the_walk, dpt_clean),

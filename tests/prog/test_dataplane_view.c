@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -71,8 +72,54 @@ static void masquerade_addresses_are_followed(void **state)
 	d = dev(dp, "d0");
 	assert_addr(&d.nat6, "2001:db8:6::1");
 	change(dp, "ip addr flush dev d0");
-	assert_int_equal(bpf_map_lookup_elem(dp->maps[M_DEVS], &gone, &d), -ENOENT);
+	d = dev(dp, "d0");
+	assert_true(ipaddr_is_zero(&d.nat4) && ipaddr_is_zero(&d.nat6));
 	change(dp, "ip link del d0");
+	assert_int_equal(bpf_map_lookup_elem(dp->maps[M_DEVS], &gone, &d), -ENOENT);
+}
+
+static void mac_addresses_are_followed(void **state)
+{
+	static const uint8_t before[6] = {2, 0, 0, 0, 0, 1}, after[6] = {2, 0, 0, 0, 0, 2},
+			     none[6] = {0};
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct fq_dev d;
+
+	(void)state;
+	change(dp, "ip link add m0 address 02:00:00:00:00:01 type veth peer name m1");
+	d = dev(dp, "m0");
+	assert_memory_equal(d.mac, before, 6);
+	change(dp, "ip link set m0 address 02:00:00:00:00:02");
+	d = dev(dp, "m0");
+	assert_memory_equal(d.mac, after, 6);
+	d = dev(dp, "lo");
+	assert_memory_equal(d.mac, none, 6);
+	change(dp, "ip link del m0");
+}
+
+/* Nobody answers to an address that has gone: the session would live as long as the client sends */
+static void sessions_of_an_address_that_vanishes_are_removed(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
+	change(dp, "ip link add d0 type veth peer name d1");
+	change(dp, "ip addr add 203.0.113.1/24 dev d0");
+	dpt_session(dp,
+		    &(struct dpt_session){
+			    .proto = 17, .client_port = 1, .nat_port = 1, .nat = "203.0.113.1"});
+	dpt_session(dp, &(struct dpt_session){.proto = 17, .client_port = 2, .nat_port = 2});
+
+	/* Another interface has it: nothing is lost. */
+	change(dp, "ip addr add 203.0.113.1/32 dev sv");
+	change(dp, "ip addr flush dev d0");
+	assert_int_equal(dataplane_sessions_used(dp), 2);
+
+	change(dp, "ip addr add 203.0.113.1/24 dev d0");
+	change(dp, "ip addr del 203.0.113.1/32 dev sv");
+	change(dp, "ip link del d0");
+	assert_int_equal(dataplane_sessions_used(dp), 1);
+	assert_int_equal(dpt_count(FQ_R_SESSION_REVOKED), 1);
 }
 
 struct events {
@@ -108,6 +155,42 @@ static void coming_and_going_interfaces_are_reported(void **state)
 	dpt_run(DPT_GATEWAY, "ip link del e0");
 	assert_int_equal(dataplane_netlink_ready(dp, keep_event, &events), 0);
 	assert_int_equal(events.last, DP_LINK_GONE);
+}
+
+/* ENOBUFS: which messages are lost is not known, so every interface is reported. */
+static void what_came_up_in_a_flood_of_changes_is_reported(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct events events = {.count = 0};
+	int bytes = 1;
+
+	(void)state;
+	dpt_run(DPT_GATEWAY, "ip link add e0 type veth peer name e1");
+	assert_int_equal(dataplane_netlink_ready(dp, keep_event, &events), 0);
+	events.count = 0;
+	assert_int_equal(
+		setsockopt(dataplane_netlink_fd(dp), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)),
+		0);
+	for (int i = 0; i < 4; i++)
+		dpt_run(DPT_GATEWAY, "ip link set sv alias a%d", i);
+	dpt_run(DPT_GATEWAY, "ip link set e0 up");
+	assert_int_equal(dataplane_netlink_ready(dp, keep_event, &events), 0);
+	assert_true(events.count && events.last == DP_LINK_UP);
+	dpt_run(DPT_GATEWAY, "ip link del e0");
+}
+
+static void the_link_of_an_interface_that_is_gone_is_removed(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dp_attached attached;
+
+	(void)state;
+	dpt_run(DPT_GATEWAY, "ip link add e0 type veth peer name e1");
+	dpt_run(DPT_GATEWAY, "ip link set e0 up");
+	assert_int_equal(dataplane_attach(dp, "e0", DP_MODE_AUTO, NULL, &attached), 0);
+	assert_int_equal(dpt_links(), 1);
+	change(dp, "ip link del e0");
+	assert_int_equal(dpt_links(), 0);
 }
 
 /* ---- maps ---- */
@@ -194,7 +277,7 @@ static void programs_are_shown_with_what_is_wrong(void **state)
 	dpt_run(DPT_SERVER_SIDE, "ethtool -K s0 gro off");
 	dpt_run(DPT_GATEWAY, "sysctl -qw net.ipv4.conf.sv.forwarding=0");
 	row = prog_row();
-	assert_true(warned(&row, "frames redirected to sv are lost"));
+	assert_true(warned(&row, "frames to sv take the slow way"));
 	assert_true(warned(&row, "sysctl -w net.ipv4.conf.sv.forwarding=1"));
 	dpt_run(DPT_SERVER_SIDE, "ethtool -K s0 gro on");
 	dpt_run(DPT_GATEWAY, "sysctl -qw net.ipv4.conf.sv.forwarding=1");
@@ -266,7 +349,7 @@ static void limits_are_shown_with_their_use(void **state)
 	assert_int_equal(limits.sessions_used, 1);
 	assert_int_equal(limits.sessions_max, 4096);
 	assert_int_equal(limits.xlat_used, 2);
-	assert_int_equal(limits.devs_used, 2);
+	assert_int_equal(limits.devs_used, 3);
 	assert_int_equal(dpview_quota(view, DPT_CLIENT, &quota), 0);
 	assert_int_equal(quota.sessions, 1);
 	assert_int_equal(quota.max, 1000);
@@ -338,6 +421,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(masquerade_addresses_are_followed, dpt_clean),
+		cmocka_unit_test_teardown(mac_addresses_are_followed, dpt_clean),
+		cmocka_unit_test_teardown(sessions_of_an_address_that_vanishes_are_removed,
+					  dpt_clean),
+		cmocka_unit_test_teardown(what_came_up_in_a_flood_of_changes_is_reported,
+					  dpt_clean),
+		cmocka_unit_test_teardown(the_link_of_an_interface_that_is_gone_is_removed,
+					  dpt_clean),
 		cmocka_unit_test_teardown(coming_and_going_interfaces_are_reported, dpt_clean),
 		cmocka_unit_test_teardown(taking_over_keeps_what_is_set_and_drops_the_rest,
 					  dpt_clean),

@@ -173,6 +173,46 @@ static void icmp_errors_from_outside_leave_the_session_alone(void **state)
 	assert_memory_equal(&before, &after, sizeof(after));
 }
 
+/* Promiscuous interfaces and flooding switches show frames that somebody else forwards. */
+static void frames_for_other_macs_are_not_ours(void **state)
+{
+	struct prog *t = *state;
+	struct prog_result res;
+	struct pkt p;
+
+	prog_mac(t, CLIENT_SIDE, PKT_MAC_GW_CLIENT);
+	tcp4(&p, (struct pkt_spec){.dmac = PKT_MAC_SERVER});
+	prog_expect(t, &p, CLIENT_SIDE, FQ_R_NOT_OURS, NULL);
+	tcp6(&p, (struct pkt_spec){.dmac = PKT_MAC_SERVER});
+	prog_expect(t, &p, CLIENT_SIDE, FQ_R_NOT_OURS, NULL);
+	/* nor answered: this one would be refused */
+	tcp4(&p, (struct pkt_spec){.dst = PROXY4_B, .dmac = PKT_MAC_SERVER});
+	prog_expect(t, &p, CLIENT_SIDE, FQ_R_NOT_OURS, NULL);
+	assert_int_equal(prog_sessions(t), 0);
+
+	tcp4(&p, (struct pkt_spec){.dmac = PKT_MAC_GROUP});
+	prog_expect(t, &p, CLIENT_SIDE, FQ_R_BROADCAST, NULL);
+	tcp4(&p, (struct pkt_spec){.dmac = PKT_MAC_GW_CLIENT});
+	prog_run(t, &p, CLIENT_SIDE, &res);
+	assert_int_equal(res.reason, FQ_R_TRANSLATED);
+}
+
+/* The same of answers; where no address is known, all are taken. */
+static void answers_for_other_macs_are_not_ours(void **state)
+{
+	struct prog *t = *state;
+	struct prog_result res;
+	struct pkt p;
+
+	open_both(t);
+	PKT(&p, .src = SERVER4, .dst = GW4, .proto = PKT_TCP, .sport = 443, .dport = PORT,
+	    .dmac = PKT_MAC_CLIENT);
+	prog_run(t, &p, SERVER_SIDE, &res);
+	assert_int_equal(res.reason, FQ_R_TRANSLATED);
+	prog_mac(t, SERVER_SIDE, PKT_MAC_GW_SERVER);
+	prog_expect(t, &p, SERVER_SIDE, FQ_R_NOT_OURS, NULL);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, prog_test_setup)
@@ -184,6 +224,8 @@ int main(void)
 		T(reset_without_session_is_dropped),
 		T(what_is_not_ours_passes_untouched),
 		T(icmp_errors_from_outside_leave_the_session_alone),
+		T(frames_for_other_macs_are_not_ours),
+		T(answers_for_other_macs_are_not_ours),
 	};
 
 	return cmocka_run_group_tests_name("ignore", tests, prog_group_setup, prog_group_teardown);

@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -18,6 +20,8 @@
 #include <cmocka.h>
 
 #include "../lib/prog.h"
+
+#include "fqdnat.skel.h"
 
 static enum fq_reason out(struct prog *t, uint8_t proto, const char *src, uint16_t sport,
 			  const char *proxy, uint16_t dport)
@@ -60,6 +64,21 @@ static void full_table_keeps_what_it_has(void **state)
 	assert_int_equal(out(t, PKT_TCP, CLIENT4, 2, PROXY4, 443), FQ_R_TRANSLATED);
 	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 2);
 	assert_int_equal(prog_get_control(t).sessions, 2);
+}
+
+/* User space may have counted anew in between: a count below zero is no quota used up. */
+static void count_below_zero_is_not_full(void **state)
+{
+	const struct fq_quota below = {.sessions = (uint32_t)-1, .max = 1};
+	const uint32_t client = CLIENT;
+	struct prog *t = *state;
+
+	assert_int_equal(
+		bpf_map_update_elem(bpf_map__fd(t->skel->maps.quota), &client, &below, BPF_ANY), 0);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 1, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 2, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 3, PROXY4, 443), FQ_R_QUOTA);
+	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 1);
 }
 
 /* The same where the map itself is the limit; half an entry pair is not left behind. */
@@ -156,14 +175,87 @@ static void two_cpus_open_one_session(void **state)
 	}
 }
 
+/* One entry of a per-CPU map, all CPUs; the caller frees. */
+static void *scratch_new(const struct bpf_map *map, size_t *ret_size)
+{
+	*ret_size = (bpf_map__value_size(map) + 7) / 8 * 8 * libbpf_num_possible_cpus();
+	return malloc(*ret_size);
+}
+
+static void scratch_fill(const struct bpf_map *map, uint32_t slot)
+{
+	size_t size;
+	void *values = scratch_new(map, &size);
+
+	memset(values, 0xa5, size);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &slot, values, BPF_ANY), 0);
+	free(values);
+}
+
+static bool scratch_used(const struct bpf_map *map, uint32_t slot)
+{
+	size_t size, same = 0;
+	uint8_t *values = scratch_new(map, &size);
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(map), &slot, values), 0);
+	/* Between the CPUs' values there may be padding that is zero. */
+	while (same < bpf_map__value_size(map) && values[same] == 0xa5 &&
+	       values[size / libbpf_num_possible_cpus() + same] == 0xa5)
+		same++;
+	free(values);
+	return same < bpf_map__value_size(map);
+}
+
+static void run_with_partial_checksum(int fd)
+{
+	struct xdp_md ctx = {.ingress_ifindex = prog_ifindex(CLIENT_SIDE)};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+	struct pkt p;
+
+	PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_TCP, .sport = 1, .dport = 443,
+	    .csum = PKT_CSUM_PARTIAL);
+	ctx.data_end = p.len;
+	opts.data_in = pkt_data(&p);
+	opts.data_size_in = p.len;
+	assert_int_equal(bpf_prog_test_run_opts(fd, &opts), 0);
+	assert_int_equal(opts.retval, XDP_REDIRECT);
+}
+
+/*
+ * The attached program may interrupt the injecting one on its CPU (BPF_PROG_TEST_RUN leaves
+ * softirqs on before kernel 6.3): neither writes where the other does.
+ */
+static void injecting_shares_no_scratch_with_the_attached_program(void **state)
+{
+	struct prog *t = *state;
+	const struct bpf_map *const scratch[] = {t->skel->maps.open_scratch,
+						 t->skel->maps.sum_scratch};
+	const int fds[] = {t->fd, bpf_program__fd(t->skel->progs.fqdnat_xdp_inject)};
+
+	for (uint32_t mine = 0; mine < 2; mine++) {
+		prog_reset(t);
+		for (size_t i = 0; i < 2; i++) {
+			scratch_fill(scratch[i], 0);
+			scratch_fill(scratch[i], 1);
+		}
+		run_with_partial_checksum(fds[mine]);
+		for (size_t i = 0; i < 2; i++) {
+			assert_true(scratch_used(scratch[i], mine));
+			assert_false(scratch_used(scratch[i], !mine));
+		}
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, prog_test_setup)
 	const struct CMUnitTest tests[] = {
 		T(quota_is_the_clients_own),
 		T(full_table_keeps_what_it_has),
+		T(count_below_zero_is_not_full),
 		T(full_map_keeps_what_it_has),
 		T(two_cpus_open_one_session),
+		T(injecting_shares_no_scratch_with_the_attached_program),
 	};
 
 	return cmocka_run_group_tests_name("limits", tests, prog_group_setup, prog_group_teardown);

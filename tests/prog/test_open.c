@@ -223,6 +223,7 @@ static void ports_of_local_ipv6_sockets_are_not_taken(void **state)
 static void local_connection_takes_the_tuple_over(void **state)
 {
 	const struct fq_tuple key = prog_tuple(PKT_TCP, SERVER4, 443, GW4, PORT);
+	const struct fq_tuple out_key = prog_tuple(PKT_TCP, CLIENT4, PORT, PROXY4, 443);
 	struct prog *t = *state;
 	struct prog_result res;
 	struct pkt syn_ack, ack;
@@ -242,6 +243,10 @@ static void local_connection_takes_the_tuple_over(void **state)
 	prog_expect(t, &syn_ack, SERVER_SIDE, FQ_R_LOCAL_SOCKET, NULL);
 	prog_expect(t, &ack, SERVER_SIDE, FQ_R_LOCAL_SOCKET, NULL);
 	assert_int_equal(prog_session(t, &key).tcp_seen & (FQ_TCP_RST | FQ_TCP_LOCAL),
+			 FQ_TCP_RST | FQ_TCP_LOCAL);
+	/* nor does the client write into that connection, until the session has been ended */
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, PORT, PROXY4, 443), FQ_R_EXPIRED_SESSION);
+	assert_int_equal(prog_session(t, &out_key).tcp_seen & (FQ_TCP_RST | FQ_TCP_LOCAL),
 			 FQ_TCP_RST | FQ_TCP_LOCAL);
 	close(client);
 }
@@ -343,6 +348,30 @@ static void given_addresses_are_paired_with_clients(void **state)
 	prog_free(t);
 }
 
+/* A given address that is this host's is shared with its sockets, another one is not. */
+static void kernels_ports_are_left_alone_on_given_local_addresses(void **state)
+{
+	struct fq_settings s = prog_settings();
+
+	(void)state;
+	s.masquerade = FQ_MASQ_GIVEN;
+	s.nat4_count = 1;
+	s.nat4[0] = prog_addr(GW4);
+	for (s.given_local = 0; s.given_local < 2; s.given_local++) {
+		struct prog *t = prog_new(&s, false);
+		uint16_t nat;
+
+		assert_non_null(t);
+		assert_int_equal(out(t, PKT_UDP, CLIENT4, 40000, PROXY4, 53), FQ_R_TRANSLATED);
+		nat = udp_port(t, CLIENT4, 40000, PROXY4);
+		if (s.given_local)
+			assert_true(nat >= 1024 && (nat < 32768 || nat > 60999));
+		else
+			assert_int_equal(nat, 40000);
+		prog_free(t);
+	}
+}
+
 static void set_tombstone(struct prog *t, const struct fq_tuple *key, uint64_t until)
 {
 	assert_int_equal(
@@ -362,6 +391,29 @@ static void late_packet_of_an_ended_session_is_dropped(void **state)
 	prog_expect(t, &p, SERVER_SIDE, FQ_R_EXPIRED_SESSION, NULL);
 	set_tombstone(t, &key, prog_now() - 1);
 	prog_expect(t, &p, SERVER_SIDE, FQ_R_NOT_OURS, NULL);
+}
+
+/* A socket of this host has got the port that the session had. */
+static void late_packets_are_not_taken_from_local_sockets(void **state)
+{
+	const struct fq_tuple udp_key = prog_tuple(PKT_UDP, SERVER4, 0, GW4, PORT);
+	const struct fq_tuple tcp_key = prog_tuple(PKT_TCP, SERVER4, 443, GW4, PORT);
+	int udp = bound_socket(SOCK_DGRAM, GW4, PORT), tcp = bound_socket(SOCK_STREAM, GW4, PORT);
+	struct prog *t = *state;
+	struct pkt p;
+
+	set_tombstone(t, &udp_key, prog_now() + 10000000000);
+	set_tombstone(t, &tcp_key, prog_now() + 10000000000);
+	connect_to_server(tcp, 443);
+	PKT(&p, .src = SERVER4, .dst = GW4, .proto = PKT_UDP, .sport = 53, .dport = PORT);
+	prog_expect(t, &p, SERVER_SIDE, FQ_R_LOCAL_SOCKET, NULL);
+	close(udp);
+	prog_expect(t, &p, SERVER_SIDE, FQ_R_EXPIRED_SESSION, NULL);
+	PKT(&p, .src = SERVER4, .dst = GW4, .proto = PKT_TCP, .sport = 443, .dport = PORT,
+	    .tcp_flags = 0x12);
+	prog_expect(t, &p, SERVER_SIDE, FQ_R_LOCAL_SOCKET, NULL);
+	close(tcp);
+	prog_expect(t, &p, SERVER_SIDE, FQ_R_EXPIRED_SESSION, NULL);
 }
 
 /* N-05: a new session on the tuple ends the mourning. */
@@ -400,7 +452,9 @@ int main(void)
 		T(range_inside_the_kernels_is_refused),
 		T(masquerade_none_keeps_the_clients_address_and_port),
 		T(given_addresses_are_paired_with_clients),
+		T(kernels_ports_are_left_alone_on_given_local_addresses),
 		T(late_packet_of_an_ended_session_is_dropped),
+		T(late_packets_are_not_taken_from_local_sockets),
 		T(new_session_removes_the_tombstone),
 	};
 

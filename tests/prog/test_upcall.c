@@ -266,6 +266,99 @@ static void full_ring_drops_what_should_go_slowly(void **state)
 	assert_int_equal(res.verdict, XDP_DROP);
 }
 
+/* Bridges, VLANs, tunnels: the kernel sends what cannot be redirected there. */
+static void interface_that_takes_no_frames_takes_the_slow_way(void **state)
+{
+	struct prog *t = *state;
+	struct pkt p, expected;
+
+	prog_redirectable(t, SERVER_SIDE, false);
+	udp(&p, (struct pkt_spec){.csum = PKT_CSUM_PARTIAL});
+	PKT(&expected, .src = GW4, .dst = SERVER4, .proto = PKT_UDP, .sport = PORT, .dport = 53,
+	    .ttl = 63);
+	prog_expect(t, &p, CLIENT_SIDE, FQ_R_TRANSLATED_SLOW, &expected);
+	prog_poll(t);
+
+	assert_record(t, FQ_UPCALL_SLOW, &expected, GW4);
+}
+
+static void error_to_such_an_interface_takes_the_slow_way(void **state)
+{
+	struct prog *t = *state;
+	struct prog_result res;
+	struct pkt p, expected;
+
+	prog_redirectable(t, CLIENT_SIDE, false);
+	udp(&p, (struct pkt_spec){.dst = PROXY4_B});
+	pkt_build_error(&expected,
+			&(struct pkt_error){.src = PROXY4_B, .dst = CLIENT4, .type = 3, .code = 0},
+			&p);
+	prog_run(t, &p, CLIENT_SIDE, &res);
+	assert_int_equal(res.reason, FQ_R_NO_TRANSLATION);
+	assert_int_equal(res.verdict, XDP_DROP);
+	prog_poll(t);
+
+	assert_int_equal(t->upcalls, 1);
+	assert_int_equal(t->upcall[0].kind, FQ_UPCALL_SLOW);
+	assert_int_equal(t->upcall[0].len, expected.len);
+	assert_memory_equal(t->upcall[0].frame, pkt_data(&expected), expected.len);
+}
+
+/* In generic mode every interface takes packets. */
+static void generic_mode_redirects_to_any_interface(void **state)
+{
+	struct prog *t = *state;
+	struct prog_result res;
+	struct pkt p;
+
+	prog_redirectable(t, SERVER_SIDE, false);
+	udp(&p, (struct pkt_spec){0});
+	prog_run(t, &p, CLIENT_SIDE, &res);
+
+	assert_int_equal(res.reason, FQ_R_TRANSLATED);
+	assert_int_equal(res.verdict, XDP_REDIRECT);
+}
+
+static uint16_t udp_check(const struct pkt *p)
+{
+	const uint8_t *check = pkt_data(p) + PKT_L3 + 20 + 6;
+
+	return check[0] << 8 | check[1];
+}
+
+/*
+ * One complete checksum in 65536 is the pseudo header's sum, too. Whether it was partial only the
+ * kernel knows, so the packet goes out with a checksum that is complete.
+ */
+static void complete_checksum_that_looks_partial_arrives_complete(void **state)
+{
+	uint8_t payload[2] = {0};
+	const struct pkt_spec s = {.payload = payload, .payload_len = sizeof(payload)};
+	struct pkt_spec partial = s;
+	struct prog *t = *state;
+	struct pkt p, expected;
+	uint32_t x;
+
+	/* The sum of all is to be its complement: what is missing is the payload. */
+	partial.csum = PKT_CSUM_PARTIAL;
+	udp(&p, partial);
+	x = (uint16_t)~udp_check(&p);
+	udp(&expected, s);
+	x += udp_check(&expected);
+	x = (x & 0xffff) + (x >> 16);
+	payload[0] = x >> 8;
+	payload[1] = x & 0xff;
+	x = udp_check(&p);
+	udp(&p, s);
+	assert_int_equal(udp_check(&p), x);
+
+	PKT(&expected, .src = GW4, .dst = SERVER4, .proto = PKT_UDP, .sport = PORT, .dport = 53,
+	    .ttl = 63, .payload = payload, .payload_len = sizeof(payload));
+	prog_expect(t, &p, CLIENT_SIDE, FQ_R_TRANSLATED_SLOW, &expected);
+	prog_poll(t);
+	assert_record(t, FQ_UPCALL_SLOW, &expected, GW4);
+}
+
 static void set_touch(struct prog *t, uint64_t at)
 {
 	const struct fq_addr key = prog_addr(PROXY4);
@@ -376,6 +469,8 @@ int main(void)
 		T(slow_packet_has_a_complete_checksum),
 		T(known_neighbour_ends_the_slow_way),
 		T(full_ring_drops_what_should_go_slowly),
+		T(interface_that_takes_no_frames_takes_the_slow_way),
+		T(error_to_such_an_interface_takes_the_slow_way),
 		T(new_flow_touches_its_domain_once),
 		T(sessions_touch_nothing),
 		T(instant_to_come_is_no_touch),
@@ -384,6 +479,8 @@ int main(void)
 	const struct CMUnitTest generic[] = {
 		T(partial_checksum_is_completed_before_holding),
 		T(slow_packet_has_a_complete_checksum),
+		T(generic_mode_redirects_to_any_interface),
+		T(complete_checksum_that_looks_partial_arrives_complete),
 	};
 	int failed;
 

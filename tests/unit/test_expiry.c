@@ -74,10 +74,12 @@ static void make(const struct row *row, struct fq_session *out, struct fq_sessio
 	*out = (struct fq_session){.dir = FQ_DIR_OUT,
 				   .created = S(row->created_s),
 				   .last = S(row->out_s),
+				   .packets = 10,
 				   .tcp_seen = row->out_seen};
 	*in = (struct fq_session){.dir = FQ_DIR_IN,
 				  .created = S(row->created_s),
 				  .last = S(row->in_s),
+				  .packets = row->in_s ? 1 : 0,
 				  .tcp_seen = row->in_seen};
 }
 
@@ -98,6 +100,19 @@ static void each_state_has_its_idle_time(void **state)
 				 (long long)(expiry.ns / NSEC_PER_SEC),
 				 session_state_name(session_state(&out, &in)));
 	}
+}
+
+/* RFC 5382 REQ-5: a scanned port is no established connection */
+static void tcp_is_established_by_the_clients_second_packet(void **state)
+{
+	struct fq_session out = {.last = S(1000), .packets = 1};
+	struct fq_session in = {.dir = FQ_DIR_IN, .last = S(1001), .packets = 1};
+
+	(void)state;
+	assert_int_equal(session_expiry(&out, &in, IPPROTO_TCP, &policy).ns, S(1061));
+	assert_int_equal(session_expiry(&out, &in, IPPROTO_UDP, &policy).ns, S(1121));
+	out.packets = 2;
+	assert_int_equal(session_expiry(&out, &in, IPPROTO_TCP, &policy).ns, S(8441));
 }
 
 /* N-07: both directions keep a session alive, not the outgoing one alone */
@@ -181,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_state_has_its_idle_time),
+		cmocka_unit_test(tcp_is_established_by_the_clients_second_packet),
 		cmocka_unit_test(a_download_without_acknowledgements_lives),
 		cmocka_unit_test(earliest_is_never_later_than_the_real_expiry),
 		cmocka_unit_test(halves_find_each_other),

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "daemon/daemon.h"
@@ -32,15 +33,36 @@ static void local_ports(struct fq_settings *s)
 	if (!f || fscanf(f, "%u %u", &lo, &hi) != 2)
 		return;
 	if (lo <= s->port_lo && hi >= s->port_hi) {
-		log_event(LOG_WARNING,
-			  "all NAT ports are ephemeral ports of this host: local connections may "
-			  "lose "
-			  "theirs; narrow net.ipv4.ip_local_port_range or widen gateway.ports",
-			  log_uint("lo", lo), log_uint("hi", hi));
+		log_event(
+			LOG_WARNING,
+			"all NAT ports are ephemeral ports of this host: its own connections may "
+			"lose packets; narrow net.ipv4.ip_local_port_range or widen gateway.ports",
+			log_uint("lo", lo), log_uint("hi", hi));
 		return;
 	}
 	s->local_lo = lo;
 	s->local_hi = hi;
+}
+
+/* What a socket can be bound to is this host's, and sockets may use it beside us. */
+static bool is_local(const struct fq_addr *addr)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = ipaddr_to_sockaddr(addr, 0, &sa);
+	_cleanup_(closep) int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0;
+}
+
+static bool any_local(const struct config_gateway *g)
+{
+	for (unsigned int i = 0; i < g->nat4_count; i++)
+		if (is_local(&g->nat4[i]))
+			return true;
+	for (unsigned int i = 0; i < g->nat6_count; i++)
+		if (is_local(&g->nat6[i]))
+			return true;
+	return false;
 }
 
 static void program_settings(const struct config *c, struct fq_settings *s)
@@ -65,7 +87,8 @@ static void program_settings(const struct config *c, struct fq_settings *s)
 	};
 	memcpy(s->nat4, g->nat4, sizeof(s->nat4));
 	memcpy(s->nat6, g->nat6, sizeof(s->nat6));
-	if (g->masquerade == FQ_MASQ_AUTO)
+	s->given_local = g->masquerade == FQ_MASQ_GIVEN && any_local(g);
+	if (g->masquerade == FQ_MASQ_AUTO || s->given_local)
 		local_ports(s);
 }
 

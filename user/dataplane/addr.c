@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Masquerade addresses: for every interface of the namespace (a route may lead out by any)
- * its primary global IPv4 address and its preferred global IPv6 address, kept in map devs.
+ * Interfaces of the namespace, kept in map devs: the MAC address of each, and (a route may lead
+ * out by any) its primary global IPv4 address and its preferred global IPv6 address, by which is
+ * masqueraded. Sessions that use an address which has left the namespace are removed: no reply
+ * can come any more, and as long as the client sends they would not end.
  *
  * Listens to rtnetlink. What a message says is not believed, only that something has changed:
- * then the addresses are read again as a whole, once for all messages that were waiting. A lost
- * message (ENOBUFS) is thus nothing special.
+ * then everything is read again as a whole, once for all messages that were waiting. After a loss
+ * of messages (ENOBUFS) every interface is reported as it is.
  *
  * RFC 6724 rules 3, 7 and 8 in spirit: not deprecated, not temporary; and no address whose
  * duplicate detection (RFC 4862 5.4) is not over.
@@ -14,14 +16,16 @@
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if_arp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "dataplane/internal.h"
 
-#define NETLINK_BUFFER 32768
-#define DEVS_MAX       1024 /* as the map has */
+#define DEVS_MAX   1024 /* as the map has */
+#define DUMP_TRIES 3
 
 struct dev {
 	uint32_t ifindex;
@@ -31,18 +35,18 @@ struct dev {
 struct devs {
 	struct dev dev[DEVS_MAX];
 	unsigned int count;
+	struct fq_addr *local; /* every address of the namespace, sorted when complete */
+	size_t locals, local_room;
 };
 
-static int netlink_open(unsigned int groups, int *ret_fd)
+static void devs_free(struct devs *devs)
 {
-	_cleanup_(closep) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	struct sockaddr_nl local = {.nl_family = AF_NETLINK, .nl_groups = groups};
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&local, sizeof(local)) < 0)
-		return -errno;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
+	if (devs)
+		free(devs->local);
+	free(devs);
 }
+
+DEFINE_CLEANUP(struct devs *, devs_free)
 
 /* ---- addresses ---- */
 
@@ -63,6 +67,11 @@ struct address {
 	const void *local; /* 4 or 16 bytes */
 };
 
+static struct fq_addr address_addr(const struct address *a)
+{
+	return a->family == AF_INET ? ipaddr_from_v4(a->local) : ipaddr_from_v6(a->local);
+}
+
 static bool address_read(const struct nlmsghdr *h, struct address *ret_address)
 {
 	const struct ifaddrmsg *msg = NLMSG_DATA(h);
@@ -71,8 +80,7 @@ static bool address_read(const struct nlmsghdr *h, struct address *ret_address)
 	const void *peer = NULL;
 	int left = (int)IFA_PAYLOAD(h);
 
-	if (msg->ifa_scope != RT_SCOPE_UNIVERSE ||
-	    (msg->ifa_family != AF_INET && msg->ifa_family != AF_INET6))
+	if (msg->ifa_family != AF_INET && msg->ifa_family != AF_INET6)
 		return false;
 	for (const struct rtattr *attr = IFA_RTA(msg); RTA_OK(attr, left);
 	     attr = RTA_NEXT(attr, left)) {
@@ -112,98 +120,202 @@ static void devs_add(struct devs *devs, uint32_t ifindex, const struct address *
 		return;
 	if (a->family == AF_INET) {
 		if (ipaddr_is_zero(&dev->value.nat4))
-			dev->value.nat4 = ipaddr_from_v4(a->local);
+			dev->value.nat4 = address_addr(a);
 		return;
 	}
-	addr = ipaddr_from_v6(a->local);
+	addr = address_addr(a);
 	if (ipaddr_is_zero(&dev->value.nat6) ||
 	    (is_unique_local(&dev->value.nat6) && !is_unique_local(&addr)))
 		dev->value.nat6 = addr;
 }
 
-/* One datagram of a dump. *@ret_done: it was the last. */
-static int dump_part(const char *buffer, int len, struct devs *devs, bool *ret_done)
+static int devs_add_local(struct devs *devs, const struct address *a)
 {
-	for (const struct nlmsghdr *h = (const struct nlmsghdr *)buffer;
-	     NLMSG_OK(h, (unsigned int)len); h = NLMSG_NEXT(h, len)) {
-		const struct ifaddrmsg *msg = NLMSG_DATA(h);
-		struct address a;
+	if (devs->locals == devs->local_room) {
+		size_t room = devs->local_room ? 2 * devs->local_room : 64;
+		struct fq_addr *local = reallocarray(devs->local, room, sizeof(*local));
 
-		if (h->nlmsg_type == NLMSG_ERROR)
-			return ((const struct nlmsgerr *)NLMSG_DATA(h))->error ?: -EPROTO;
-		if (h->nlmsg_type == NLMSG_DONE)
-			*ret_done = true;
-		else if (h->nlmsg_type == RTM_NEWADDR && address_read(h, &a))
-			devs_add(devs, msg->ifa_index, &a);
+		if (!local)
+			return -ENOMEM;
+		devs->local = local;
+		devs->local_room = room;
 	}
+	devs->local[devs->locals++] = address_addr(a);
 	return 0;
 }
 
-static int dump_addresses(struct devs *devs)
+/* ---- what is there ---- */
+
+static int take_address(void *ctx, const struct nlmsghdr *h)
 {
-	struct {
-		struct nlmsghdr h;
-		struct ifaddrmsg msg;
-	} request = {
-		.h = {.nlmsg_len = sizeof(request),
-		      .nlmsg_type = RTM_GETADDR,
-		      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-		.msg = {.ifa_family = AF_UNSPEC},
-	};
-	_cleanup_(freep) char *buffer = malloc(NETLINK_BUFFER);
-	_cleanup_(closep) int fd = -1;
-	bool done = false;
-	int r;
+	const struct ifaddrmsg *msg = NLMSG_DATA(h);
+	struct address a;
 
-	if (!buffer)
-		return -ENOMEM;
-	r = netlink_open(0, &fd);
-	if (r == 0 && send(fd, &request, sizeof(request), 0) < 0)
-		r = -errno;
-	while (r == 0 && !done) {
-		ssize_t len = recv(fd, buffer, NETLINK_BUFFER, 0);
-
-		r = len < 0 ? -errno : dump_part(buffer, (int)len, devs, &done);
-	}
-	return r;
+	if (h->nlmsg_type != RTM_NEWADDR || !address_read(h, &a))
+		return 0;
+	if (msg->ifa_scope == RT_SCOPE_UNIVERSE)
+		devs_add(ctx, msg->ifa_index, &a);
+	return devs_add_local(ctx, &a);
 }
 
-/* ---- map ---- */
-
-struct prune {
-	const struct dataplane *dp;
-	const struct devs *devs;
-};
-
-static int prune_one(void *ctx, const void *key, const void *value)
+static int take_link(void *ctx, const struct nlmsghdr *h)
 {
-	const struct prune *prune = ctx;
-	uint32_t ifindex = *(const uint32_t *)key;
+	const struct ifinfomsg *msg = NLMSG_DATA(h);
+	int left = (int)IFLA_PAYLOAD(h);
+	struct dev *dev;
 
-	(void)value;
-	for (unsigned int i = 0; i < prune->devs->count; i++)
-		if (prune->devs->dev[i].ifindex == ifindex)
-			return 0;
-	(void)bpf_map_delete_elem(prune->dp->maps[M_DEVS], key);
+	if (h->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	dev = devs_get(ctx, (uint32_t)msg->ifi_index);
+	for (const struct rtattr *attr = IFLA_RTA(msg); dev && RTA_OK(attr, left);
+	     attr = RTA_NEXT(attr, left))
+		if (attr->rta_type == IFLA_ADDRESS && msg->ifi_type == ARPHRD_ETHER &&
+		    RTA_PAYLOAD(attr) == sizeof(dev->value.mac))
+			memcpy(dev->value.mac, RTA_DATA(attr), sizeof(dev->value.mac));
 	return 0;
 }
 
-static int refresh(struct dataplane *dp)
+static int compare_addr(const void *a, const void *b)
 {
-	_cleanup_(freep) struct devs *devs = calloc(1, sizeof(*devs));
-	struct prune prune = {.dp = dp, .devs = devs};
+	return memcmp(a, b, sizeof(struct fq_addr));
+}
+
+/* Return: 0; -EINTR: something changed meanwhile, and will be reported. */
+static int devs_read(struct devs **ret_devs)
+{
+	_cleanup_(devs_freep) struct devs *devs = calloc(1, sizeof(*devs));
 	int r;
 
 	if (!devs)
 		return -ENOMEM;
-	r = dump_addresses(devs);
+	/* Interfaces with an address first, should there be too many. */
+	r = rtnl_dump(RTM_GETADDR, take_address, devs);
+	if (r == 0)
+		r = rtnl_dump(RTM_GETLINK, take_link, devs);
 	if (r < 0)
 		return r;
+	if (devs->locals)
+		qsort(devs->local, devs->locals, sizeof(*devs->local), compare_addr);
+	*ret_devs = TAKE_PTR(devs);
+	return 0;
+}
+
+/* ---- map ---- */
+
+struct update {
+	const struct dataplane *dp;
+	const struct devs *devs;
+	struct fq_addr gone[2 * DEVS_MAX]; /* masquerade addresses that have left the namespace */
+	size_t gones;
+};
+
+static bool is_local(const struct devs *devs, const struct fq_addr *addr)
+{
+	return devs->locals &&
+	       bsearch(addr, devs->local, devs->locals, sizeof(*addr), compare_addr);
+}
+
+static void note_gone(struct update *u, const struct fq_addr *was)
+{
+	if (!ipaddr_is_zero(was) && !is_local(u->devs, was) && u->gones < 2 * DEVS_MAX)
+		u->gone[u->gones++] = *was;
+}
+
+/* What the map says until now: compared, and removed if the interface is gone. */
+static int compare_one(void *ctx, const void *key, const void *value)
+{
+	const struct fq_dev *was = value;
+	struct update *u = ctx;
+	uint32_t ifindex = *(const uint32_t *)key;
+
+	note_gone(u, &was->nat4);
+	note_gone(u, &was->nat6);
+	for (unsigned int i = 0; i < u->devs->count; i++)
+		if (u->devs->dev[i].ifindex == ifindex)
+			return 0;
+	(void)bpf_map_delete_elem(u->dp->maps[M_DEVS], key);
+	return 0;
+}
+
+static int write_devs(struct dataplane *dp, const struct devs *devs)
+{
 	for (unsigned int i = 0; i < devs->count; i++)
 		if (bpf_map_update_elem(dp->maps[M_DEVS], &devs->dev[i].ifindex,
 					&devs->dev[i].value, BPF_ANY) < 0)
 			return -errno;
-	return map_walk(M_DEVS, dp->maps[M_DEVS], prune_one, &prune);
+	return 0;
+}
+
+/* Given addresses need not be this host's at all. */
+static int flush_gone(struct dataplane *dp, struct update *u)
+{
+	struct dp_match match = {.nat = u->gone, .nats = u->gones};
+	uint64_t flushed;
+
+	if (!u->gones || dp->settings.program.masquerade != FQ_MASQ_AUTO)
+		return 0;
+	qsort(u->gone, u->gones, sizeof(*u->gone), compare_addr);
+	return dataplane_flush(dp, &match, instant_now(), &flushed);
+}
+
+static int refresh_devs(struct dataplane *dp)
+{
+	_cleanup_(freep) struct update *u = calloc(1, sizeof(*u));
+	_cleanup_(devs_freep) struct devs *devs = NULL;
+	int r = -EINTR;
+
+	if (!u)
+		return -ENOMEM;
+	for (int i = 0; i < DUMP_TRIES && r == -EINTR; i++)
+		r = devs_read(&devs);
+	if (r < 0)
+		return r;
+	u->dp = dp;
+	u->devs = devs;
+	r = map_walk(M_DEVS, dp->maps[M_DEVS], compare_one, u);
+	/* First the new addresses, so that no session is opened with the old ones any more. */
+	if (r == 0)
+		r = write_devs(dp, devs);
+	return r < 0 ? r : flush_gone(dp, u);
+}
+
+/* A link whose interface is gone; its index may be given to another. */
+static int remove_dead(void *ctx, int fd, uint32_t ifindex, const char *path)
+{
+	uint32_t alive = 0, prog_id;
+
+	(void)ctx;
+	(void)ifindex;
+	if (link_info(fd, &alive, &prog_id) == 0 && !alive)
+		(void)unlink(path);
+	return 0;
+}
+
+static int refresh_links(struct dataplane *dp)
+{
+	int r = bpffs_links(dp->bpffs, remove_dead, NULL);
+
+	return r < 0 ? r : redirect_refresh(dp->maps[M_TX]);
+}
+
+static int refresh(struct dataplane *dp)
+{
+	int r;
+
+	if (dp->links_dirty) {
+		r = refresh_links(dp);
+		if (r < 0)
+			return r;
+		dp->links_dirty = false;
+	}
+	if (dp->netlink_dirty) {
+		r = refresh_devs(dp);
+		/* What interrupts is a change that is reported, so this is done again soon. */
+		if (r < 0)
+			return r == -EINTR ? 0 : r;
+		dp->netlink_dirty = false;
+	}
+	return 0;
 }
 
 /* ---- changes ---- */
@@ -234,9 +346,38 @@ static void read_changes(struct dataplane *dp, const char *buffer, int len, dp_l
 	for (const struct nlmsghdr *h = (const struct nlmsghdr *)buffer;
 	     NLMSG_OK(h, (unsigned int)len); h = NLMSG_NEXT(h, len)) {
 		dp->netlink_dirty = true;
-		if (h->nlmsg_type == RTM_NEWLINK || h->nlmsg_type == RTM_DELLINK)
+		if (h->nlmsg_type == RTM_NEWLINK || h->nlmsg_type == RTM_DELLINK) {
+			dp->links_dirty = true;
 			report_link(h, cb, ctx);
+		}
 	}
+}
+
+struct report {
+	dp_link_fn cb;
+	void *ctx;
+};
+
+static int report_dumped(void *ctx, const struct nlmsghdr *h)
+{
+	const struct report *report = ctx;
+
+	if (h->nlmsg_type == RTM_NEWLINK)
+		report_link(h, report->cb, report->ctx);
+	return 0;
+}
+
+/* Messages have been lost: every interface as it is. */
+static int report_all(struct dataplane *dp, dp_link_fn cb, void *ctx)
+{
+	struct report report = {.cb = cb, .ctx = ctx};
+	int r = -EINTR;
+
+	for (int i = 0; i < DUMP_TRIES && r == -EINTR; i++)
+		r = rtnl_dump(RTM_GETLINK, report_dumped, &report);
+	if (r == 0)
+		dp->netlink_lost = false;
+	return r == -EINTR ? 0 : r;
 }
 
 int dataplane_netlink_fd(const struct dataplane *dp)
@@ -246,37 +387,38 @@ int dataplane_netlink_fd(const struct dataplane *dp)
 
 int dataplane_netlink_ready(struct dataplane *dp, dp_link_fn cb, void *ctx)
 {
-	_cleanup_(freep) char *buffer = malloc(NETLINK_BUFFER);
+	_cleanup_(freep) char *buffer = malloc(RTNL_BUFFER);
 	int r;
 
 	if (!buffer)
 		return -ENOMEM;
 	for (;;) {
-		ssize_t len = recv(dp->netlink, buffer, NETLINK_BUFFER, MSG_DONTWAIT);
+		ssize_t len = recv(dp->netlink, buffer, RTNL_BUFFER, MSG_DONTWAIT);
 
 		if (len >= 0) {
 			read_changes(dp, buffer, (int)len, cb, ctx);
 			continue;
 		}
 		if (errno == ENOBUFS) {
-			dp->netlink_dirty = true;
+			dp->netlink_dirty = dp->links_dirty = dp->netlink_lost = true;
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
 		break;
 	}
-	if (!dp->netlink_dirty)
-		return 0;
-	r = refresh(dp);
-	if (r == 0)
-		dp->netlink_dirty = false;
-	return r;
+	if (dp->netlink_lost) {
+		r = report_all(dp, cb, ctx);
+		if (r < 0)
+			return r;
+	}
+	return refresh(dp);
 }
 
 int addr_open(struct dataplane *dp)
 {
-	int r = netlink_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, &dp->netlink);
+	int r = rtnl_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, &dp->netlink);
 
+	dp->netlink_dirty = dp->links_dirty = true;
 	return r < 0 ? r : refresh(dp);
 }

@@ -96,6 +96,25 @@ bool prog_uses_map(uint32_t prog_id, uint32_t wanted)
 	return false;
 }
 
+bool runs_here(uint32_t ifindex, uint32_t prog_id)
+{
+	struct xdp_state state;
+
+	return xdp_state_get(ifindex, &state) == 0 &&
+	       (state.native_id == prog_id || state.generic_id == prog_id);
+}
+
+int link_check_here(uint32_t ifindex, uint32_t alive, uint32_t prog_id, const char *bpffs,
+		    struct dp_error *err)
+{
+	if (!alive || (alive == ifindex && runs_here(ifindex, prog_id)))
+		return 0;
+	return dp_fail(err, -EXDEV,
+		       "%s/links/%u is of an interface in another network namespace: give every "
+		       "namespace a directory of its own (FQDNAT_BPFFS)",
+		       bpffs, ifindex);
+}
+
 enum dp_mode link_mode(uint32_t ifindex, uint32_t prog_id)
 {
 	struct bpf_prog_info info = {0};
@@ -267,8 +286,17 @@ static int attach_link(struct dataplane *dp, const char *ifname, enum dp_mode mo
 	return 0;
 }
 
+/* Whether some XDP program runs on the interface, in any mode. */
+static bool occupied(uint32_t ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	return bpf_xdp_query(ifindex, 0, &query) == 0 && query.attach_mode != XDP_ATTACHED_NONE;
+}
+
 /*
- * By libxdp, if that is wanted and possible.
+ * By libxdp, if that is wanted and possible. AUTO: only to live beside a program that is there;
+ * alone, a link of our own is simpler, and its program is replaced in one step.
  *
  * *@ret_done: attached; otherwise our own link has to do.
  */
@@ -279,7 +307,7 @@ static int attach_dispatcher(struct dataplane *dp, const char *ifname, enum dp_m
 	int r;
 
 	*ret_done = false;
-	if (dp->settings.dispatcher == DP_DISPATCHER_NEVER)
+	if (dp->settings.dispatcher == DP_DISPATCHER_NEVER || (!required && !occupied(a->ifindex)))
 		return 0;
 	if (!dispatch_possible()) {
 		if (required)
@@ -305,19 +333,13 @@ static int attach_dispatcher(struct dataplane *dp, const char *ifname, enum dp_m
 	return 0;
 }
 
-/* Frames may be redirected to it: devmap values are an index, and zero for "no program". */
-static int tx_add(const struct dataplane *dp, uint32_t ifindex)
-{
-	return bpf_map_update_elem(dp->maps[M_TX], &ifindex, &ifindex, BPF_ANY);
-}
-
 /*
  * What of ours is on the interface already.
  *
  * *@ret_current: its mode; AUTO: nothing
  */
-static int attached_mode(struct dataplane *dp, uint32_t ifindex, bool *ret_dispatcher,
-			 enum dp_mode *ret_current)
+static int attached_mode(struct dataplane *dp, uint32_t ifindex, struct dp_error *err,
+			 bool *ret_dispatcher, enum dp_mode *ret_current)
 {
 	_cleanup_(closep) int fd = -1;
 	uint32_t alive = 0, prog_id;
@@ -328,10 +350,13 @@ static int attached_mode(struct dataplane *dp, uint32_t ifindex, bool *ret_dispa
 	*ret_dispatcher = false;
 	r = dp_path_link(path, dp->bpffs, ifindex);
 	if (r < 0)
-		return r;
+		return dp_fail(err, r, "%s: the path is too long", dp->bpffs);
 	fd = bpf_obj_get(path);
 	if (fd >= 0) {
 		r = link_info(fd, &alive, &prog_id);
+		if (r < 0)
+			return dp_fail(err, r, "%s: %s", path, strerror(-r));
+		r = link_check_here(ifindex, alive, prog_id, dp->bpffs, err);
 		if (r < 0)
 			return r;
 		if (alive)
@@ -362,9 +387,9 @@ int dataplane_attach(struct dataplane *dp, const char *ifname, enum dp_mode mode
 		r = dataplane_pin(dp, err);
 	if (r < 0)
 		return r;
-	r = attached_mode(dp, a.ifindex, &a.dispatcher, &current);
+	r = attached_mode(dp, a.ifindex, err, &a.dispatcher, &current);
 	if (r < 0)
-		return dp_fail(err, r, "%s: %s", ifname, strerror(-r));
+		return r;
 	done = current != DP_MODE_AUTO && (mode == DP_MODE_AUTO || mode == current) &&
 	       dispatcher_suits(dp->settings.dispatcher, a.dispatcher);
 	if (done)
@@ -377,9 +402,10 @@ int dataplane_attach(struct dataplane *dp, const char *ifname, enum dp_mode mode
 		r = attach_link(dp, ifname, mode, err, &a);
 	if (r < 0)
 		return r;
-	if (tx_add(dp, a.ifindex) < 0)
-		return dp_fail(err, -errno, "%s: cannot be redirected to: %s", ifname,
-			       strerror(errno));
+	/* The new program may be what lets this interface, or its peer, take frames. */
+	r = redirect_refresh(dp->maps[M_TX]);
+	if (r < 0)
+		return dp_fail(err, r, "%s: cannot be redirected to: %s", ifname, strerror(-r));
 	*ret_attached = a;
 	return 0;
 }

@@ -20,6 +20,9 @@
 
 #define BPFFS_ROOT "/sys/fs/bpf"
 
+/* Ends the name of what is pinned but not in its place yet. A bpffs permits no points. */
+#define UNFINISHED "_new"
+
 #define SPEC(n, t, k, v)                                                            \
 	{                                                                           \
 		.name = n, .type = BPF_MAP_TYPE_##t, .key_size = k, .value_size = v \
@@ -48,11 +51,13 @@ const struct map_spec map_specs[M_COUNT] = {
 const char *const prog_pins[P_COUNT] = {
 	[P_NATIVE] = "prog_xdp",
 	[P_GENERIC] = "prog_xdp_generic",
+	[P_INJECT] = "prog_xdp_inject",
 };
 
 const char *const prog_names[P_COUNT] = {
 	[P_NATIVE] = "fqdnat_xdp",
 	[P_GENERIC] = "fqdnat_xdp_generic",
+	[P_INJECT] = "fqdnat_xdp_inject",
 };
 
 int dp_fail(struct dp_error *err, int r, const char *format, ...)
@@ -213,9 +218,45 @@ void bpffs_tidy(const char *bpffs)
 	(void)rmdir(bpffs);
 }
 
+static void closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static bool is_unfinished(const char *name)
+{
+	size_t len = strlen(name), tail = sizeof(UNFINISHED) - 1;
+
+	return len > tail && strcmp(name + len - tail, UNFINISHED) == 0;
+}
+
+static void remove_unfinished_in(const char *path)
+{
+	_cleanup_(closedirp) DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (is_unfinished(entry->d_name))
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+}
+
+void bpffs_remove_unfinished(const char *bpffs)
+{
+	char path[DP_PATH_MAX];
+
+	remove_unfinished_in(bpffs);
+	if (dp_path(path, bpffs, "maps") == 0)
+		remove_unfinished_in(path);
+	if (dp_path(path, bpffs, "links") == 0)
+		remove_unfinished_in(path);
+}
+
 void bpffs_unpin(const char *bpffs)
 {
 	char path[DP_PATH_MAX];
+
+	bpffs_remove_unfinished(bpffs);
 
 	for (enum dp_prog p = 0; p < P_COUNT; p++)
 		if (dp_path(path, bpffs, prog_pins[p]) == 0)
@@ -228,10 +269,9 @@ void bpffs_unpin(const char *bpffs)
 
 int bpffs_pin(int fd, const char *path)
 {
-	char fresh[DP_PATH_MAX + 4];
+	char fresh[DP_PATH_MAX + sizeof(UNFINISHED)];
 
-	/* Points may not stand in names of a bpffs. */
-	snprintf(fresh, sizeof(fresh), "%s_new", path);
+	snprintf(fresh, sizeof(fresh), "%s" UNFINISHED, path);
 	(void)unlink(fresh);
 	if (bpf_obj_pin(fd, fresh) < 0)
 		return -errno;
@@ -242,12 +282,6 @@ int bpffs_pin(int fd, const char *path)
 		return r;
 	}
 	return 0;
-}
-
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
 }
 
 int bpffs_links(const char *bpffs, bpffs_link_fn cb, void *ctx)

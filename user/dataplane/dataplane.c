@@ -196,6 +196,7 @@ int dataplane_open(const struct dp_settings *settings, struct dp_error *err,
 	r = bpffs_prepare(dp->bpffs, err);
 	if (r < 0)
 		return r;
+	bpffs_remove_unfinished(dp->bpffs);
 	r = bpffs_open_maps(dp->bpffs, 0, err, dp->maps);
 	if (r < 0)
 		return r;
@@ -242,6 +243,7 @@ int dataplane_open_pinned(const char *bpffs, enum dp_dispatcher dispatcher, stru
 
 int dataplane_reload(struct dataplane *dp, const struct dp_settings *settings, struct dp_error *err)
 {
+	const struct fq_settings before = dp->settings.program;
 	int fresh[P_COUNT], old[P_COUNT];
 	int r;
 
@@ -250,12 +252,15 @@ int dataplane_reload(struct dataplane *dp, const struct dp_settings *settings, s
 		return r;
 	memcpy(old, dp->progs, sizeof(old));
 	memcpy(dp->progs, fresh, sizeof(fresh));
+	/* The dispatcher's programs are loaded one by one, from these. */
+	dp->settings.program = settings->program;
 	r = dataplane_pin(dp, err);
 	if (r == 0)
 		r = attach_replace(dp, err);
 	if (r < 0) {
 		/* Back, so that every interface runs the same program. */
 		memcpy(dp->progs, old, sizeof(old));
+		dp->settings.program = before;
 		(void)pin_programs(dp);
 		(void)attach_replace(dp, NULL);
 		close_fds(fresh, P_COUNT);

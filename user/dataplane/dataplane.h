@@ -8,6 +8,7 @@
  *	maps/NAME		the maps of the BPF object, and "user" (see struct dp_user)
  *	prog_xdp		program for native mode
  *	prog_xdp_generic	program for generic mode
+ *	prog_xdp_inject		program that held packets are put through
  *	links/IFINDEX		one link for each interface we are attached to
  *
  * Who opens the same directory again takes over what is there. Two processes must not have it
@@ -37,7 +38,7 @@ struct dataplane;
 /* ---- life ---- */
 
 enum dp_dispatcher {
-	DP_DISPATCHER_AUTO, /* libxdp's dispatcher if the kernel can, else our own link */
+	DP_DISPATCHER_AUTO, /* our own link; libxdp's dispatcher beside another program */
 	DP_DISPATCHER_NEVER,
 	DP_DISPATCHER_REQUIRE, /* fail rather than use our own link */
 };
@@ -118,7 +119,8 @@ struct dp_attached {
  * Run on an interface. Does nothing if we do already in the right mode.
  *
  * Return: 0; -ENODEV no such interface; -ENETDOWN; -EMEDIUMTYPE not Ethernet; -EBUSY another XDP
- * program is there (@err names it); -ENOTSUP the mode or the dispatcher asked for is not possible.
+ * program is there (@err names it); -ENOTSUP the mode or the dispatcher asked for is not possible;
+ * -EXDEV: the directory has the link of another namespace's interface with the same index.
  */
 int dataplane_attach(struct dataplane *dp, const char *ifname, enum dp_mode mode,
 		     struct dp_error *err, struct dp_attached *ret_attached);
@@ -127,7 +129,8 @@ int dataplane_attach(struct dataplane *dp, const char *ifname, enum dp_mode mode
  * Run there no longer. The last interface takes every trace with it: maps, programs, sessions
  * and the directory. (A later dataplane_attach of the same @dp pins them again.)
  *
- * Return: 0; -ENODEV no such interface; -ENOENT we are not attached there.
+ * Return: 0; -ENODEV no such interface; -ENOENT we are not attached there; -EXDEV what is pinned is
+ * of another network namespace.
  */
 int dataplane_detach(struct dataplane *dp, const char *ifname, struct dp_error *err);
 
@@ -169,8 +172,10 @@ typedef void (*dp_link_fn)(void *ctx, enum dp_link_event event, uint32_t ifindex
 int dataplane_netlink_fd(const struct dataplane *dp);
 
 /*
- * Read what has changed, bring the masquerade addresses (map devs) up to date, report changes
- * of interfaces that matter for attaching. Once called by dataplane_open itself.
+ * Read what has changed, bring the addresses (map devs) and the interfaces that take redirected
+ * frames (map tx) up to date, remove links of interfaces that are gone, and sessions whose
+ * masquerade address has left the namespace; report changes of interfaces that matter for
+ * attaching. Done once by dataplane_open itself, without reports.
  *
  * @cb: may be NULL
  *
@@ -296,7 +301,7 @@ struct dp_sweep {
  * Look at the next part of the session table and remove what has ended. Removed sessions leave a
  * tombstone, so that late packets are dropped (G-43).
  *
- * @budget: entries at most (64 at least)
+ * @budget: entries at most (64 to 65536)
  *
  * Return: 0; negative errno.
  */
@@ -308,6 +313,8 @@ struct dp_match {
 	const struct ipprefix *client_addr;
 	const struct fq_addr *proxy;
 	const struct fq_addr *real;
+	const struct fq_addr *nat; /* masquerade address: one of @nats, in the order of memcmp */
+	size_t nats;
 	const uint32_t *domain;
 	const uint32_t *client;
 	const uint32_t *resource;

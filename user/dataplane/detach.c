@@ -9,9 +9,10 @@
 
 #include "dataplane/internal.h"
 
-static int detach_link(const char *bpffs, uint32_t ifindex)
+static int detach_link(const char *bpffs, uint32_t ifindex, struct dp_error *err)
 {
 	_cleanup_(closep) int fd = -1;
+	uint32_t alive = 0, prog_id;
 	char path[DP_PATH_MAX];
 	int r;
 
@@ -21,6 +22,11 @@ static int detach_link(const char *bpffs, uint32_t ifindex)
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -errno;
+	r = link_info(fd, &alive, &prog_id);
+	if (r == 0)
+		r = link_check_here(ifindex, alive, prog_id, bpffs, err);
+	if (r < 0)
+		return r;
 	r = bpf_link_detach(fd);
 	/* -ENOLINK: the interface went before us. */
 	if (r < 0 && r != -ENOLINK)
@@ -31,12 +37,13 @@ static int detach_link(const char *bpffs, uint32_t ifindex)
 int detach_interface(const char *bpffs, uint32_t ifindex, uint32_t sessions_id,
 		     struct dp_error *err)
 {
-	int r = detach_link(bpffs, ifindex);
+	int r = detach_link(bpffs, ifindex, err);
 
 	if (r == -ENOENT)
 		return dispatch_detach(ifindex, sessions_id, err);
-	return r < 0 ? dp_fail(err, r, "cannot detach from interface %u: %s", ifindex, strerror(-r))
-		     : 0;
+	return r < 0 && r != -EXDEV ? dp_fail(err, r, "cannot detach from interface %u: %s",
+					      ifindex, strerror(-r))
+				    : r;
 }
 
 static int count_live(void *ctx, int fd, uint32_t ifindex, const char *path)
@@ -85,8 +92,9 @@ int dataplane_detach_pinned(const char *bpffs, const char *ifname, struct dp_err
 		r = detach_interface(bpffs, ifindex, sessions_id, err);
 	if (r == -ENOENT)
 		r = dp_fail(err, -ENOENT, "fqdnat is not attached to %s (by %s)", ifname, bpffs);
+	/* Some drivers take frames only while a program is there. */
 	if (r == 0 && tx >= 0)
-		(void)bpf_map_delete_elem(tx, &ifindex);
+		(void)redirect_refresh(tx);
 	/* Also after a failure: what is left may belong to interfaces that are gone. */
 	if (sessions >= 0 && !attached_anywhere(bpffs, sessions_id))
 		bpffs_unpin(bpffs);

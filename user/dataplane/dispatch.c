@@ -18,6 +18,8 @@
 
 #include "dataplane/internal.h"
 
+#define SLOTS_MAX 10 /* of libxdp's dispatcher */
+
 bool dispatch_possible(void)
 {
 	static int possible = -1;
@@ -79,8 +81,7 @@ bool dispatch_find(uint32_t ifindex, uint32_t sessions_id, enum dp_mode *ret_mod
 	return true;
 }
 
-/* Detach ours but for @except. Return: 0; -ENOENT if there was none. */
-static int detach_except(uint32_t ifindex, uint32_t sessions_id, uint32_t except)
+static int detach_first(uint32_t ifindex, uint32_t sessions_id, uint32_t except)
 {
 	_cleanup_(xdp_multiprog__closep) struct xdp_multiprog *mp = multiprog_get(ifindex);
 	struct xdp_program *prog = mp ? multiprog_ours(mp, sessions_id, except) : NULL;
@@ -88,6 +89,21 @@ static int detach_except(uint32_t ifindex, uint32_t sessions_id, uint32_t except
 	if (!prog)
 		return -ENOENT;
 	return xdp_program__detach(prog, (int)ifindex, xdp_multiprog__attach_mode(mp), 0);
+}
+
+/*
+ * Detach ours but for @except: more than one after a crash during a replacement. Return: 0; -ENOENT
+ * if there was none.
+ */
+static int detach_except(uint32_t ifindex, uint32_t sessions_id, uint32_t except)
+{
+	int r = detach_first(ifindex, sessions_id, except);
+
+	if (r < 0)
+		return r;
+	for (int i = 1; i < SLOTS_MAX && r == 0; i++)
+		r = detach_first(ifindex, sessions_id, except);
+	return r == -ENOENT ? 0 : r;
 }
 
 int dispatch_detach(uint32_t ifindex, uint32_t sessions_id, struct dp_error *err)
@@ -189,6 +205,10 @@ static int replace_one(void *ctx, uint32_t ifindex, enum dp_mode mode, uint32_t 
 	struct xdp_program *fresh;
 	int r;
 
+	/* Only one, so that what is new is what is not old. */
+	r = detach_except(ifindex, replace->sessions_id, old_id);
+	if (r < 0 && r != -ENOENT)
+		return r;
 	r = dispatch_attach(replace->dp, ifindex, mode, replace->err);
 	if (r < 0)
 		return r;

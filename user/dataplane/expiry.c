@@ -50,6 +50,12 @@ static int64_t min_ns(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* The handshake's last segment is the client's second packet. */
+static bool half_open(const struct fq_session *out, const struct fq_session *in)
+{
+	return out->packets < 2 && in->packets > 0;
+}
+
 struct instant session_expiry(const struct fq_session *out, const struct fq_session *in,
 			      uint8_t proto, const struct expiry_policy *policy)
 {
@@ -59,7 +65,7 @@ struct instant session_expiry(const struct fq_session *out, const struct fq_sess
 		ns = min_ns(ns, policy->tcp_closing_ns);
 	if ((out->tcp_seen | in->tcp_seen) & FQ_TCP_RST)
 		ns = min_ns(ns, policy->tcp_reset_ns);
-	if (!in->last)
+	if (!in->last || (proto == IPPROTO_TCP && half_open(out, in)))
 		ns = min_ns(ns, policy->unconfirmed_ns);
 	return instant_add(session_last(out, in), ns);
 }

@@ -5,6 +5,16 @@
  * RFC 5382 REQ-5 (established TCP: not under 2 h 4 min), RFC 4787 REQ-5 (UDP: not under 2 min),
  * RFC 5508 REQ-2 (ICMP: not under 60 s), RFC 7857 2.2 (a reset ends nothing at once: it may be
  * blind, so the mapping stays until 4 minutes have passed without a packet).
+ *
+ * Deviations from RFC 5382 REQ-5, which asks 4 minutes for a connection that is not established
+ * (partially open or closing), both so that ports come back soon, both an operator can set:
+ *
+ *	TCP opening, until the client has sent a second packet (the ACK that completes the
+ *	handshake): unconfirmed_ns. Before, a scanned port would be held as an established
+ *	connection. A SYN sent twice counts as that second packet.
+ *
+ *	TCP closing (N-06): tcp_closing_ns after the last packet, FIN seen in both directions. A
+ *	last ACK or a FIN sent again later than that meets the tombstone and is dropped.
  */
 #pragma once
 
@@ -21,7 +31,7 @@ struct expiry_policy {
 	int64_t tcp_reset_ns;       /* the same, RST seen in one */
 	int64_t udp_ns;
 	int64_t icmp_ns;
-	int64_t unconfirmed_ns; /* since the last packet out, none ever came in */
+	int64_t unconfirmed_ns; /* none ever came in; or TCP and the client sent one packet only */
 };
 
 #define EXPIRY_POLICY_DEFAULT                              \

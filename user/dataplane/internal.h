@@ -44,7 +44,7 @@ struct map_spec {
 
 extern const struct map_spec map_specs[M_COUNT];
 
-enum dp_prog { P_NATIVE, P_GENERIC, P_COUNT };
+enum dp_prog { P_NATIVE, P_GENERIC, P_INJECT, P_COUNT };
 
 extern const char *const prog_pins[P_COUNT];
 extern const char *const prog_names[P_COUNT];
@@ -89,6 +89,8 @@ struct dataplane {
 
 	int netlink;        /* addr.c */
 	bool netlink_dirty; /* the devs map may be behind */
+	bool links_dirty;   /* the tx map and pinned links may be behind */
+	bool netlink_lost;  /* changes of interfaces have been lost */
 
 	struct { /* sessions.c */
 		uint32_t cursor;
@@ -112,6 +114,9 @@ int bpffs_prepare(const char *bpffs, struct dp_error *err);
 
 /* Remove the directories that are empty. */
 void bpffs_tidy(const char *bpffs);
+
+/* Remove what a process that died between pinning and renaming has left. */
+void bpffs_remove_unfinished(const char *bpffs);
 
 /* Remove pinned maps and programs, then the directories. Links are the caller's. */
 void bpffs_unpin(const char *bpffs);
@@ -162,6 +167,18 @@ int link_info(int link_fd, uint32_t *ret_ifindex, uint32_t *ret_prog_id);
 /* Native or generic, by what runs there or, from another namespace, by the program's name. */
 enum dp_mode link_mode(uint32_t ifindex, uint32_t prog_id);
 
+/* Does the program run on the interface of that index in this namespace? */
+bool runs_here(uint32_t ifindex, uint32_t prog_id);
+
+/*
+ * Is the link that is pinned under an interface's index of this namespace? -EXDEV: of another
+ * one, where an interface has the same index.
+ *
+ * @alive, @prog_id: as from link_info
+ */
+int link_check_here(uint32_t ifindex, uint32_t alive, uint32_t prog_id, const char *bpffs,
+		    struct dp_error *err);
+
 /* Put our programs in the place of those behind every pinned link. */
 int attach_replace(struct dataplane *dp, struct dp_error *err);
 
@@ -200,9 +217,37 @@ int dispatch_replace(struct dataplane *dp, struct dp_error *err);
 bool dispatch_any(uint32_t sessions_id);
 void dispatch_detach_all(uint32_t sessions_id);
 
+/* ---- rtnl.c ---- */
+
+#define RTNL_BUFFER 32768 /* as large as a datagram of the kernel gets */
+
+struct nlmsghdr;
+
+/* @groups: RTMGRP_*; 0: to ask only */
+int rtnl_open(unsigned int groups, int *ret_fd);
+
+/* What is made of each message of a dump. Return: 0; negative errno ends it. */
+typedef int (*rtnl_fn)(void *ctx, const struct nlmsghdr *h);
+
+/*
+ * @type: RTM_GETADDR or RTM_GETLINK
+ *
+ * Return: 0; -EINTR: something changed meanwhile and part may be missing; what @cb returned;
+ * negative errno.
+ */
+int rtnl_dump(uint16_t type, rtnl_fn cb, void *ctx);
+
 /* ---- addr.c ---- */
 
 int addr_open(struct dataplane *dp);
+
+/* ---- redirect.c, the first one warn.c ---- */
+
+/* Does the interface take redirected frames from native XDP, and do they arrive? */
+bool redirect_possible(uint32_t ifindex);
+
+/* Put into the tx map the interfaces of this namespace that do, and no others. */
+int redirect_refresh(int tx_fd);
 
 /* ---- mapwalk.c ---- */
 

@@ -111,7 +111,7 @@ static int dup_fd(int fd, int *ret_fd)
 
 static int take_programs(const struct fqdnat_bpf *skel, int ret_progs[P_COUNT])
 {
-	int fds[P_COUNT] = {-1, -1};
+	int fds[P_COUNT] = {-1, -1, -1};
 
 	for (enum dp_prog p = 0; p < P_COUNT; p++) {
 		struct bpf_program *prog =

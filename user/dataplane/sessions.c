@@ -15,7 +15,7 @@
 
 #define ORPHAN_NS      (5 * NSEC_PER_SEC) /* the halves are made one after the other */
 #define SWEEP_MIN      64
-#define SWEEP_MAX      4096
+#define SWEEP_MAX      65536
 #define RECOUNT_ROUNDS 3
 
 struct session {
@@ -225,12 +225,18 @@ int dataplane_sweep(struct dataplane *dp, struct instant now, unsigned int budge
 
 /* ---- flush ---- */
 
+static int compare_addr(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct fq_addr));
+}
+
 bool session_matches(const struct dp_match *m, const struct fq_tuple *out_key,
 		     const struct fq_session *out)
 {
 	return (!m->client_addr || ipprefix_contains(m->client_addr, &out_key->src)) &&
 	       (!m->proxy || ipaddr_equal(m->proxy, &out_key->dst)) &&
 	       (!m->real || ipaddr_equal(m->real, &out->dst)) &&
+	       (!m->nat || bsearch(&out->src, m->nat, m->nats, sizeof(*m->nat), compare_addr)) &&
 	       (!m->domain || *m->domain == out->domain) &&
 	       (!m->client || *m->client == out->client) &&
 	       (!m->resource || *m->resource == out->resource);

@@ -2,9 +2,10 @@
 /*
  * Upcalls from the programs, and packets back to the kernel.
  *
- * A held frame is put through the program by BPF_PROG_RUN, which is a function call here: what
+ * A held frame is put through a program by BPF_PROG_RUN, which is a function call here: what
  * comes out is sent by a raw socket. (Live frames would need a receiver with NAPI, and would be
- * lost where the neighbour is not known yet; the kernel's own output waits for it.)
+ * lost where the neighbour is not known yet; the kernel's own output waits for it.) It is a program
+ * of its own, because up to kernel 6.2 the attached one may interrupt it on the same CPU.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -17,6 +18,13 @@
 #include "dataplane/internal.h"
 
 #define IP6_HEADER 40
+
+/*
+ * Packets that wait for a neighbour's answer are charged to the socket that sent them; the kernel
+ * keeps up to net.ipv4.neigh.default.unres_qlen_bytes (208 KiB) of them for each neighbour. Room
+ * for many, so that a few dead hosts do not stop the packets to all others.
+ */
+#define SEND_BUFFER (16 << 20)
 
 /* ---- upcalls ---- */
 
@@ -50,20 +58,31 @@ static int upcall_record(void *ctx, void *data, size_t size)
 	return --dp->upcall_left ? 0 : -ECANCELED;
 }
 
+/* IPPROTO_RAW: we bring the IP header, in both families. */
+static int raw_open(int family)
+{
+	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	int bytes = SEND_BUFFER;
+
+	if (fd < 0)
+		return -errno;
+	/* Less than wanted is still good enough to send. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	return fd;
+}
+
 int upcall_open(struct dataplane *dp)
 {
 	dp->ring = ring_buffer__new(dp->maps[M_UPCALLS], upcall_record, dp, NULL);
 	if (!dp->ring)
 		return -errno;
-	/* IPPROTO_RAW: we bring the IP header, in both families. */
-	dp->raw4 = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	dp->raw4 = raw_open(AF_INET);
 	if (dp->raw4 < 0)
-		return -errno;
+		return dp->raw4;
 	/* A kernel without IPv6 is no failure. */
-	dp->raw6 = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
-	if (dp->raw6 < 0 && errno != EAFNOSUPPORT)
-		return -errno;
-	return 0;
+	dp->raw6 = raw_open(AF_INET6);
+	return dp->raw6 < 0 && dp->raw6 != -EAFNOSUPPORT ? dp->raw6 : 0;
 }
 
 void upcall_close(struct dataplane *dp)
@@ -152,7 +171,7 @@ int dataplane_inject(struct dataplane *dp, const void *frame, size_t len, uint32
 
 	if (len < ETH_HLEN || len > FQ_HOLD_FRAME_MAX)
 		return -EMSGSIZE;
-	r = bpf_prog_test_run_opts(dp->progs[P_NATIVE], &opts);
+	r = bpf_prog_test_run_opts(dp->progs[P_INJECT], &opts);
 	if (r < 0)
 		return r;
 	switch (opts.retval) {

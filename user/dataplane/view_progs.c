@@ -23,14 +23,6 @@ static void add_warning(void *ctx, const char *text)
 		snprintf(row->warning[row->warning_count++], sizeof(row->warning[0]), "%s", text);
 }
 
-static bool runs_here(uint32_t ifindex, uint32_t prog_id)
-{
-	struct xdp_state state;
-
-	return xdp_state_get(ifindex, &state) == 0 &&
-	       (state.native_id == prog_id || state.generic_id == prog_id);
-}
-
 static int prog_row(const struct prog_walk *walk, struct dpview_prog *row)
 {
 	struct bpf_prog_info info = {0};

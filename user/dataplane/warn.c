@@ -2,7 +2,7 @@
 /*
  * What is likely to go wrong on an interface, found out by asking the kernel. Changes nothing.
  *
- * Frames redirected to a veth are lost without a trace unless its peer polls (NAPI), which it
+ * Frames redirected to a veth would be lost without a trace unless its peer polls (NAPI), which it
  * does with an XDP program or with GRO on. Since Linux 6.3 the device itself says whether it can
  * take redirected frames (netdev netlink family); it is right even where the peer's setting is not:
  * GRO that was switched on while the peer was down has not reached the device. Before, the peer is
@@ -112,22 +112,42 @@ static struct request genl_request(uint16_t family, uint8_t command)
 	return req;
 }
 
-/* What a device can do with XDP. Return: 0; -ENOENT if the kernel cannot tell (before 6.3). */
-static int xdp_features(uint32_t ifindex, uint64_t *ret_features)
+/* The netdev family's message type, the same as long as the kernel runs. */
+static int netdev_family(uint16_t *ret_family)
 {
+	static uint16_t family;
 	struct request req = genl_request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
 	struct answer answer;
 	const struct rtattr *attr;
 	int r;
 
-	add_attr(&req, CTRL_ATTR_FAMILY_NAME, "netdev", sizeof("netdev"));
-	r = ask(NETLINK_GENERIC, &req, &answer);
+	if (!family) {
+		add_attr(&req, CTRL_ATTR_FAMILY_NAME, "netdev", sizeof("netdev"));
+		r = ask(NETLINK_GENERIC, &req, &answer);
+		if (r < 0)
+			return r;
+		attr = find_attr(&answer, GENL_HDRLEN, CTRL_ATTR_FAMILY_ID);
+		if (!attr)
+			return -ENOENT;
+		family = *(const uint16_t *)RTA_DATA(attr);
+	}
+	*ret_family = family;
+	return 0;
+}
+
+/* What a device can do with XDP. Return: 0; -ENOENT if the kernel cannot tell (before 6.3). */
+static int xdp_features(uint32_t ifindex, uint64_t *ret_features)
+{
+	struct request req;
+	struct answer answer;
+	const struct rtattr *attr;
+	uint16_t family;
+	int r;
+
+	r = netdev_family(&family);
 	if (r < 0)
 		return r;
-	attr = find_attr(&answer, GENL_HDRLEN, CTRL_ATTR_FAMILY_ID);
-	if (!attr)
-		return -ENOENT;
-	req = genl_request(*(const uint16_t *)RTA_DATA(attr), NETDEV_CMD_DEV_GET);
+	req = genl_request(family, NETDEV_CMD_DEV_GET);
 	add_attr(&req, NETDEV_A_DEV_IFINDEX, &ifindex, sizeof(ifindex));
 	r = ask(NETLINK_GENERIC, &req, &answer);
 	if (r < 0)
@@ -243,12 +263,21 @@ static bool peer_polls(uint32_t peer)
 	return if_indextoname(peer, name) && ethtool_flag(name, ETHTOOL_GGRO);
 }
 
+#define PEER_REMEDY                                                                                \
+	"its peer has no NAPI (at the peer, while it is up: ethtool -K PEER gro on; if it is on: " \
+	"off and on); %llu lost so far"
+
 static void warn_lost(struct warn *w, const char *ifname)
 {
-	warn(w,
-	     "frames redirected to %s are lost: its peer has no NAPI (at the peer, while it is up: "
-	     "ethtool -K PEER gro on; if it is on: off and on); %llu lost so far",
-	     ifname, (unsigned long long)redirect_losses(ifname));
+	warn(w, "frames redirected to %s are lost: " PEER_REMEDY, ifname,
+	     (unsigned long long)redirect_losses(ifname));
+}
+
+/* The device says so itself: map tx is without it from the next change of an interface on. */
+static void warn_slow(struct warn *w, const char *ifname)
+{
+	warn(w, "frames to %s take the slow way through the daemon: " PEER_REMEDY, ifname,
+	     (unsigned long long)redirect_losses(ifname));
 }
 
 static void warn_veth(struct warn *w, uint32_t ifindex, const char *ifname)
@@ -269,6 +298,19 @@ static void warn_veth(struct warn *w, uint32_t ifindex, const char *ifname)
 		     ifname, (unsigned long long)lost);
 }
 
+bool redirect_possible(uint32_t ifindex)
+{
+	struct xdp_state state;
+	char ifname[IF_NAMESIZE];
+	uint64_t features;
+
+	if (xdp_features(ifindex, &features) == 0)
+		return features & NETDEV_XDP_ACT_NDO_XMIT;
+	if (!if_indextoname(ifindex, ifname))
+		return false;
+	return is_veth(ifname) || (xdp_state_get(ifindex, &state) == 0 && state.native_id);
+}
+
 static void warn_redirect(struct warn *w, uint32_t ifindex, const char *ifname)
 {
 	uint64_t features;
@@ -282,10 +324,11 @@ static void warn_redirect(struct warn *w, uint32_t ifindex, const char *ifname)
 	if (features & NETDEV_XDP_ACT_NDO_XMIT)
 		return;
 	if (veth)
-		warn_lost(w, ifname);
+		warn_slow(w, ifname);
 	else
 		warn(w,
-		     "frames redirected to %s by native XDP are lost: its driver cannot send them",
+		     "frames to %s take the slow way through the daemon: its driver cannot send "
+		     "what native XDP redirects",
 		     ifname);
 }
 

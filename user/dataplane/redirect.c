@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Map tx: the interfaces to which native XDP may redirect. The program sends to all others by the
+ * slow way (FQ_UPCALL_SLOW); a frame redirected to one of those would be lost without a trace.
+ *
+ * A change that only the peer of a veth sees (its GRO switched) is told to nobody here; it is seen
+ * at the next change of an interface, and whenever we attach.
+ */
+#include <errno.h>
+
+#include "dataplane/internal.h"
+
+static int redirect_set(int tx_fd, uint32_t ifindex)
+{
+	/* The index, and nothing for "no program". */
+	if (redirect_possible(ifindex))
+		return bpf_map_update_elem(tx_fd, &ifindex, &ifindex, BPF_ANY) < 0 ? -errno : 0;
+	(void)bpf_map_delete_elem(tx_fd, &ifindex);
+	return 0;
+}
+
+int redirect_refresh(int tx_fd)
+{
+	struct if_nameindex *list = if_nameindex();
+	int r = 0;
+
+	if (!list)
+		return -errno;
+	/* What is gone from the namespace, the kernel has removed from the map itself. */
+	for (const struct if_nameindex *i = list; i->if_index && r == 0; i++) {
+		r = redirect_set(tx_fd, i->if_index);
+		/* No room, or gone just now: it takes the slow way. */
+		if (r == -E2BIG || r == -EINVAL || r == -ENODEV)
+			r = 0;
+	}
+	if_freenameindex(list);
+	return r;
+}

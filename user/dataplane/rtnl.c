@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rtnetlink: a socket that listens, and everything of one kind asked for at once. */
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "dataplane/internal.h"
+
+int rtnl_open(unsigned int groups, int *ret_fd)
+{
+	_cleanup_(closep) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	struct sockaddr_nl local = {.nl_family = AF_NETLINK, .nl_groups = groups};
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&local, sizeof(local)) < 0)
+		return -errno;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* One datagram of a dump. *@ret_done: it was the last. */
+static int dump_part(const char *buffer, int len, rtnl_fn cb, void *ctx, bool *ret_done)
+{
+	for (const struct nlmsghdr *h = (const struct nlmsghdr *)buffer;
+	     NLMSG_OK(h, (unsigned int)len); h = NLMSG_NEXT(h, len)) {
+		int r;
+
+		/* Something changed meanwhile: the dump may lack what has been there all along. */
+		if (h->nlmsg_flags & NLM_F_DUMP_INTR)
+			return -EINTR;
+		if (h->nlmsg_type == NLMSG_ERROR)
+			return ((const struct nlmsgerr *)NLMSG_DATA(h))->error ?: -EPROTO;
+		if (h->nlmsg_type == NLMSG_DONE) {
+			*ret_done = true;
+			return 0;
+		}
+		r = cb(ctx, h);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int rtnl_dump(uint16_t type, rtnl_fn cb, void *ctx)
+{
+	/* Room for the header of either; in both the family comes first. */
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg msg;
+	} request = {
+		.h = {.nlmsg_len = sizeof(request),
+		      .nlmsg_type = type,
+		      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+		.msg = {.ifi_family = AF_UNSPEC},
+	};
+	_cleanup_(freep) char *buffer = malloc(RTNL_BUFFER);
+	_cleanup_(closep) int fd = -1;
+	bool done = false;
+	int r;
+
+	if (!buffer)
+		return -ENOMEM;
+	if (type == RTM_GETADDR)
+		request.h.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg));
+	r = rtnl_open(0, &fd);
+	if (r == 0 && send(fd, &request, request.h.nlmsg_len, 0) < 0)
+		r = -errno;
+	while (r == 0 && !done) {
+		ssize_t len = recv(fd, buffer, RTNL_BUFFER, 0);
+
+		r = len < 0 ? -errno : dump_part(buffer, (int)len, cb, ctx, &done);
+	}
+	return r;
+}
