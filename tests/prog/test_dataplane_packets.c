@@ -46,7 +46,8 @@ static void set_verdict(struct dataplane *dp, enum fq_edge_verdict verdict)
 
 struct held {
 	_Alignas(8) uint8_t frame[FQ_HOLD_FRAME_MAX];
-	struct fq_upcall head;
+	uint32_t kind, domain, ifindex, len; /* of the last upcall */
+	uint16_t l3_offset;
 	unsigned int count;
 };
 
@@ -54,7 +55,11 @@ static void keep_upcall(void *ctx, const struct fq_upcall *u)
 {
 	struct held *held = ctx;
 
-	held->head = *u;
+	held->kind = u->kind;
+	held->domain = u->domain;
+	held->ifindex = u->ifindex;
+	held->len = u->len;
+	held->l3_offset = u->l3_offset;
 	memcpy(held->frame, u->frame, u->len);
 	held->count++;
 }
@@ -87,20 +92,18 @@ static void held_packet_arrives(const char *local, const char *proxy, const char
 	set_verdict(dp, FQ_EDGE_HOLD);
 	dpt_send(client, proxy, PORT, "held", 4);
 	wait_upcalls(dp, &held, 1);
-	assert_int_equal(held.head.kind, FQ_UPCALL_HOLD);
-	assert_int_equal(held.head.domain, DPT_DOMAIN);
-	assert_int_equal(held.head.ifindex, if_nametoindex("cl"));
+	assert_int_equal(held.kind, FQ_UPCALL_HOLD);
+	assert_int_equal(held.domain, DPT_DOMAIN);
+	assert_int_equal(held.ifindex, if_nametoindex("cl"));
 
 	set_verdict(dp, FQ_EDGE_FORWARD);
-	assert_int_equal(
-		dataplane_inject(dp, held.frame, held.head.len, held.head.ifindex, &injected), 0);
+	assert_int_equal(dataplane_inject(dp, held.frame, held.len, held.ifindex, &injected), 0);
 	assert_int_equal(injected, DP_INJECT_CONSUMED);
 	dpt_slow(dp);
 	assert_received(server, "held");
 
 	/* The neighbour is known now: what is put back is sent at once. */
-	assert_int_equal(
-		dataplane_inject(dp, held.frame, held.head.len, held.head.ifindex, &injected), 0);
+	assert_int_equal(dataplane_inject(dp, held.frame, held.len, held.ifindex, &injected), 0);
 	assert_int_equal(injected, DP_INJECT_SENT);
 	assert_received(server, "held");
 	assert_int_equal(dataplane_sessions_used(dp), 1);
@@ -139,8 +142,7 @@ static void refusal_reaches(const char *local, const char *proxy, uint32_t level
 
 	assert_int_equal(dataplane_grant_del(dp, DPT_CLIENT, DPT_RESOURCE), 0);
 	set_verdict(dp, FQ_EDGE_FORWARD);
-	assert_int_equal(
-		dataplane_inject(dp, held.frame, held.head.len, held.head.ifindex, &injected), 0);
+	assert_int_equal(dataplane_inject(dp, held.frame, held.len, held.ifindex, &injected), 0);
 	assert_int_equal(injected, DP_INJECT_SENT);
 	assert_true(dpt_readable(client));
 	assert_int_equal(recv(client, &byte, 1, 0), -1);
@@ -193,7 +195,7 @@ static void upcalls_are_read_in_order_and_no_more_than_asked_for(void **state)
 	for (byte = 'a'; byte <= 'e'; byte++) {
 		assert_true(dpt_readable(dataplane_upcalls_fd(dp)));
 		assert_int_equal(dataplane_upcalls_poll(dp, keep_upcall, &held, 1), 1);
-		assert_int_equal(held.frame[held.head.l3_offset + 28], byte);
+		assert_int_equal(held.frame[held.l3_offset + 28], byte);
 	}
 	assert_int_equal(dataplane_upcalls_poll(dp, keep_upcall, &held, 10), 0);
 }
