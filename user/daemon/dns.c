@@ -5,10 +5,8 @@
  * A name's addresses are answered only when the packet path knows them: the application's first
  * packet may be faster than anything that we would do afterwards.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "core/stub.h"
 #include "daemon/daemon.h"
