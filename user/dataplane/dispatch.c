@@ -116,10 +116,10 @@ int dispatch_detach(uint32_t ifindex, uint32_t sessions_id, struct dp_error *err
 	return r;
 }
 
-/* The settings of the pinned program: those of its .rodata. */
+/* The settings of the pinned program, from the map of its read-only data. */
 static int settings_of(int prog_fd, struct fq_settings *ret_settings)
 {
-	uint32_t ids[64], len, zero = 0;
+	uint32_t ids[64], len;
 	struct bpf_prog_info prog = {.map_ids = (uintptr_t)ids, .nr_map_ids = 64};
 
 	len = sizeof(prog);
@@ -130,10 +130,9 @@ static int settings_of(int prog_fd, struct fq_settings *ret_settings)
 		struct bpf_map_info info = {0};
 
 		len = sizeof(info);
-		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
-			continue;
-		if (strstr(info.name, ".rodata") && info.value_size == sizeof(*ret_settings))
-			return bpf_map_lookup_elem(fd, &zero, ret_settings) < 0 ? -errno : 0;
+		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
+		    strstr(info.name, ".rodata"))
+			return load_settings_of(fd, info.value_size, ret_settings);
 	}
 	return -ENOENT;
 }

@@ -148,6 +148,15 @@ int load_prepare(const struct fq_settings *settings, const int maps[M_COUNT], en
 		 struct bpf_object **ret_object, void **ret_skeleton);
 void load_release(void *skeleton);
 
+/*
+ * The settings that a loaded program was given.
+ *
+ * @rodata_fd: map of its read-only data, of @size bytes
+ *
+ * Return: 0; -EPROTO: they are not there; negative errno.
+ */
+int load_settings_of(int rodata_fd, uint32_t size, struct fq_settings *ret_settings);
+
 /* Keep the words of libbpf and libxdp for an error text. */
 void log_capture(void);
 const char *log_captured(void);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <xdp/libxdp.h>
@@ -179,6 +180,23 @@ int load_prepare(const struct fq_settings *settings, const int maps[M_COUNT], en
 				bpf_object__find_program_by_name(skel->obj, prog_names[p]), false);
 	*ret_object = skel->obj;
 	*ret_skeleton = TAKE_PTR(skel);
+	return 0;
+}
+
+int load_settings_of(int rodata_fd, uint32_t size, struct fq_settings *ret_settings)
+{
+	_cleanup_(freep) struct fqdnat_bpf__rodata *rodata = NULL;
+	uint32_t zero = 0;
+
+	/* The skeleton does not list constants of the compiler's, which stand behind. */
+	if (size < sizeof(*rodata))
+		return -EPROTO;
+	rodata = malloc(size);
+	if (!rodata)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(rodata_fd, &zero, rodata) < 0)
+		return -errno;
+	*ret_settings = rodata->fq_settings;
 	return 0;
 }
 
