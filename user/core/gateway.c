@@ -16,12 +16,14 @@
 #define TTL_MIN_NS            (5 * NSEC_PER_SEC)
 #define TTL_MAX_NS            (300 * NSEC_PER_SEC)
 #define NEGATIVE_TTL_NS       (1 * NSEC_PER_SEC)
+#define REFRESH_IDLE_NS       (900 * NSEC_PER_SEC)
 
 /* Why an AssignedIps is not acted on. */
 enum refusal {
 	ACCEPTED,
 	SILENT_RATE, /* too many: counted, not answered; the edge asks again */
 	SILENT_RESOLUTIONS,
+	SILENT_STALE,     /* older than one that was acted on: counted */
 	INACTIVE_POLICY,  /* unknown, not granted, no match: answered Inactive */
 	INACTIVE_INVALID, /* bad proxy addresses: the same, counted */
 };
@@ -47,6 +49,7 @@ struct gateway_settings gateway_settings_default(void)
 		.ttl_min_ns = TTL_MIN_NS,
 		.ttl_max_ns = TTL_MAX_NS,
 		.negative_ttl_ns = NEGATIVE_TTL_NS,
+		.refresh_idle_ns = REFRESH_IDLE_NS,
 	};
 
 	(void)ipprefix_parse("100.96.0.0/11", &settings.pool4);
@@ -101,6 +104,7 @@ void gateway_free(struct gateway *gw)
 		free(scope);
 	}
 	policy_free(gw->policy);
+	timers_done(&gw->refreshes);
 	gw_queue_free(gw);
 	free(gw);
 }
@@ -131,6 +135,34 @@ static bool proxies_check(const struct gateway *gw, const struct control_message
 	       request->count[GATEWAY_AAAA] % PROXIES_PER_FAMILY == 0;
 }
 
+/* RFC 1982: whether a generation is older than another, 0 being of no age. */
+static bool older(uint32_t generation, uint32_t than)
+{
+	return generation && than && (int32_t)(generation - than) < 0;
+}
+
+/*
+ * Has the edge given one of the proxy addresses to another domain after it sent this? Then a
+ * message that was late on its way must not take it back: packets would reach the old host.
+ */
+static bool overtaken(const struct gateway *gw, const struct control_message *msg,
+		      const struct request *request)
+{
+	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
+		for (unsigned int i = 0; i < request->count[f]; i++) {
+			const struct fq_xlat_key key = {.scope = request->scope->id,
+							.proxy = request->proxies[f][i]};
+			const struct gw_xlat *xlat = gw_xlat_find(gw, &key);
+
+			if (xlat && xlat->binding &&
+			    older(msg->generation, xlat->binding->generation) &&
+			    xlat->binding->domain != request->domain)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* All checks, in the order that gateway.h promises; nothing but the rate limit changes. */
 static enum refusal request_check(struct gateway *gw, const struct control_message *msg,
 				  struct instant now, struct request *request)
@@ -149,6 +181,8 @@ static enum refusal request_check(struct gateway *gw, const struct control_messa
 	if (!proxies_check(gw, msg, request))
 		return INACTIVE_INVALID;
 	request->domain = gw_domain_find(gw, &msg->domain);
+	if (overtaken(gw, msg, request))
+		return SILENT_STALE;
 	if (request->domain && (request->domain->lookup || fresh(request->domain, now)))
 		return ACCEPTED;
 	return gw_lookup_permitted(gw, request->scope) ? ACCEPTED : SILENT_RESOLUTIONS;
@@ -159,6 +193,10 @@ static void refuse(struct gateway *gw, enum refusal refusal, const struct gw_wai
 {
 	if (refusal == SILENT_RATE || refusal == SILENT_RESOLUTIONS) {
 		gw_push_event(gw, FQ_R_RESOLVE_LIMITED, waiter->scope);
+		return;
+	}
+	if (refusal == SILENT_STALE) {
+		gw_push_event(gw, FQ_R_CONTROL_INVALID, waiter->scope);
 		return;
 	}
 	if (refusal == INACTIVE_INVALID)
@@ -254,6 +292,9 @@ static int bind_and_answer(struct gateway *gw, struct request *request, struct g
 	r = bind_proxies(gw, request, binding);
 	if (r < 0)
 		return r;
+	if (!older(request->waiter.generation, binding->generation))
+		binding->generation = request->waiter.generation;
+	binding->domain->asked = now;
 	request->scope->goodbye = false;
 	return answer(gw, request, binding, now);
 }

@@ -50,6 +50,8 @@ struct gateway_settings {
 					 * were not asked for the longest give way */
 	int64_t ttl_min_ns, ttl_max_ns; /* an answer is used at least and at most this long */
 	int64_t negative_ttl_ns;        /* "no such name" and "no record" are believed this long */
+	int64_t refresh_idle_ns; /* records that have expired are looked up again, quietly, if an
+				  * edge has asked for the name in this time; 0: never */
 
 	uint8_t hash_key[DNAME_KEY_LEN]; /* random */
 
@@ -192,7 +194,8 @@ int gateway_grant_del(struct gateway *gw, uint32_t client, uint32_t resource);
  *
  * Checks come first, in this order: rate of the scope (else an event and no answer), scope,
  * resource and grant known (G-01), name matches the pattern (G-03), proxy addresses inside the
- * pools (G-11; else Inactive at once), number of lookups (G-05; else an event and no answer). Only
+ * pools (G-11; else Inactive at once), none of them given to another domain by a later message
+ * (else an event and no answer), number of lookups (G-05; the same). Only
  * then state changes: proxy addresses that belong to another domain of the scope are cleared
  * (G-10), and the domain is looked up unless that is under way or a fresh answer is known. The
  * status follows, one for every message (G-13).
@@ -226,7 +229,10 @@ int gateway_forget(struct gateway *gw, uint32_t scope, const struct dname *name)
  */
 int gateway_scope_gone(struct gateway *gw, uint32_t scope);
 
-/* Do what is due: grants that have expired are removed. Return: 0; -ENOMEM. */
+/*
+ * Do what is due: grants that have expired are removed (A-01), names in use whose records have
+ * expired are looked up again. That moves new sessions only, and tells no edge. Return: 0; -ENOMEM.
+ */
 int gateway_tick(struct gateway *gw, struct instant now);
 
 /* When gateway_tick is to be called; INSTANT_NEVER: not needed. */

@@ -20,8 +20,10 @@ int gw_domain_new(struct gateway *gw, const struct dname *name, uint32_t id,
 	struct gw_domain *domain = calloc(1, sizeof(*domain));
 	unsigned int hash = dname_hash(name, gw->settings.hash_key);
 
-	if (!domain)
+	if (!domain || timers_reserve(&gw->refreshes, HASH_COUNT(gw->domains) + 1) < 0) {
+		free(domain);
 		return -ENOMEM;
+	}
 	domain->name = *name;
 	domain->id = id;
 	domain->fresh_until = (struct instant){INT64_MIN};
@@ -38,6 +40,7 @@ int gw_domain_new(struct gateway *gw, const struct dname *name, uint32_t id,
 void gw_domain_free(struct gateway *gw, struct gw_domain *domain)
 {
 	HASH_DELETE(hh, gw->domains, domain);
+	timer_stop(&gw->refreshes, &domain->refresh);
 	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++)
 		free(domain->known[f]);
 	free(domain);

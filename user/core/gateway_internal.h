@@ -18,6 +18,7 @@
 #include <uthash.h>
 
 #include "core/gateway.h"
+#include "core/timers.h"
 
 /* Proxy addresses of a domain, each family (P-02). */
 #define PROXIES_PER_FAMILY CONTROL_PROXIES_ONE
@@ -41,6 +42,7 @@ struct gw_binding {
 	struct gw_domain *domain;
 	struct gw_xlat *xlat[GATEWAY_FAMILIES][PROXIES_PER_FAMILY]; /* by address */
 	unsigned int count[GATEWAY_FAMILIES];
+	uint32_t generation;              /* of the last AssignedIps; 0: none */
 	TAILQ_ENTRY(gw_binding) of_scope; /* longest unasked first */
 	LIST_ENTRY(gw_binding) of_domain;
 	UT_hash_handle hh;
@@ -76,6 +78,8 @@ struct gw_domain {
 	struct fq_addr *known[GATEWAY_FAMILIES];
 	unsigned int known_count[GATEWAY_FAMILIES];
 	struct instant fresh_until;
+	struct instant asked;     /* last AssignedIps */
+	struct timer refresh;     /* when it is to be looked up again without being asked */
 	struct gw_lookup *lookup; /* NULL: none under way */
 	LIST_HEAD(, gw_binding) bindings;
 	UT_hash_handle hh;
@@ -105,6 +109,7 @@ struct gateway {
 	struct gw_binding *bindings;
 	struct gw_xlat *xlats;
 	struct gw_scope *scopes;
+	struct timers refreshes;
 	unsigned int lookups;
 	struct instant next_expiry; /* of a grant */
 	struct instant expired_at;  /* grants were looked through */
@@ -222,6 +227,14 @@ void gw_lookup_free(struct gateway *gw, struct gw_domain *domain);
 /* Queue a status; takes one reserved place. */
 void gw_push_status(struct gateway *gw, const struct gw_waiter *waiter, const struct dname *name,
 		    bool active);
+
+/* ---- gateway_refresh.c ---- */
+
+/* A lookup has ended: look the domain up again when its records have expired. */
+void gw_refresh_plan(struct gateway *gw, struct gw_domain *domain);
+
+/* Start the lookups that are due, a bounded number. Return: 0; -ENOMEM. */
+int gw_refresh_run(struct gateway *gw, struct instant now);
 
 /* ---- gateway_scope.c ---- */
 

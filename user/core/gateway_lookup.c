@@ -210,7 +210,9 @@ int gateway_resolved(struct gateway *gw, const struct dname *name,
 
 	r = finish(gw, domain, now);
 	gw_lookup_free(gw, domain);
-	if (r == 0)
-		gw_domain_release(gw, domain);
-	return r;
+	if (r < 0)
+		return r;
+	gw_refresh_plan(gw, domain);
+	gw_domain_release(gw, domain);
+	return 0;
 }

@@ -225,7 +225,8 @@ static void expire_grant(void *ctx, const struct policy_grant *grant)
 	push_grant(ctx, GATEWAY_GRANT_DEL, grant);
 }
 
-struct instant gateway_deadline(const struct gateway *gw)
+/* When grants are to be looked through: at most once a second. */
+static struct instant expiry_deadline(const struct gateway *gw)
 {
 	struct instant earliest;
 
@@ -235,13 +236,16 @@ struct instant gateway_deadline(const struct gateway *gw)
 	return gw->next_expiry.ns > earliest.ns ? gw->next_expiry : earliest;
 }
 
-int gateway_tick(struct gateway *gw, struct instant now)
+struct instant gateway_deadline(const struct gateway *gw)
+{
+	return instant_min(expiry_deadline(gw), timers_next(&gw->refreshes));
+}
+
+static int expire_grants(struct gateway *gw, struct instant now)
 {
 	unsigned int before = policy_grant_count(gw->policy);
 	int r;
 
-	if (!instant_reached(gateway_deadline(gw), now))
-		return 0;
 	r = gw_reserve(gw, before + HASH_COUNT(gw->scopes) + 1);
 	if (r < 0)
 		return r;
@@ -253,4 +257,13 @@ int gateway_tick(struct gateway *gw, struct instant now)
 	gw->expired_at = now;
 	gw->next_expiry = policy_next_expiry(gw->policy);
 	return 0;
+}
+
+int gateway_tick(struct gateway *gw, struct instant now)
+{
+	int r = 0;
+
+	if (instant_reached(expiry_deadline(gw), now))
+		r = expire_grants(gw, now);
+	return r < 0 ? r : gw_refresh_run(gw, now);
 }

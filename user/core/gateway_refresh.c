@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Quiet lookups: what a name resolves to is kept fresh while edges use it, so that new sessions go
+ * where the name points now. A name that does not resolve is left alone until an edge asks.
+ */
+#include "core/gateway_internal.h"
+
+#define REFRESH_BATCH    64 /* lookups started by one tick */
+#define REFRESH_RETRY_NS NSEC_PER_SEC
+
+void gw_refresh_plan(struct gateway *gw, struct gw_domain *domain)
+{
+	if (!domain->known_count[GATEWAY_A] && !domain->known_count[GATEWAY_AAAA])
+		timer_stop(&gw->refreshes, &domain->refresh);
+	else if (gw->settings.refresh_idle_ns)
+		timer_set(&gw->refreshes, &domain->refresh, domain->fresh_until);
+}
+
+static bool in_use(const struct gateway *gw, const struct gw_domain *domain, struct instant now)
+{
+	return !LIST_EMPTY(&domain->bindings) &&
+	       instant_sub(now, domain->asked) < gw->settings.refresh_idle_ns;
+}
+
+int gw_refresh_run(struct gateway *gw, struct instant now)
+{
+	struct timer *timer;
+	int r;
+
+	if (!instant_reached(timers_next(&gw->refreshes), now))
+		return 0;
+	r = gw_reserve(gw, REFRESH_BATCH);
+	for (unsigned int i = 0; r == 0 && i < REFRESH_BATCH; i++) {
+		struct gw_domain *domain;
+		struct gw_scope *scope;
+
+		timer = timers_take(&gw->refreshes, now);
+		if (!timer)
+			break;
+		domain = timer_owner(timer, struct gw_domain, refresh);
+		if (domain->lookup || !in_use(gw, domain, now))
+			continue;
+		scope = LIST_FIRST(&domain->bindings)->scope;
+		if (gw_lookup_permitted(gw, scope))
+			r = gw_lookup_start(gw, scope, domain);
+		else
+			timer_set(&gw->refreshes, &domain->refresh,
+				  instant_add(now, REFRESH_RETRY_NS));
+	}
+	return r;
+}
