@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A gateway under test: its policy as tables, its actions applied to models of the maps, and
- * what it has said. Used by test_gateway.c and test_gateway_policy.c.
+ * what it has said. Used by test_gateway*.c and test_policy.c.
  */
 #pragma once
 
@@ -15,6 +15,8 @@
 #include <cmocka.h>
 
 #include "core/gateway.h"
+
+#define WWW "www.corp.example"
 
 #define N(a)      (sizeof(a) / sizeof((a)[0]))
 #define LAB_ROWS  64
@@ -75,7 +77,7 @@ struct lab {
 	} status[1024];
 	unsigned int statuses;
 	struct dname resolve[1024];
-	unsigned int resolves, changes, goodbyes, records, sets, dels, actions;
+	unsigned int resolves, changes, goodbyes, records, gone, sets, dels, actions;
 	unsigned int limited, invalid;
 	struct fq_addr record[GATEWAY_FAMILIES][GATEWAY_ADDRESSES_MAX];
 	unsigned int record_count[GATEWAY_FAMILIES];
@@ -180,6 +182,9 @@ static inline void lab_apply(struct lab *lab, const struct gateway_action *a)
 				lab->record[f][i] = a->records.records->addr[f][i];
 		}
 		break;
+	case GATEWAY_DOMAIN_GONE:
+		lab->gone++;
+		break;
 	case GATEWAY_EVENT:
 		lab->limited += a->event.reason == FQ_R_RESOLVE_LIMITED;
 		lab->invalid += a->event.reason == FQ_R_CONTROL_INVALID;
@@ -198,7 +203,7 @@ static inline void lab_drain(struct lab *lab)
 static inline void lab_clear(struct lab *lab)
 {
 	lab->statuses = lab->resolves = lab->changes = lab->goodbyes = lab->records = 0;
-	lab->sets = lab->dels = lab->actions = lab->limited = lab->invalid = 0;
+	lab->gone = lab->sets = lab->dels = lab->actions = lab->limited = lab->invalid = 0;
 }
 
 static inline void lab_client(struct lab *lab, uint32_t id, uint32_t scope, const char *prefix)
@@ -410,3 +415,5 @@ static inline void lab_expect_status(const struct lab *lab, unsigned int at, uin
 	assert_int_equal(lab->status[at].generation, generation);
 	assert_int_equal(lab->status[at].active, active);
 }
+
+#define LAB_TEST(fn) cmocka_unit_test_setup_teardown(fn, lab_setup, lab_teardown)

@@ -109,7 +109,8 @@ enum gateway_action_kind {
 	GATEWAY_FILTER_DEL,     /* map filters, resource only */
 	GATEWAY_POLICY_CHANGED, /* increment fq_control.policy_gen; comes after the changes */
 	GATEWAY_RECORDS, /* what a domain resolves to has changed (none: forget): for the store */
-	GATEWAY_EVENT,   /* count the reason */
+	GATEWAY_DOMAIN_GONE, /* no scope has it any more: forget its records and its id */
+	GATEWAY_EVENT,       /* count the reason */
 };
 
 struct gateway_action {
@@ -148,6 +149,9 @@ struct gateway_action {
 			/* Valid until the next call of gateway_next. */
 			const struct gateway_records *records;
 		} records;
+		struct {
+			uint32_t domain;
+		} gone;
 		struct {
 			enum fq_reason reason; /* RESOLVE_LIMITED, CONTROL_INVALID */
 			uint32_t scope;
@@ -284,3 +288,13 @@ struct gateway_usage {
 };
 
 struct gateway_usage gateway_usage(const struct gateway *gw);
+
+/* The same of one scope. */
+struct gateway_scope_usage {
+	unsigned int domains;      /* that it has proxy addresses for here */
+	unsigned int translations; /* proxy addresses */
+	unsigned int lookups;      /* under way on its account */
+};
+
+/* Zeros for a scope that has not asked for anything. */
+struct gateway_scope_usage gateway_scope_usage(const struct gateway *gw, uint32_t scope);

@@ -61,7 +61,7 @@ void gw_domain_release(struct gateway *gw, struct gw_domain *domain)
 {
 	if (!LIST_EMPTY(&domain->bindings) || domain->lookup)
 		return;
-	domain_unlearn(gw, domain);
+	gw_push(gw, GATEWAY_DOMAIN_GONE)->gone.domain = domain->id;
 	gw_domain_free(gw, domain);
 }
 

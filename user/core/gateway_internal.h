@@ -89,6 +89,7 @@ struct gw_scope {
 	uint32_t id;
 	int64_t credit_ns; /* token bucket of AssignedIps */
 	struct instant refilled;
+	unsigned int domains; /* bindings */
 	unsigned int xlats;
 	unsigned int lookups;
 	bool goodbye; /* said, and nothing assigned since */
@@ -141,7 +142,7 @@ int gw_domain_new(struct gateway *gw, const struct dname *name, uint32_t id,
 
 /*
  * The domain has lost a binding or its lookup: free it if that was the last. Takes one reserved
- * place: what it resolved to is forgotten in the store, too.
+ * place: the owner forgets it, too.
  */
 void gw_domain_release(struct gateway *gw, struct gw_domain *domain);
 

@@ -132,3 +132,16 @@ struct gateway_usage gateway_usage(const struct gateway *gw)
 			usage.xlats_scope = scope->xlats;
 	return usage;
 }
+
+struct gateway_scope_usage gateway_scope_usage(const struct gateway *gw, uint32_t id)
+{
+	const struct gw_scope *scope = gw_scope_find(gw, id);
+
+	if (!scope)
+		return (struct gateway_scope_usage){0};
+	return (struct gateway_scope_usage){
+		.domains = scope->domains,
+		.translations = scope->xlats,
+		.lookups = scope->lookups,
+	};
+}

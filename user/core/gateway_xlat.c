@@ -122,6 +122,7 @@ int gw_binding_get(struct gateway *gw, struct gw_scope *scope, struct gw_domain 
 			return -ENOMEM;
 		}
 		LIST_INSERT_HEAD(&domain->bindings, binding, of_domain);
+		scope->domains++;
 	} else {
 		TAILQ_REMOVE(&scope->bindings, binding, of_scope);
 	}
@@ -150,6 +151,7 @@ void gw_binding_free(struct gateway *gw, struct gw_binding *binding)
 	HASH_DELETE(hh, gw->bindings, binding);
 	TAILQ_REMOVE(&binding->scope->bindings, binding, of_scope);
 	LIST_REMOVE(binding, of_domain);
+	binding->scope->domains--;
 	free(binding);
 	gw_domain_release(gw, domain);
 }

@@ -87,7 +87,7 @@ static int apply_to_maps(struct daemon *d, const struct gateway_action *a)
 		return dataplane_xlat_del(d->dp, a->xlat.key.scope, &a->xlat.key.proxy);
 	case GATEWAY_CLIENT_SET:
 		prefix = prefix_of(&a->client.key);
-		dataplane_quota_set(d->dp, a->client.value.client,
+		dataplane_quota_set(d->dp, a->client.value.client, a->client.value.scope,
 				    d->config->gateway.sessions.per_client);
 		return dataplane_client_set(d->dp, &prefix, &a->client.value);
 	case GATEWAY_CLIENT_DEL:
@@ -126,6 +126,9 @@ void gateway_apply(struct daemon *d, const struct gateway_action *a)
 		break;
 	case GATEWAY_RECORDS:
 		store_domain_records(d, a->records.domain, a->records.records);
+		break;
+	case GATEWAY_DOMAIN_GONE:
+		(void)store_delete_records(d->store, a->gone.domain);
 		break;
 	case GATEWAY_EVENT:
 		dataplane_count(d->dp, a->event.reason, 1);
