@@ -61,12 +61,11 @@ fq_inline bool frame_sum_rest(struct xdp_md *ctx, __u32 slot, __u32 off, __u32 l
 }
 
 /* Sum of the bytes [off, off + len) of the frame, not folded. @slot: see mode_slot */
-static __noinline bool frame_sum(struct xdp_md *ctx, __u32 slot, __u32 off, __u32 len,
-				 __u64 *ret_sum)
+fq_global bool frame_sum(struct xdp_md *ctx, __u32 slot, __u32 off, __u32 len, __u64 *ret_sum)
 {
 	__s64 sum = 0;
 
-	if (off > FQ_L4_OFF_MAX)
+	if (!ret_sum || off > FQ_L4_OFF_MAX)
 		return false;
 	for (int i = 0; i < SUM_CHUNKS_MAX && len >= SUM_CHUNK; i++) {
 		void *chunk = frame_data(ctx) + off;
@@ -216,6 +215,9 @@ fq_inline int hook_way(struct xdp_md *ctx, const struct fq_pkt *p, struct fq_pla
 
 	if (plan->mode == FQ_MODE_GENERIC && frame_csum_ambiguous(ctx, p, plan))
 		plan->slow = 1;
+	/* Who injects does not learn where a packet was redirected to. */
+	if (plan->mode == FQ_MODE_INJECT && plan->gateway)
+		plan->slow = 1;
 	if (!plan->slow) {
 		verdict = hook_redirect(plan->oif, plan->mode);
 		plan->slow = verdict != XDP_REDIRECT;
@@ -223,19 +225,36 @@ fq_inline int hook_way(struct xdp_md *ctx, const struct fq_pkt *p, struct fq_pla
 	return verdict;
 }
 
-/* Have the daemon send the packet: the kernel asks for the neighbour, and knows every interface. */
-fq_inline enum fq_reason hook_slow(struct xdp_md *ctx, const struct fq_pkt *p,
-				   const struct fq_plan *plan)
+/*
+ * Have the daemon send the packet: the kernel asks for the neighbour, and knows every interface. On
+ * the way to a gateway the route is not the kernel's choice: there the frame is complete.
+ */
+static __noinline enum fq_reason hook_slow(struct xdp_md *ctx, const struct fq_pkt *p,
+					   const struct fq_plan *plan)
 {
-	if (!upcall_frame(ctx, FQ_UPCALL_SLOW, plan->domain, &plan->src, p->l3_len))
+	struct fq_upcall head = {
+		.kind = FQ_UPCALL_SLOW,
+		.domain = plan->domain,
+		.ifindex = ctx->ingress_ifindex,
+		.proxy = plan->src,
+	};
+
+	/* Else clang 16 chooses between two addresses, one of them in the context. */
+	barrier_var(head.ifindex);
+	if (plan->gateway) {
+		head.kind = FQ_UPCALL_VIA;
+		head.ifindex = plan->oif;
+	}
+	if (!upcall_frame(ctx, &head, p->l3_len))
 		return FQ_R_SLOW_FAILED;
-	return FQ_R_TRANSLATED_SLOW;
+	return plan->forwarded ? FQ_R_FORWARDED_SLOW : FQ_R_TRANSLATED_SLOW;
 }
 
 /*
  * Translate and send.
  *
- * Return: TRANSLATED with *@ret_verdict; TRANSLATED_SLOW; SLOW_FAILED; WRITE_FAILED.
+ * Return: TRANSLATED, FORWARDED with *@ret_verdict; TRANSLATED_SLOW; FORWARDED_SLOW; SLOW_FAILED;
+ * WRITE_FAILED.
  */
 fq_inline enum fq_reason hook_forward(struct xdp_md *ctx, const struct fq_pkt *p,
 				      struct fq_plan *plan, int *ret_verdict)
@@ -250,25 +269,33 @@ fq_inline enum fq_reason hook_forward(struct xdp_md *ctx, const struct fq_pkt *p
 	if (partial && (plan->mode != FQ_MODE_GENERIC || plan->slow) &&
 	    !frame_complete(ctx, p, plan))
 		return FQ_R_WRITE_FAILED;
-	if (plan->slow)
-		return hook_slow(ctx, p, plan);
 	eth = frame_data(ctx);
 	if ((void *)(eth + 1) > frame_end(ctx))
 		return FQ_R_WRITE_FAILED;
-	__builtin_memcpy(eth->h_dest, plan->dmac, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, plan->smac, ETH_ALEN);
+	if (!plan->slow || plan->gateway) {
+		__builtin_memcpy(eth->h_dest, plan->dmac, ETH_ALEN);
+		__builtin_memcpy(eth->h_source, plan->smac, ETH_ALEN);
+	}
+	if (plan->slow)
+		return hook_slow(ctx, p, plan);
 	*ret_verdict = verdict;
-	return FQ_R_TRANSLATED;
+	return plan->forwarded ? FQ_R_FORWARDED : FQ_R_TRANSLATED;
 }
 
 /* Give the packet to the daemon, as its sender would have sent it. */
 static __noinline enum fq_reason hook_hold(struct xdp_md *ctx, const struct fq_pkt *p,
 					   const struct fq_plan *plan)
 {
+	struct fq_upcall head = {
+		.kind = FQ_UPCALL_HOLD,
+		.domain = plan->domain,
+		.ifindex = ctx->ingress_ifindex,
+		.proxy = p->tuple.dst,
+	};
 	bool partial;
 
 	if (!frame_complete_received(ctx, p, plan, &partial) ||
-	    !upcall_frame(ctx, FQ_UPCALL_HOLD, plan->domain, &p->tuple.dst, p->l3_len))
+	    !upcall_frame(ctx, &head, p->l3_len))
 		return FQ_R_HOLD_FAILED;
 	return FQ_R_HELD;
 }
@@ -361,11 +388,16 @@ static __noinline bool refuse_write(struct xdp_md *ctx, __u32 slot, struct icmp_
 fq_inline int refuse_send(struct xdp_md *ctx, const struct icmp_err *e, __u8 mode, bool partial)
 {
 	__u32 hlen = e->family == FQ_AF_INET ? ICMP_ERR_HLEN4 : ICMP_ERR_HLEN6;
+	struct fq_upcall head = {
+		.kind = FQ_UPCALL_SLOW,
+		.ifindex = ctx->ingress_ifindex,
+		.proxy = e->src,
+	};
 
 	if ((mode != FQ_MODE_GENERIC || !partial) &&
 	    hook_redirect(ctx->ingress_ifindex, mode) == XDP_REDIRECT)
 		return XDP_REDIRECT;
-	upcall_frame(ctx, FQ_UPCALL_SLOW, 0, &e->src, hlen + e->quote_len);
+	upcall_frame(ctx, &head, hlen + e->quote_len);
 	return XDP_DROP;
 }
 

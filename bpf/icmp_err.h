@@ -34,12 +34,14 @@ static const struct icmp_err_kind icmp_err_kinds[FQ_REASON_MAX] = {
 	[FQ_R_NO_FAMILY] = {3, 0, 1, 3},
 	[FQ_R_DOMAIN_FAILED] = {3, 0, 1, 3},
 	[FQ_R_NO_NAT_ADDRESS] = {3, 0, 1, 3},
+	[FQ_R_GATEWAY_UNKNOWN] = {3, 0, 1, 3},
 	[FQ_R_NO_ROUTE] = {3, 0, 1, 0},
 	/* administratively prohibited (G-24; RFC 5508 REQ-8, RFC 6888 REQ-11) */
 	[FQ_R_NOT_A_CLIENT] = {3, 13, 1, 1},
 	[FQ_R_NOT_GRANTED] = {3, 13, 1, 1},
 	[FQ_R_FILTERED] = {3, 13, 1, 1},
 	[FQ_R_QUOTA] = {3, 13, 1, 1},
+	[FQ_R_EDGE_QUOTA] = {3, 13, 1, 1},
 	[FQ_R_TABLE_FULL] = {3, 13, 1, 1},
 	[FQ_R_NO_PORT] = {3, 13, 1, 1},
 	/* time exceeded in transit */

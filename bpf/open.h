@@ -31,12 +31,14 @@
  * 512 bytes of stack that a chain of calls has.
  */
 struct open_work {
+	__u32 slot; /* where it is itself */
 	struct policy_ask ask;
 	struct policy_right right;
 	struct fq_addr real;
 	struct fq_addr nat;
 	__u32 domain;
 	__u32 policy_gen;
+	__u16 gateway;
 	struct nat_ports ports;
 	struct fq_tuple in;
 	struct fq_session s_out;
@@ -102,35 +104,58 @@ fq_inline bool open_full(__u32 count, __u32 max)
 	return (__s32)count >= 0 && count >= max;
 }
 
-/* Count one more session. Return: FQ_OK; QUOTA; TABLE_FULL. */
+/* Count one more. Return: false if that is too many: it is not counted. */
+fq_inline bool open_take(__u32 *count, const __u32 *max)
+{
+	if (!open_full(__sync_fetch_and_add(count, 1), READ_ONCE(*max)))
+		return true;
+	__sync_fetch_and_add(count, -1);
+	return false;
+}
+
+/* The element of the scope of a client's sessions; NULL: it has none (a scope out of range, too).
+ */
+fq_inline struct fq_quota *open_scope(const struct fq_quota *client)
+{
+	__u32 index = FQ_CLIENTS_MAX + READ_ONCE(client->scope);
+
+	return index == FQ_CLIENTS_MAX ? NULL : bpf_map_lookup_elem(&quota, &index);
+}
+
+/* Count one more session. Return: FQ_OK; QUOTA; EDGE_QUOTA; TABLE_FULL. */
 fq_inline enum fq_reason open_account(__u32 client)
 {
-	struct fq_quota *q = bpf_map_lookup_elem(&quota, &client);
+	struct fq_quota *q = bpf_map_lookup_elem(&quota, &client), *scope;
 	struct fq_control *c = maps_control();
 
-	if (!q || !c)
+	if (!q || !c || !open_take(&q->sessions, &q->max))
 		return FQ_R_QUOTA;
-	if (open_full(__sync_fetch_and_add(&q->sessions, 1), READ_ONCE(q->max))) {
+	scope = open_scope(q);
+	if (scope && !open_take(&scope->sessions, &scope->max)) {
 		__sync_fetch_and_add(&q->sessions, -1);
-		return FQ_R_QUOTA;
+		return FQ_R_EDGE_QUOTA;
 	}
-	if (open_full(__sync_fetch_and_add(&c->sessions, 1), READ_ONCE(c->sessions_max))) {
-		__sync_fetch_and_add(&c->sessions, -1);
+	if (!open_take(&c->sessions, &c->sessions_max)) {
 		__sync_fetch_and_add(&q->sessions, -1);
+		if (scope)
+			__sync_fetch_and_add(&scope->sessions, -1);
 		return FQ_R_TABLE_FULL;
 	}
 	return FQ_OK;
 }
 
-fq_inline void open_unaccount(__u32 client)
+static __noinline void open_unaccount(__u32 client)
 {
-	struct fq_quota *q = bpf_map_lookup_elem(&quota, &client);
+	struct fq_quota *q = bpf_map_lookup_elem(&quota, &client), *scope;
 	struct fq_control *c = maps_control();
 
 	if (!q || !c)
 		return;
 	__sync_fetch_and_add(&c->sessions, -1);
 	__sync_fetch_and_add(&q->sessions, -1);
+	scope = open_scope(q);
+	if (scope)
+		__sync_fetch_and_add(&scope->sessions, -1);
 }
 
 /*
@@ -139,14 +164,16 @@ fq_inline void open_unaccount(__u32 client)
  * @sport: the resource's port
  * @connected: only a TCP socket with exactly this tuple counts, no listener
  */
-static __noinline bool local_socket(struct xdp_md *ctx, const struct fq_tuple *in, __be16 sport,
-				    bool connected)
+fq_global bool local_socket(struct xdp_md *ctx, const struct fq_tuple *in, __be16 sport,
+			    bool connected)
 {
 	struct bpf_sock_tuple t = {};
 	struct bpf_sock *sk;
 	__u32 size;
 	bool found;
 
+	if (!in)
+		return true;
 	if (addr_is_mapped(&in->src)) {
 		t.ipv4.saddr = in->src.w[3];
 		t.ipv4.daddr = in->dst.w[3];
@@ -195,11 +222,13 @@ fq_inline void open_ports(const struct fq_pkt *p, struct nat_ports *ret_ports)
 }
 
 /* Try to claim a port. Return: FQ_OK; NO_PORT if it is taken; TABLE_FULL. */
-static __noinline enum fq_reason open_claim(struct xdp_md *ctx, struct open_work *w, __be16 rport,
-					    __u32 port)
+fq_global enum fq_reason open_claim(struct xdp_md *ctx, __u32 slot, __be16 rport, __u32 port)
 {
+	struct open_work *w = open_work(slot);
 	int err;
 
+	if (!w)
+		return FQ_R_NO_PORT;
 	w->in.dport = bpf_htons(port);
 	if (proto_has_ports(w->in.proto) && fq_settings.masquerade != FQ_MASQ_NONE &&
 	    local_socket(ctx, &w->in, rport, false))
@@ -219,18 +248,28 @@ fq_inline enum fq_reason open_claim_any(struct xdp_md *ctx, const struct fq_pkt 
 
 	open_ports(p, &w->ports);
 	if (fq_settings.masquerade == FQ_MASQ_NONE || nat_port_allowed(&w->ports, own)) {
-		r = open_claim(ctx, w, p->dport, own);
+		r = open_claim(ctx, w->slot, p->dport, own);
 		if (r != FQ_R_NO_PORT)
 			return r;
 		stats_count(FQ_R_PORT_RETRY, p->l3_len);
 	}
 	for (__u32 i = 0; i < NAT_TRIES && i < w->ports.usable; i++) {
-		r = open_claim(ctx, w, p->dport, nat_port(&w->ports, i));
+		r = open_claim(ctx, w->slot, p->dport, nat_port(&w->ports, i));
 		if (r != FQ_R_NO_PORT)
 			return r;
 		stats_count(FQ_R_PORT_RETRY, p->l3_len);
 	}
 	return FQ_R_NO_PORT;
+}
+
+/*
+ * The in tuple of a forwarded flow is nobody else's: what is there is this flow's, being opened by
+ * another CPU or being removed.
+ */
+fq_inline enum fq_reason open_claim_own(const struct fq_pkt *p, struct open_work *w)
+{
+	w->in.dport = p->sport;
+	return bpf_map_update_elem(&sessions, &w->in, &w->s_in, BPF_ANY) ? FQ_R_TABLE_FULL : FQ_OK;
 }
 
 /* An entry without its direction's part. */
@@ -239,6 +278,7 @@ fq_inline void open_fill(struct fq_session *s, const struct fq_pkt *p, const str
 	__builtin_memset(s, 0, sizeof(*s));
 	s->port = p->sport;
 	s->peer_port = w->ask.port;
+	s->gateway = w->gateway;
 	s->client = w->ask.client;
 	s->resource = w->right.resource;
 	s->domain = w->domain;
@@ -279,13 +319,14 @@ fq_inline enum fq_reason open_insert(struct xdp_md *ctx, const struct fq_pkt *p,
 	int err;
 
 	open_fill_both(w, p);
-	r = open_claim_any(ctx, p, w);
+	r = w->gateway ? open_claim_own(p, w) : open_claim_any(ctx, p, w);
 	if (r)
 		return r;
 	w->s_out.port = w->in.dport;
 	err = bpf_map_update_elem(&sessions, &p->tuple, &w->s_out, BPF_NOEXIST);
 	if (err) {
-		bpf_map_delete_elem(&sessions, &w->in);
+		if (err != -EEXIST || !w->gateway)
+			bpf_map_delete_elem(&sessions, &w->in);
 		return err == -EEXIST ? FQ_OK : FQ_R_TABLE_FULL;
 	}
 	bpf_map_delete_elem(&tombstones, &w->in);
@@ -294,20 +335,18 @@ fq_inline enum fq_reason open_insert(struct xdp_md *ctx, const struct fq_pkt *p,
 }
 
 /*
- * Open the session of an out packet that policy permits and that has a route (plan->oif).
- * Another CPU's session may go elsewhere: then the route is forgotten.
+ * Open the session of an out packet that is permitted and has a route (plan->oif), from w->nat to
+ * w->real. Another CPU's session may go elsewhere: then the route is forgotten.
  *
- * Return: FQ_OK; NO_NAT_ADDRESS; QUOTA; TABLE_FULL; NO_PORT.
+ * Return: FQ_OK; QUOTA; EDGE_QUOTA; TABLE_FULL; NO_PORT.
  */
-fq_inline enum fq_reason open_session(struct xdp_md *ctx, const struct fq_pkt *p,
-				      struct open_work *w, struct fq_plan *plan)
+static __noinline enum fq_reason open_session(struct xdp_md *ctx, const struct fq_pkt *p,
+					      struct open_work *w, struct fq_plan *plan)
 {
 	bool mine = false;
 	enum fq_reason r;
 
-	r = open_nat_address(p, plan->oif, &w->nat);
-	if (r)
-		return r;
+	w->slot = mode_slot(plan->mode);
 	r = open_account(w->ask.client);
 	if (r)
 		return r;

@@ -62,9 +62,9 @@ fq_inline enum fq_reason normalise(struct fq_pkt *p, __u8 dir)
 	return FQ_OK;
 }
 
-/* Edge: what is to become of packets to this proxy address. */
-fq_inline enum fq_reason edge_stage(struct xdp_md *ctx, const struct fq_pkt *p,
-				    struct fq_plan *plan, __u64 now)
+/* Edge: what is to become of packets to this proxy address, and where they go (plan->gateway). */
+static __noinline enum fq_reason edge_stage(struct xdp_md *ctx, const struct fq_pkt *p,
+					    struct fq_plan *plan, __u64 now)
 {
 	struct fq_edge *e = bpf_map_lookup_elem(&edge, &p->tuple.dst);
 	__u64 touch_at;
@@ -72,6 +72,7 @@ fq_inline enum fq_reason edge_stage(struct xdp_md *ctx, const struct fq_pkt *p,
 	if (!e)
 		return FQ_R_NO_TRANSLATION;
 	plan->domain = e->domain;
+	plan->gateway = e->gateway;
 	switch (e->verdict) {
 	case FQ_EDGE_FORWARD:
 		break;
@@ -83,7 +84,7 @@ fq_inline enum fq_reason edge_stage(struct xdp_md *ctx, const struct fq_pkt *p,
 	touch_at = READ_ONCE(e->touch_at);
 	if (touch_at && now >= touch_at &&
 	    __sync_val_compare_and_swap(&e->touch_at, touch_at, now + TOUCH_AGAIN_NS) == touch_at)
-		upcall_touch(ctx, e->domain, &p->tuple.dst);
+		upcall_touch(ctx, e->domain, 0, &p->tuple.dst);
 	return FQ_OK;
 }
 
@@ -115,10 +116,37 @@ fq_inline enum fq_reason gateway_stage(struct xdp_md *ctx, const struct fq_pkt *
 		return FQ_R_TTL_EXCEEDED;
 	w->real = x->real;
 	w->domain = x->domain;
+	w->gateway = 0;
 	r = route(ctx, p, &w->real, plan);
-	if (r)
-		return r;
-	return open_session(ctx, p, w, plan);
+	if (!r)
+		r = open_nat_address(p, plan->oif, &w->nat);
+	return r ? r : open_session(ctx, p, w, plan);
+}
+
+/* Edge, a gateway elsewhere (plan->gateway): TTL, route to it; then a session as the packet is. */
+fq_inline enum fq_reason forward_stage(struct xdp_md *ctx, const struct fq_pkt *p,
+				       struct fq_plan *plan, const struct fq_client *client,
+				       __u64 now)
+{
+	struct fq_control *c = maps_control();
+	struct open_work *w = open_work(mode_slot(plan->mode));
+	enum fq_reason r;
+
+	if (!c || !w)
+		return FQ_R_NO_TRANSLATION;
+	if (p->ttl <= 1)
+		return FQ_R_TTL_EXCEEDED;
+	w->ask.now = now;
+	w->ask.client = client->client;
+	w->ask.port = session_peer_port(p, FQ_DIR_OUT);
+	w->policy_gen = READ_ONCE(c->policy_gen);
+	w->right = (struct policy_right){};
+	w->real = p->tuple.dst;
+	w->nat = p->tuple.src;
+	w->domain = plan->domain;
+	w->gateway = plan->gateway;
+	r = route_gateway(ctx, p, plan, now);
+	return r ? r : open_session(ctx, p, w, plan);
 }
 
 /* Out, no session yet. Strangers are refused first: they are neither held nor told anything. */
@@ -133,10 +161,65 @@ static __noinline enum fq_reason out_new(struct xdp_md *ctx, const struct fq_pkt
 	client = policy_client(&p->tuple.src);
 	if (!client)
 		return FQ_R_NOT_A_CLIENT;
+	/* In another scope the proxy address is that edge's, who has decided already. */
+	if (!client->scope) {
+		r = edge_stage(ctx, p, plan, now);
+		if (r)
+			return r;
+		if (plan->gateway)
+			return forward_stage(ctx, p, plan, client, now);
+	}
+	return gateway_stage(ctx, p, plan, client, now);
+}
+
+/*
+ * End a forwarded session: its flow is translated here from now on. The out entry goes last, see
+ * user/dataplane/sessions.c; who removes it adjusts the counts.
+ */
+static __noinline void forwarded_end(const struct fq_session *s, const struct fq_pkt *p)
+{
+	struct fq_tuple in = {
+		.src = p->tuple.dst,
+		.dst = p->tuple.src,
+		.sport = p->tuple.dport,
+		.dport = s->port,
+		.proto = p->tuple.proto,
+	};
+	__u32 client = s->client;
+
+	bpf_map_delete_elem(&sessions, &in);
+	if (!bpf_map_delete_elem(&sessions, &p->tuple))
+		open_unaccount(client);
+}
+
+/*
+ * Out, of a forwarded session: where to (plan->gateway)? Running flows stick to their gateway. The
+ * first packet of a TCP connection, and any whose gateway is not up, ask the edge map anew.
+ *
+ * Return: FQ_OK, *@s is NULL if the session has ended because this process is the gateway now; as
+ * edge_stage.
+ */
+fq_inline enum fq_reason forwarded_stage(struct xdp_md *ctx, struct fq_session **s,
+					 const struct fq_pkt *p, struct fq_plan *plan, __u64 now)
+{
+	__u16 before = READ_ONCE((*s)->gateway);
+	const struct fq_gateway *g = gateway_find(before);
+	enum fq_reason r;
+
+	plan->gateway = before;
+	if (g && g->up && !(p->tcp_flags & FQ_TCP_SYN))
+		return FQ_OK;
 	r = edge_stage(ctx, p, plan, now);
 	if (r)
 		return r;
-	return gateway_stage(ctx, p, plan, client, now);
+	WRITE_ONCE((*s)->domain, plan->domain);
+	if (!plan->gateway) {
+		forwarded_end(*s, p);
+		*s = NULL;
+	} else if (plan->gateway != before) {
+		session_rebind(*s, plan->gateway);
+	}
+	return FQ_OK;
 }
 
 /*
@@ -179,7 +262,7 @@ static __noinline bool taken_over(struct xdp_md *ctx, struct fq_session *s, cons
 {
 	if (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)
 		return true;
-	if (!(p->tcp_flags & FQ_TCP_SYN) || !READ_ONCE(s->packets) ||
+	if (!(p->tcp_flags & FQ_TCP_SYN) || !READ_ONCE(s->packets) || s->gateway ||
 	    fq_settings.masquerade == FQ_MASQ_NONE || !local_socket(ctx, &p->tuple, p->sport, true))
 		return false;
 	take_over(s, p);
@@ -207,8 +290,10 @@ fq_inline enum fq_reason session_stage(struct xdp_md *ctx, struct fq_session *s,
 	plan->dst = s->dst;
 	plan->port = s->port;
 	plan->domain = s->domain;
+	plan->forwarded = s->gateway != 0;
 	if (!plan->oif) {
-		r = route(ctx, p, &plan->dst, plan);
+		r = plan->gateway ? route_gateway(ctx, p, plan, now)
+				  : route(ctx, p, &plan->dst, plan);
 		if (r)
 			return r;
 	}
@@ -243,6 +328,11 @@ fq_inline enum fq_reason pipeline(struct xdp_md *ctx, enum fq_reason r, struct f
 	if (!s && !to_pool)
 		return in_unknown(ctx, p);
 	now = bpf_ktime_get_coarse_ns();
+	if (s && to_pool && READ_ONCE(s->gateway)) {
+		r = forwarded_stage(ctx, &s, p, plan, now);
+		if (r)
+			return r;
+	}
 	if (!s) {
 		r = out_new(ctx, p, plan, now);
 		if (r)

@@ -158,8 +158,11 @@ struct fq_plan {
 	__u16 mtu;   /* next hop's, if the packet is too big */
 	__u8 dmac[ETH_ALEN];
 	__u8 smac[ETH_ALEN];
-	__u8 mode; /* enum fq_mode */
-	__u32 oif; /* 0: not routed yet */
+	__u8 mode;      /* enum fq_mode */
+	__u8 forwarded; /* of a session that is translated elsewhere */
+	__u16 gateway; /* out: where the packet goes, whatever the route to its destination; 0: that
+			*/
+	__u32 oif;     /* 0: not routed yet */
 	__u32 domain;
 };
 

@@ -61,13 +61,17 @@ fq_inline bool policy_filter_permits(const struct fq_filter *f, __u8 proto, __be
 }
 
 /* Return: FQ_OK with *@ret_right; NOT_GRANTED; FILTERED. */
-static __noinline enum fq_reason policy_resource(const struct policy_ask *ask, __u32 resource,
-						 struct policy_right *ret_right)
+fq_global enum fq_reason policy_resource(const struct policy_ask *ask, __u32 resource,
+					 struct policy_right *ret_right)
 {
-	struct fq_grant_key key = {.client = ask->client, .resource = resource};
-	const struct fq_grant *grant = bpf_map_lookup_elem(&grants, &key);
+	struct fq_grant_key key = {.resource = resource};
+	const struct fq_grant *grant;
 	const struct fq_filter *filter;
 
+	if (!ask || !ret_right)
+		return FQ_R_NOT_GRANTED;
+	key.client = ask->client;
+	grant = bpf_map_lookup_elem(&grants, &key);
 	if (!grant || (grant->expires && ask->now >= grant->expires))
 		return FQ_R_NOT_GRANTED;
 	ret_right->expires = grant->expires;

@@ -6,11 +6,18 @@
  * The lookup is what the kernel does for a NATed packet: destinations are translated before it,
  * sources after it. Policy rules therefore see the client's address on the way out and the
  * resource's on the way in, as the sender wrote them.
+ *
+ * On the way to a remote gateway they see neither: the question is where that gateway is, the same
+ * for all packets, of whatever IP version.
  */
 #pragma once
 
 #include "maps.h"
 #include "pkt.h"
+#include "session.h"
+#include "upcall.h"
+
+#define GATEWAY_TELL_NS 500000000ULL /* the daemon is told again after this long */
 
 /* The kernel's answers other than a next hop; the rest means that there is no way. */
 fq_inline enum fq_reason route_reason(long status)
@@ -32,6 +39,30 @@ fq_inline bool proto_has_ports(__u8 proto)
 	return proto == FQ_PROTO_TCP || proto == FQ_PROTO_UDP;
 }
 
+/* Interfaces without link-layer addresses (tunnels) take packets, not frames. */
+fq_inline bool mac_is_zero(const __u8 mac[ETH_ALEN])
+{
+	return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
+}
+
+/* Ask the kernel, see route. *@ret_neighbour: it is known. */
+fq_inline enum fq_reason route_ask(struct xdp_md *ctx, struct bpf_fib_lookup *fib,
+				   struct fq_plan *plan, bool *ret_neighbour)
+{
+	long status = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+
+	if (status != BPF_FIB_LKUP_RET_SUCCESS && status != BPF_FIB_LKUP_RET_NO_NEIGH) {
+		plan->mtu = fib->mtu_result;
+		return route_reason(status);
+	}
+	plan->oif = fib->ifindex;
+	plan->slow = status == BPF_FIB_LKUP_RET_NO_NEIGH || mac_is_zero(fib->smac);
+	__builtin_memcpy(plan->dmac, fib->dmac, ETH_ALEN);
+	__builtin_memcpy(plan->smac, fib->smac, ETH_ALEN);
+	*ret_neighbour = status == BPF_FIB_LKUP_RET_SUCCESS;
+	return FQ_OK;
+}
+
 /*
  * Find the next hop to @dst.
  *
@@ -49,7 +80,7 @@ static __noinline enum fq_reason route(struct xdp_md *ctx, const struct fq_pkt *
 		.tot_len = p->l3_len,
 		.ifindex = ctx->ingress_ifindex,
 	};
-	long status;
+	bool neighbour;
 
 	if (proto_has_ports(p->tuple.proto)) {
 		fib.sport = p->sport;
@@ -64,14 +95,59 @@ static __noinline enum fq_reason route(struct xdp_md *ctx, const struct fq_pkt *
 		__builtin_memcpy(fib.ipv6_src, &p->tuple.src, sizeof(fib.ipv6_src));
 		__builtin_memcpy(fib.ipv6_dst, dst, sizeof(fib.ipv6_dst));
 	}
-	status = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
-	if (status != BPF_FIB_LKUP_RET_SUCCESS && status != BPF_FIB_LKUP_RET_NO_NEIGH) {
-		plan->mtu = fib.mtu_result;
-		return route_reason(status);
+	return route_ask(ctx, &fib, plan, &neighbour);
+}
+
+/* The gateway of that id; NULL: there is none. */
+fq_inline struct fq_gateway *gateway_find(__u32 id)
+{
+	struct fq_gateway *g = bpf_map_lookup_elem(&gateways, &id);
+
+	return g && !addr_is_zero(&g->addr) ? g : NULL;
+}
+
+/* The neighbour on the way to the gateway is not known: have the daemon talk to the gateway. */
+fq_inline void gateway_tell(struct xdp_md *ctx, const struct fq_pkt *p, const struct fq_plan *plan,
+			    struct fq_gateway *g, __u64 now)
+{
+	__u64 told_at = READ_ONCE(g->told_at);
+
+	if ((!told_at || now - told_at >= GATEWAY_TELL_NS) &&
+	    __sync_val_compare_and_swap(&g->told_at, told_at, now) == told_at)
+		upcall_touch(ctx, plan->domain, plan->gateway, &p->tuple.dst);
+}
+
+/*
+ * Find the next hop to the gateway plan->gateway: as route does, but a packet whose neighbour is
+ * not known cannot be left to the kernel, which would send it where its destination's route leads.
+ *
+ * Return: as route; GATEWAY_UNKNOWN; GATEWAY_UNRESOLVED.
+ */
+fq_global enum fq_reason route_gateway(struct xdp_md *ctx, const struct fq_pkt *p,
+				       struct fq_plan *plan, __u64 now)
+{
+	struct bpf_fib_lookup fib = {.ifindex = ctx->ingress_ifindex};
+	struct fq_gateway *g;
+	bool neighbour;
+	enum fq_reason r;
+
+	if (!p || !plan)
+		return FQ_R_GATEWAY_UNKNOWN;
+	g = gateway_find(plan->gateway);
+	if (!g)
+		return FQ_R_GATEWAY_UNKNOWN;
+	fib.l4_protocol = p->tuple.proto;
+	fib.tot_len = p->l3_len;
+	if (addr_is_mapped(&g->addr)) {
+		fib.family = FQ_AF_INET;
+		fib.ipv4_dst = g->addr.w[3];
+	} else {
+		fib.family = FQ_AF_INET6;
+		__builtin_memcpy(fib.ipv6_dst, &g->addr, sizeof(fib.ipv6_dst));
 	}
-	plan->oif = fib.ifindex;
-	plan->slow = status == BPF_FIB_LKUP_RET_NO_NEIGH;
-	__builtin_memcpy(plan->dmac, fib.dmac, ETH_ALEN);
-	__builtin_memcpy(plan->smac, fib.smac, ETH_ALEN);
-	return FQ_OK;
+	r = route_ask(ctx, &fib, plan, &neighbour);
+	if (r || neighbour)
+		return r;
+	gateway_tell(ctx, p, plan, g, now);
+	return FQ_R_GATEWAY_UNRESOLVED;
 }

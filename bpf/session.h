@@ -30,30 +30,32 @@ fq_inline __be16 session_peer_port(const struct fq_pkt *p, __u8 dir)
 }
 
 /*
- * Ask the policy anew, and note its answer in the session.
+ * Ask the policy anew, and note its answer in the session. Of a forwarded one only the client is
+ * asked about: the rest is its gateway's business.
  *
  * The resource by which the session was permitted comes first; if it permits no longer,
  * another one of the same domain and proxy address may (M-06). Whatever has become of the
  * translation itself is of no interest: session first.
  */
-static __noinline enum fq_reason session_permit(struct fq_session *s, const struct fq_pkt *p,
-						__u64 now, __u32 gen)
+fq_global enum fq_reason session_permit(struct fq_session *s, const struct fq_pkt *p, __u64 now,
+					__u32 gen)
 {
-	__u8 dir = s->dir;
-	const struct fq_addr *host = dir == FQ_DIR_OUT ? &p->tuple.src : &s->dst;
-	const struct fq_client *client = policy_client(host);
-	struct policy_ask ask = {
-		.now = now,
-		.port = session_peer_port(p, dir),
-		.proto = p->tuple.proto,
-	};
+	struct policy_ask ask = {.now = now};
 	struct policy_right right = {};
+	const struct fq_client *client;
 	enum fq_reason r;
+	__u8 dir;
 
+	if (!s || !p)
+		return FQ_R_NOT_A_CLIENT;
+	dir = s->dir;
+	client = policy_client(dir == FQ_DIR_OUT ? &p->tuple.src : &s->dst);
 	if (!client)
 		return FQ_R_NOT_A_CLIENT;
+	ask.port = session_peer_port(p, dir);
+	ask.proto = p->tuple.proto;
 	ask.client = client->client;
-	r = policy_resource(&ask, s->resource, &right);
+	r = s->gateway ? FQ_OK : policy_resource(&ask, s->resource, &right);
 	if (r) {
 		struct fq_xlat_key key = {
 			.scope = client->scope,
@@ -93,7 +95,7 @@ fq_inline enum fq_reason session_check(struct fq_session *s, const struct fq_pkt
 	return session_permit(s, p, now, gen);
 }
 
-/* TCP flags in the 32-bit word around them, which has no other writer: changed atomically. */
+/* TCP flags in the 32-bit word around them, all of which is changed atomically. */
 fq_inline __u32 tcp_seen_word(__u8 flags)
 {
 	union {
@@ -131,6 +133,22 @@ fq_inline void session_tcp_forget(struct fq_session *s, __u8 flags)
 	seen = READ_ONCE(*word);
 	if (!(seen & tcp_seen_word(FQ_TCP_LOCAL)))
 		__sync_val_compare_and_swap(word, seen, seen & ~tcp_seen_word(stale));
+}
+
+/* From now on by way of that gateway. Should another CPU be quicker, the next packet does it. */
+fq_inline void session_rebind(struct fq_session *s, __u16 gateway)
+{
+	union {
+		struct {
+			__u8 dir, tcp_seen;
+			__u16 gateway;
+		};
+		__u32 w;
+	} from = {.w = READ_ONCE(*(__u32 *)&s->dir)}, to = from;
+
+	_Static_assert(offsetof(struct fq_session, gateway) % 4 == 2, "gateway is bytes 2 and 3");
+	to.gateway = gateway;
+	__sync_val_compare_and_swap((__u32 *)&s->dir, from.w, to.w);
 }
 
 /*

@@ -33,35 +33,29 @@ fq_inline bool upcall_frame_cap(struct xdp_md *ctx, const struct fq_upcall *head
 /*
  * Send the frame, from its Ethernet header to the end of its IP packet.
  *
- * @kind:   FQ_UPCALL_HOLD or _SLOW
- * @proxy:  HOLD: destination; SLOW: source
+ * @head: @kind, @domain, @ifindex and @proxy are the caller's; see struct fq_upcall
  * @l3_len: of the IP packet
  *
  * Return: false if it is too long or the ring is full.
  */
-static __noinline bool upcall_frame(struct xdp_md *ctx, __u32 kind, __u32 domain,
-				    const struct fq_addr *proxy, __u32 l3_len)
+fq_global bool upcall_frame(struct xdp_md *ctx, struct fq_upcall *head, __u32 l3_len)
 {
-	struct fq_upcall head = {
-		.kind = kind,
-		.domain = domain,
-		.ifindex = ctx->ingress_ifindex,
-		.len = FQ_L3_OFF + l3_len,
-		.l3_offset = FQ_L3_OFF,
-		.proxy = *proxy,
-	};
-
-	if (head.len <= 128)
-		return upcall_frame_cap(ctx, &head, 128);
-	if (head.len <= 512)
-		return upcall_frame_cap(ctx, &head, 512);
-	if (head.len <= FQ_HOLD_FRAME_MAX)
-		return upcall_frame_cap(ctx, &head, FQ_HOLD_FRAME_MAX);
+	if (!head)
+		return false;
+	head->len = FQ_L3_OFF + l3_len;
+	head->l3_offset = FQ_L3_OFF;
+	if (head->len <= 128)
+		return upcall_frame_cap(ctx, head, 128);
+	if (head->len <= 512)
+		return upcall_frame_cap(ctx, head, 512);
+	if (head->len <= FQ_HOLD_FRAME_MAX)
+		return upcall_frame_cap(ctx, head, FQ_HOLD_FRAME_MAX);
 	return false;
 }
 
-/* A new flow of a domain whose touch_at has come. Lost if the ring is full: the next one tells. */
-fq_inline void upcall_touch(struct xdp_md *ctx, __u32 domain, const struct fq_addr *proxy)
+/* See FQ_UPCALL_TOUCH. Lost if the ring is full: the next packet tells. */
+fq_inline void upcall_touch(struct xdp_md *ctx, __u32 domain, __u16 gateway,
+			    const struct fq_addr *proxy)
 {
 	struct fq_upcall *u = bpf_ringbuf_reserve(&upcalls, sizeof(*u), 0);
 
@@ -71,6 +65,7 @@ fq_inline void upcall_touch(struct xdp_md *ctx, __u32 domain, const struct fq_ad
 		.kind = FQ_UPCALL_TOUCH,
 		.domain = domain,
 		.ifindex = ctx->ingress_ifindex,
+		.gateway = gateway,
 		.proxy = *proxy,
 	};
 	bpf_ringbuf_submit(u, 0);

@@ -13,10 +13,12 @@
 
 #include <linux/types.h>
 
-#define FQ_ABI_VERSION   1
+#define FQ_ABI_VERSION   2
 #define FQ_BPFFS_DEFAULT "/sys/fs/bpf/fqdnat"
 
 #define FQ_CLIENTS_MAX      4096  /* configured clients; index of fq_quota */
+#define FQ_SCOPES_MAX       256   /* edges of a gateway; 0 is the one in this process */
+#define FQ_GATEWAYS_MAX     256   /* gateways of an edge; 0 is the one in this process */
 #define FQ_RESOURCES_MAX    16384 /* configured resources */
 #define FQ_XLAT_RESOURCES   8     /* resources that may share one proxy address */
 #define FQ_FILTER_RANGES    32    /* port ranges of one resource */
@@ -66,6 +68,9 @@ enum fq_dir {
  * One direction of a session. What the packet becomes: source @src, destination @dst, and
  * the client's side port or id @port (source of out, destination of in). The partner
  * entry's key is that result, reversed.
+ *
+ * With a @gateway the result is the tuple itself: an edge forwards the flow and translates
+ * nothing. @gateway may change as long as neither value is 0, in the out entry only.
  */
 struct fq_session {
 	struct fq_addr src;
@@ -74,7 +79,7 @@ struct fq_session {
 	__be16 peer_port; /* resource's port: of the tuple (TCP), last permitted (UDP), 0 (ICMP) */
 	__u8 dir;         /* enum fq_dir */
 	__u8 tcp_seen;    /* FQ_TCP_*, of the connection's packets in this direction */
-	__u16 pad;        /* zero */
+	__u16 gateway;    /* 0: translated here; else: as it is, by way of that gateway */
 	__u32 client;
 	__u32 resource;
 	__u32 domain;
@@ -94,7 +99,7 @@ struct fq_prefix {
 
 struct fq_client {
 	__u32 client; /* < FQ_CLIENTS_MAX */
-	__u32 scope;  /* whose proxy addresses it uses: an edge */
+	__u32 scope;  /* whose proxy addresses it uses: an edge, < FQ_SCOPES_MAX; 0: this process */
 };
 
 /* grants: BPF_MAP_TYPE_HASH */
@@ -146,11 +151,19 @@ enum fq_edge_verdict {
 
 struct fq_edge {
 	__u32 domain;
-	__u32 gateway; /* 0: the gateway in this process */
+	__u32 gateway; /* < FQ_GATEWAYS_MAX; 0: the gateway in this process */
 	__u32 verdict; /* enum fq_edge_verdict */
 	__u32 pad;
 	__u64 touch_at; /* FORWARD: tell the daemon of a new flow at or after this instant; 0: never
 			 */
+};
+
+/* gateways (edge): BPF_MAP_TYPE_ARRAY by gateway; element 0 is not used */
+struct fq_gateway {
+	struct fq_addr addr; /* packets go where the route to it leads; zero: no such gateway */
+	__u64 told_at;       /* the programs have told of its missing neighbour at this instant */
+	__u8 up;             /* 0: its sessions ask the edge map again with every packet */
+	__u8 pad[7];         /* zero */
 };
 
 /* devs: BPF_MAP_TYPE_HASH by ifindex */
@@ -161,11 +174,19 @@ struct fq_dev {
 	__u8 pad[2]; /* zero */
 };
 
-/* quota: BPF_MAP_TYPE_ARRAY by client, BPF_F_MMAPABLE, changed atomically by both sides */
+/*
+ * quota: BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, changed atomically by both sides. Clients come first,
+ * then scopes: an element each of FQ_CLIENTS_MAX + scope. A session counts in both, but scope 0 has
+ * no limit and no count.
+ */
 struct fq_quota {
 	__u32 sessions; /* open now */
 	__u32 max;
+	__u32 scope; /* of a client */
+	__u32 pad;   /* zero */
 };
+
+#define FQ_QUOTAS_MAX (FQ_CLIENTS_MAX + FQ_SCOPES_MAX)
 
 /* control: BPF_MAP_TYPE_ARRAY, one element, BPF_F_MMAPABLE */
 struct fq_control {
@@ -194,17 +215,19 @@ struct fq_bucket {
 enum fq_upcall_kind {
 	FQ_UPCALL_HOLD = 1, /* frame as received, to be held for @domain */
 	FQ_UPCALL_SLOW,     /* frame as translated: IP packet to be sent by the kernel */
-	FQ_UPCALL_TOUCH,    /* no frame: new flow of a domain whose touch_at has come */
-	FQ_UPCALL_SESSION,  /* no frame: session opened; @tuple is its out tuple (monitor) */
+	FQ_UPCALL_TOUCH,   /* no frame: new flow of a domain whose touch_at has come, or @gateway */
+	FQ_UPCALL_SESSION, /* no frame: session opened; @tuple is its out tuple (monitor) */
+	FQ_UPCALL_VIA, /* frame as it is to leave by interface @ifindex, to its destination MAC */
 };
 
 struct fq_upcall {
 	__u32 kind; /* enum fq_upcall_kind */
 	__u32 domain;
-	__u32 ifindex;   /* ingress */
+	__u32 ifindex;   /* ingress; VIA: egress */
 	__u32 len;       /* bytes of the frame that follows; 0: none */
 	__u16 l3_offset; /* of the IP header in the frame */
-	__u16 pad[3];
+	__u16 gateway;   /* TOUCH: its neighbour is not known, a packet to it was dropped; else 0 */
+	__u16 pad[2];
 	struct fq_addr proxy; /* HOLD, TOUCH: destination; SLOW: source after translation */
 	__u8 frame[];
 };
@@ -220,5 +243,7 @@ FQ_ASSERT_SIZE(struct fq_filter, 4 + 6 * FQ_FILTER_RANGES);
 FQ_ASSERT_SIZE(struct fq_xlat_key, 20);
 FQ_ASSERT_SIZE(struct fq_xlat, 24 + 4 * FQ_XLAT_RESOURCES);
 FQ_ASSERT_SIZE(struct fq_edge, 24);
+FQ_ASSERT_SIZE(struct fq_gateway, 32);
 FQ_ASSERT_SIZE(struct fq_dev, 40);
+FQ_ASSERT_SIZE(struct fq_quota, 16);
 FQ_ASSERT_SIZE(struct fq_upcall, 40);

@@ -106,7 +106,35 @@ enum fq_reason_class {
 	X(POOL_EXHAUSTED, "pool_exhausted", EVENT, "no proxy address left: SERVFAIL")              \
 	X(STORE_FAILED, "store_failed", EVENT, "state could not be written to disk")               \
 	X(RESOLVE_LIMITED, "resolve_limited", EVENT, "AssignedIps not acted on: resolution limit") \
-	X(CONTROL_INVALID, "control_invalid", EVENT, "control message refused")
+	X(CONTROL_INVALID, "control_invalid", EVENT, "control message refused")                    \
+	X(FORWARDED, "forwarded", FORWARD, "edge: forwarded as it is, to or from the gateway")     \
+	X(FORWARDED_SLOW, "forwarded_slow", FORWARD,                                               \
+	  "edge: forwarded through the daemon: interface takes no redirected frames, or the like") \
+	X(GATEWAY_UNKNOWN, "gateway_unknown", REFUSE,                                              \
+	  "edge: the domain's gateway is not configured: network unreachable")                     \
+	X(GATEWAY_UNRESOLVED, "gateway_unresolved", DROP,                                          \
+	  "edge: the neighbour on the way to the gateway is not known yet")                        \
+	X(EDGE_QUOTA, "edge_quota", REFUSE,                                                        \
+	  "the client's edge has reached its session quota: administratively prohibited")          \
+	X(CONTROL_UNKNOWN_SOURCE, "control_unknown_source", EVENT,                                 \
+	  "control message from an address that is not configured")                                \
+	X(CONTROL_FORGED, "control_forged", EVENT,                                                 \
+	  "control message without the seal that its sender's key makes")                          \
+	X(CONTROL_REPLAYED, "control_replayed", EVENT,                                             \
+	  "sealed control message that was received before, or is too old to know")                \
+	X(CONTROL_STALE_EPOCH, "control_stale_epoch", EVENT,                                       \
+	  "sealed control message to or from an earlier process")                                  \
+	X(CONTROL_MALFORMED, "control_malformed", EVENT,                                           \
+	  "control message truncated, oversized, or not what its kind looks like")                 \
+	X(CONTROL_UNKNOWN_EVENT, "control_unknown_event", EVENT,                                   \
+	  "control message of a kind that is not known here")                                      \
+	X(CONTROL_LIMITED, "control_limited", EVENT,                                               \
+	  "control message not read: its sender's rate limit")                                     \
+	X(GATEWAY_UP, "gateway_up", EVENT, "edge: a gateway answers (again)")                      \
+	X(GATEWAY_SILENT, "gateway_silent", EVENT, "edge: a gateway has stopped answering")        \
+	X(GATEWAY_GOODBYE, "gateway_goodbye", EVENT, "edge: a gateway has said Goodbye")           \
+	X(STATUS_STALE, "status_stale", EVENT,                                                     \
+	  "edge: DomainStatus of an earlier request, or overtaken by a later one")
 /* clang-format on */
 
 enum fq_reason {

@@ -259,7 +259,7 @@ void dpt_world(struct dataplane *dp)
 	world_family(dp, "2001:db8:1::/64", DPT_PROXY6, DPT_SERVER6);
 	assert_int_equal(dataplane_filter_set(dp, DPT_RESOURCE, &filter), 0);
 	assert_int_equal(dataplane_grant_set(dp, DPT_CLIENT, DPT_RESOURCE, 0), 0);
-	dataplane_quota_set(dp, DPT_CLIENT, 1000);
+	dataplane_quota_set(dp, DPT_CLIENT, 0, 1000);
 	dataplane_policy_changed(dp);
 }
 

@@ -122,6 +122,7 @@ static int on_upcall(void *ctx, void *data, size_t size)
 	t->upcall[i].ifindex = u->ifindex;
 	t->upcall[i].len = u->len;
 	t->upcall[i].l3_offset = u->l3_offset;
+	t->upcall[i].gateway = u->gateway;
 	t->upcall[i].proxy = u->proxy;
 	memcpy(t->upcall[i].frame, u->frame, u->len);
 	return 0;
@@ -257,7 +258,9 @@ static int expected_verdict(enum fq_reason reason)
 	case FQ_CLASS_PASS:
 		return XDP_PASS;
 	case FQ_CLASS_FORWARD:
-		return reason == FQ_R_TRANSLATED_SLOW ? XDP_DROP : XDP_REDIRECT;
+		return reason == FQ_R_TRANSLATED_SLOW || reason == FQ_R_FORWARDED_SLOW
+			       ? XDP_DROP
+			       : XDP_REDIRECT;
 	case FQ_CLASS_REFUSE:
 		return XDP_REDIRECT;
 	default:

@@ -41,7 +41,7 @@ struct ring_buffer;
 #define PROXY6_B   "fd00:2021:1111:8000::11"
 
 #define CLIENT   1
-#define SCOPE    7
+#define SCOPE    0
 #define RESOURCE 5
 #define DOMAIN   9
 
@@ -51,7 +51,7 @@ struct ring_buffer;
 /* A struct fq_upcall with room for its frame. */
 struct prog_upcall {
 	uint32_t kind, domain, ifindex, len;
-	uint16_t l3_offset;
+	uint16_t l3_offset, gateway;
 	struct fq_addr proxy;
 	uint8_t frame[FQ_HOLD_FRAME_MAX];
 };
@@ -138,11 +138,16 @@ void prog_revoke(struct prog *t, uint32_t client, uint32_t resource);
 void prog_filter(struct prog *t, uint32_t resource, const struct fq_filter *f);
 void prog_xlat(struct prog *t, const char *proxy, const char *real, uint32_t domain,
 	       const uint32_t *resources, unsigned int n);
+void prog_xlat_scope(struct prog *t, uint32_t scope, const char *proxy, const char *real);
 void prog_edge(struct prog *t, const char *proxy, enum fq_edge_verdict verdict);
+void prog_edge_to(struct prog *t, const char *proxy, enum fq_edge_verdict verdict,
+		  uint32_t gateway);
+void prog_gateway(struct prog *t, uint32_t id, const char *addr, bool up); /* NULL: none */
 void prog_dev(struct prog *t, enum prog_side side, const char *nat4, const char *nat6);
 void prog_mac(struct prog *t, enum prog_side side, const uint8_t mac[ETH_ALEN]);
 void prog_redirectable(struct prog *t, enum prog_side side, bool redirectable);
 void prog_quota(struct prog *t, uint32_t client, uint32_t max);
+void prog_scope(struct prog *t, uint32_t client, uint32_t scope, uint32_t max);
 void prog_limit(struct prog *t, uint32_t sessions_max);
 void prog_policy_changed(struct prog *t);
 

@@ -64,6 +64,8 @@ void prog_reset(struct prog *t)
 	empty(t->skel->maps.tx);
 	empty(t->skel->maps.icmp_buckets);
 	zero_per_cpu(t->skel->maps.icmp_cpu, 1, sizeof(struct fq_bucket));
+	for (uint32_t id = 0; id < FQ_GATEWAYS_MAX; id++)
+		update(t->skel->maps.gateways, &id, &(struct fq_gateway){0});
 	update(t->skel->maps.control, &zero, &control);
 	prog_poll(t);
 	t->upcalls = 0;
@@ -189,12 +191,38 @@ void prog_xlat(struct prog *t, const char *proxy, const char *real, uint32_t dom
 	update(t->skel->maps.xlat, &key, &value);
 }
 
-void prog_edge(struct prog *t, const char *proxy, enum fq_edge_verdict verdict)
+void prog_xlat_scope(struct prog *t, uint32_t scope, const char *proxy, const char *real)
+{
+	const struct fq_xlat_key key = {.scope = scope, .proxy = prog_addr(proxy)};
+	const struct fq_xlat value = {.real = prog_addr(real),
+				      .domain = DOMAIN,
+				      .has_real = 1,
+				      .resources = 1,
+				      .resource = {RESOURCE}};
+
+	update(t->skel->maps.xlat, &key, &value);
+}
+
+void prog_edge_to(struct prog *t, const char *proxy, enum fq_edge_verdict verdict, uint32_t gateway)
 {
 	const struct fq_addr key = prog_addr(proxy);
-	const struct fq_edge value = {.domain = DOMAIN, .verdict = verdict};
+	const struct fq_edge value = {.domain = DOMAIN, .gateway = gateway, .verdict = verdict};
 
 	update(t->skel->maps.edge, &key, &value);
+}
+
+void prog_edge(struct prog *t, const char *proxy, enum fq_edge_verdict verdict)
+{
+	prog_edge_to(t, proxy, verdict, 0);
+}
+
+void prog_gateway(struct prog *t, uint32_t id, const char *addr, bool up)
+{
+	struct fq_gateway value = {.up = up};
+
+	if (addr)
+		value.addr = prog_addr(addr);
+	update(t->skel->maps.gateways, &id, &value);
 }
 
 void prog_dev(struct prog *t, enum prog_side side, const char *nat4, const char *nat6)
@@ -234,6 +262,17 @@ void prog_quota(struct prog *t, uint32_t client, uint32_t max)
 	struct fq_quota value = {.max = max};
 
 	update(t->skel->maps.quota, &client, &value);
+}
+
+void prog_scope(struct prog *t, uint32_t client, uint32_t scope, uint32_t max)
+{
+	const uint32_t index = FQ_CLIENTS_MAX + scope;
+	struct fq_quota value = prog_get_quota(t, client);
+
+	value.scope = scope;
+	update(t->skel->maps.quota, &client, &value);
+	value = (struct fq_quota){.max = max};
+	update(t->skel->maps.quota, &index, &value);
 }
 
 void prog_limit(struct prog *t, uint32_t sessions_max)

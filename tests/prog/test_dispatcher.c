@@ -29,6 +29,7 @@
 #include "dataplane/internal.h"
 
 #include "../lib/dptest.h"
+#include "../lib/skip.h"
 
 #define PORT 7
 
@@ -57,10 +58,8 @@ static int enter(void **state)
 /* End a test that this kernel cannot run. */
 static void need_dispatcher(void)
 {
-	if (dispatch_possible())
-		return;
-	print_message("# this kernel refuses programs of type EXT\n");
-	skip();
+	if (!dispatch_possible())
+		skip_because("this kernel refuses programs of type EXT");
 }
 
 /* An interface's dispatcher as libxdp sees it; NULL: there is none. */

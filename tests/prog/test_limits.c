@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "../lib/prog.h"
+#include "../lib/skip.h"
 
 #include "fqdnat.skel.h"
 
@@ -143,10 +144,8 @@ static void two_cpus_open_one_session(void **state)
 	struct racer racer[2];
 	pthread_t thread[2];
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
-		print_message("needs two CPUs\n");
-		skip();
-	}
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip_because("needs two CPUs");
 	pthread_barrier_init(&start, NULL, 2);
 	for (int i = 0; i < 2; i++) {
 		racer[i] = (struct racer){

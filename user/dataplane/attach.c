@@ -286,17 +286,8 @@ static int attach_link(struct dataplane *dp, const char *ifname, enum dp_mode mo
 	return 0;
 }
 
-/* Whether some XDP program runs on the interface, in any mode. */
-static bool occupied(uint32_t ifindex)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
-
-	return bpf_xdp_query(ifindex, 0, &query) == 0 && query.attach_mode != XDP_ATTACHED_NONE;
-}
-
 /*
- * By libxdp, if that is wanted and possible. AUTO: only to live beside a program that is there;
- * alone, a link of our own is simpler, and its program is replaced in one step.
+ * By libxdp, if that is possible and not ruled out, so that other programs can live beside ours.
  *
  * *@ret_done: attached; otherwise our own link has to do.
  */
@@ -307,7 +298,7 @@ static int attach_dispatcher(struct dataplane *dp, const char *ifname, enum dp_m
 	int r;
 
 	*ret_done = false;
-	if (dp->settings.dispatcher == DP_DISPATCHER_NEVER || (!required && !occupied(a->ifindex)))
+	if (dp->settings.dispatcher == DP_DISPATCHER_NEVER)
 		return 0;
 	if (!dispatch_possible()) {
 		if (required)
@@ -325,6 +316,8 @@ static int attach_dispatcher(struct dataplane *dp, const char *ifname, enum dp_m
 		a->mode = DP_MODE_GENERIC;
 		r = dispatch_attach(dp, a->ifindex, a->mode, err);
 	}
+	if ((r == -EBUSY || r == -EEXIST) && required)
+		return fail_busy(ifname, a->ifindex, err);
 	if (r < 0 && required)
 		return r;
 	a->dispatcher = *ret_done = r == 0;

@@ -37,6 +37,7 @@ const struct map_spec map_specs[M_COUNT] = {
 	[M_FILTERS] = SPEC("filters", HASH, 4, sizeof(struct fq_filter)),
 	[M_XLAT] = SPEC("xlat", HASH, sizeof(struct fq_xlat_key), sizeof(struct fq_xlat)),
 	[M_EDGE] = SPEC("edge", HASH, sizeof(struct fq_addr), sizeof(struct fq_edge)),
+	[M_GATEWAYS] = SPEC("gateways", ARRAY, 4, sizeof(struct fq_gateway)),
 	[M_DEVS] = SPEC("devs", HASH, 4, sizeof(struct fq_dev)),
 	[M_TX] = SPEC("tx", DEVMAP_HASH, 4, 4),
 	[M_QUOTA] = SPEC("quota", ARRAY, 4, sizeof(struct fq_quota)),

@@ -41,14 +41,14 @@ static int dataplane_new(const char *bpffs, struct dp_error *err, struct datapla
 	strcpy(dp->bpffs, bpffs);
 	memset(dp->maps, -1, sizeof(dp->maps));
 	memset(dp->progs, -1, sizeof(dp->progs));
-	dp->raw4 = dp->raw6 = dp->netlink = -1;
+	dp->raw4 = dp->raw6 = dp->packet = dp->netlink = -1;
 	*ret_dp = dp;
 	return 0;
 }
 
 static size_t mapped_bytes(enum dp_map map)
 {
-	size_t entries = map == M_QUOTA ? FQ_CLIENTS_MAX : 1;
+	size_t entries = map == M_QUOTA ? FQ_QUOTAS_MAX : 1;
 	size_t bytes = entries * ((map_specs[map].value_size + 7) & ~7U);
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 

@@ -38,7 +38,7 @@ struct dataplane;
 /* ---- life ---- */
 
 enum dp_dispatcher {
-	DP_DISPATCHER_AUTO, /* our own link; libxdp's dispatcher beside another program */
+	DP_DISPATCHER_AUTO, /* libxdp's dispatcher; a link of our own where the kernel has no EXT */
 	DP_DISPATCHER_NEVER,
 	DP_DISPATCHER_REQUIRE, /* fail rather than use our own link */
 };
@@ -183,6 +183,13 @@ int dataplane_netlink_fd(const struct dataplane *dp);
  */
 int dataplane_netlink_ready(struct dataplane *dp, dp_link_fn cb, void *ctx);
 
+/*
+ * Look anew which interfaces take redirected frames, because nobody is told when the peer of a veth
+ * stops or begins to. Costs some calls of the kernel for every interface. Return: 0; negative
+ * errno.
+ */
+int dataplane_redirect_refresh(struct dataplane *dp);
+
 /* ---- maps (maps.c) ---- */
 
 int dataplane_client_set(struct dataplane *dp, const struct ipprefix *prefix,
@@ -206,6 +213,23 @@ int dataplane_edge_set(struct dataplane *dp, const struct fq_addr *proxy,
 int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy);
 
 /*
+ * A remote gateway, to which flows of the verdicts that name it are forwarded.
+ *
+ * @id:   1 to FQ_GATEWAYS_MAX - 1
+ * @addr: its own address; the route to it is the way of all its flows
+ * @up:   false: packets of flows that were forwarded to it ask the edge map again, so that they
+ *        move to another gateway if the verdict says so. It is no reason to refuse anything: a
+ *        verdict to forward to a gateway that is not up is carried out. What nobody has said is
+ *        down yet (after a start, say) is up.
+ *
+ * After deletion, flows ask again, and verdicts that name it refuse (FQ_R_GATEWAY_UNKNOWN).
+ *
+ * Return: 0; -EINVAL id out of range; errors of the kernel.
+ */
+int dataplane_gateway_set(struct dataplane *dp, uint32_t id, const struct fq_addr *addr, bool up);
+int dataplane_gateway_del(struct dataplane *dp, uint32_t id);
+
+/*
  * All of the above: deleting what is not there is no failure.
  *
  * Return: 0; -E2BIG or -ENOSPC if the map is full; other errors of the kernel.
@@ -217,17 +241,26 @@ void dataplane_policy_changed(struct dataplane *dp);
 
 /*
  * Taking over: between begin and end, every entry that ought to be there is set; end deletes the
- * others, left from before, from clients, grants, filters, xlat and edge. Nothing is missing at
- * any moment.
+ * others, left from before, from clients, grants, filters, xlat, edge and gateways. Nothing is
+ * missing at any moment.
  *
  * Return of end: number of entries deleted; negative errno.
  */
 int dataplane_sync_begin(struct dataplane *dp);
 int dataplane_sync_end(struct dataplane *dp);
 
-/* @client: < FQ_CLIENTS_MAX. */
-void dataplane_quota_set(struct dataplane *dp, uint32_t client, uint32_t sessions_max);
+/*
+ * Limits of a client's sessions, and of all sessions of a scope's clients. Every client of the
+ * clients map needs one; scope 0 has none.
+ *
+ * @client: < FQ_CLIENTS_MAX
+ * @scope:  < FQ_SCOPES_MAX. When a client gets another one, its open sessions count there.
+ */
+void dataplane_quota_set(struct dataplane *dp, uint32_t client, uint32_t scope,
+			 uint32_t sessions_max);
 uint32_t dataplane_quota_used(const struct dataplane *dp, uint32_t client);
+void dataplane_scope_quota_set(struct dataplane *dp, uint32_t scope, uint32_t sessions_max);
+uint32_t dataplane_scope_quota_used(const struct dataplane *dp, uint32_t scope);
 
 /* Capped at dataplane_sessions_capacity. Return: the limit that holds now. */
 uint32_t dataplane_sessions_max_set(struct dataplane *dp, uint32_t sessions_max);
@@ -246,7 +279,8 @@ int dataplane_upcalls_fd(const struct dataplane *dp);
 
 /*
  * @upcall: aligned; upcall->len bytes of frame follow. HOLD, SLOW: l3_offset and an IP header lie
- * inside. SESSION: the frame is the session's out tuple. Valid during the call.
+ * inside. SESSION: the frame is the session's out tuple. VIA never comes here: it is sent by
+ * dataplane_upcalls_poll itself. Valid during the call.
  */
 typedef void (*dp_upcall_fn)(void *ctx, const struct fq_upcall *upcall);
 
@@ -261,8 +295,7 @@ int dataplane_upcalls_poll(struct dataplane *dp, dp_upcall_fn cb, void *ctx, uns
 
 enum dp_injected {
 	DP_INJECT_SENT,     /* translated (or refused by ICMP) and handed to the kernel */
-	DP_INJECT_CONSUMED, /* dropped, held again, or on its way as FQ_UPCALL_SLOW: counted there
-			     */
+	DP_INJECT_CONSUMED, /* dropped, held again, or on its way as an upcall: counted there */
 	DP_INJECT_PASSED,   /* not ours any more */
 };
 

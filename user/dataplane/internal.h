@@ -24,6 +24,7 @@ enum dp_map {
 	M_FILTERS,
 	M_XLAT,
 	M_EDGE,
+	M_GATEWAYS,
 	M_DEVS,
 	M_TX,
 	M_QUOTA,
@@ -85,7 +86,7 @@ struct dataplane {
 	dp_upcall_fn upcall_cb;
 	void *upcall_ctx;
 	unsigned int upcall_left, upcall_read;
-	int raw4, raw6;
+	int raw4, raw6, packet;
 
 	int netlink;        /* addr.c */
 	bool netlink_dirty; /* the devs map may be behind */

@@ -22,6 +22,7 @@ struct stale {
 
 struct sync {
 	struct stale *stale;
+	bool gateways[FQ_GATEWAYS_MAX]; /* set since */
 };
 
 static const enum dp_map sync_maps[] = {M_CLIENTS, M_GRANTS, M_FILTERS, M_XLAT, M_EDGE};
@@ -112,6 +113,19 @@ static int map_del(struct dataplane *dp, enum dp_map map, const void *key)
 	return 0;
 }
 
+/* Elements of an array stay; without an address they are no gateways. Return: 1 if it was one. */
+static int gateway_clear(struct dataplane *dp, uint32_t id)
+{
+	const struct fq_gateway none = {0};
+	struct fq_gateway have;
+
+	if (bpf_map_lookup_elem(dp->maps[M_GATEWAYS], &id, &have) < 0)
+		return -errno;
+	if (ipaddr_is_zero(&have.addr))
+		return 0;
+	return bpf_map_update_elem(dp->maps[M_GATEWAYS], &id, &none, BPF_ANY) < 0 ? -errno : 1;
+}
+
 int dataplane_sync_end(struct dataplane *dp)
 {
 	_cleanup_(sync_freep) struct sync *sync = TAKE_PTR(dp->sync);
@@ -126,6 +140,13 @@ int dataplane_sync_end(struct dataplane *dp)
 		if (r < 0)
 			return r;
 		n++;
+	}
+	for (uint32_t id = 1; id < FQ_GATEWAYS_MAX; id++) {
+		int r = sync->gateways[id] ? 0 : gateway_clear(dp, id);
+
+		if (r < 0)
+			return r;
+		n += r;
 	}
 	return n;
 }
@@ -207,6 +228,31 @@ int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy)
 	return map_del(dp, M_EDGE, proxy);
 }
 
+int dataplane_gateway_set(struct dataplane *dp, uint32_t id, const struct fq_addr *addr, bool up)
+{
+	const struct fq_gateway value = {.addr = *addr, .up = up};
+
+	if (id == 0 || id >= FQ_GATEWAYS_MAX)
+		return -EINVAL;
+	if (bpf_map_update_elem(dp->maps[M_GATEWAYS], &id, &value, BPF_ANY) < 0)
+		return -errno;
+	if (dp->sync)
+		dp->sync->gateways[id] = true;
+	return 0;
+}
+
+int dataplane_gateway_del(struct dataplane *dp, uint32_t id)
+{
+	int r;
+
+	if (id == 0 || id >= FQ_GATEWAYS_MAX)
+		return -EINVAL;
+	r = gateway_clear(dp, id);
+	if (dp->sync)
+		dp->sync->gateways[id] = false;
+	return r < 0 ? r : 0;
+}
+
 /* ---- counters and limits ---- */
 
 void dataplane_policy_changed(struct dataplane *dp)
@@ -214,17 +260,51 @@ void dataplane_policy_changed(struct dataplane *dp)
 	__atomic_fetch_add(&dp->control->policy_gen, 1, __ATOMIC_RELEASE);
 }
 
-void dataplane_quota_set(struct dataplane *dp, uint32_t client, uint32_t sessions_max)
+static uint32_t quota_used(const struct dataplane *dp, uint32_t index)
 {
-	if (client < FQ_CLIENTS_MAX)
-		__atomic_store_n(&dp->quota[client].max, sessions_max, __ATOMIC_RELAXED);
+	return __atomic_load_n(&dp->quota[index].sessions, __ATOMIC_RELAXED);
+}
+
+/* The client's open sessions with it. */
+static void move_to_scope(struct dataplane *dp, uint32_t client, uint32_t scope)
+{
+	uint32_t before = __atomic_exchange_n(&dp->quota[client].scope, scope, __ATOMIC_RELAXED);
+	uint32_t sessions = quota_used(dp, client);
+
+	if (before == scope)
+		return;
+	if (before && before < FQ_SCOPES_MAX)
+		__atomic_fetch_sub(&dp->quota[FQ_CLIENTS_MAX + before].sessions, sessions,
+				   __ATOMIC_RELAXED);
+	if (scope)
+		__atomic_fetch_add(&dp->quota[FQ_CLIENTS_MAX + scope].sessions, sessions,
+				   __ATOMIC_RELAXED);
+}
+
+void dataplane_quota_set(struct dataplane *dp, uint32_t client, uint32_t scope,
+			 uint32_t sessions_max)
+{
+	if (client >= FQ_CLIENTS_MAX || scope >= FQ_SCOPES_MAX)
+		return;
+	move_to_scope(dp, client, scope);
+	__atomic_store_n(&dp->quota[client].max, sessions_max, __ATOMIC_RELAXED);
 }
 
 uint32_t dataplane_quota_used(const struct dataplane *dp, uint32_t client)
 {
-	return client < FQ_CLIENTS_MAX
-		       ? __atomic_load_n(&dp->quota[client].sessions, __ATOMIC_RELAXED)
-		       : 0;
+	return client < FQ_CLIENTS_MAX ? quota_used(dp, client) : 0;
+}
+
+void dataplane_scope_quota_set(struct dataplane *dp, uint32_t scope, uint32_t sessions_max)
+{
+	if (scope < FQ_SCOPES_MAX)
+		__atomic_store_n(&dp->quota[FQ_CLIENTS_MAX + scope].max, sessions_max,
+				 __ATOMIC_RELAXED);
+}
+
+uint32_t dataplane_scope_quota_used(const struct dataplane *dp, uint32_t scope)
+{
+	return scope < FQ_SCOPES_MAX ? quota_used(dp, FQ_CLIENTS_MAX + scope) : 0;
 }
 
 void dataplane_monitor(struct dataplane *dp, bool wanted)

@@ -3,8 +3,8 @@
  * Map tx: the interfaces to which native XDP may redirect. The program sends to all others by the
  * slow way (FQ_UPCALL_SLOW); a frame redirected to one of those would be lost without a trace.
  *
- * A change that only the peer of a veth sees (its GRO switched) is told to nobody here; it is seen
- * at the next change of an interface, and whenever we attach.
+ * A change that only the peer of a veth sees (its GRO switched) is told to nobody here: the daemon
+ * looks now and then (dataplane_redirect_refresh).
  */
 #include <errno.h>
 
@@ -35,4 +35,9 @@ int redirect_refresh(int tx_fd)
 	}
 	if_freenameindex(list);
 	return r;
+}
+
+int dataplane_redirect_refresh(struct dataplane *dp)
+{
+	return redirect_refresh(dp->maps[M_TX]);
 }

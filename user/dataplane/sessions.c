@@ -5,7 +5,9 @@
  *
  * Order of removal: tombstone, out, in. As long as the in entry stands, nobody else can get its
  * tuple; a client that sends meanwhile opens a new session on another port. The other way round
- * it would keep sending into a session whose replies nobody translates.
+ * it would keep sending into a session whose replies nobody translates. A forwarded session has
+ * only one in tuple, which the next one of the same flow gets again: here the out entry goes last,
+ * so that it is not removed from under its successor.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -79,6 +81,45 @@ static int drop_entry(struct dataplane *dp, const struct fq_tuple *key)
 	return 0;
 }
 
+/* Where a client's sessions count beside its own element of quota; NULL: scope 0. */
+static struct fq_quota *scope_quota(struct dataplane *dp, uint32_t client)
+{
+	uint32_t scope = __atomic_load_n(&dp->quota[client].scope, __ATOMIC_RELAXED);
+
+	return scope && scope < FQ_SCOPES_MAX ? &dp->quota[FQ_CLIENTS_MAX + scope] : NULL;
+}
+
+/* Give back what open.h has counted for an out entry. */
+static void unaccount(struct dataplane *dp, const struct fq_session *out)
+{
+	struct fq_quota *scope;
+
+	less_one(&dp->control->sessions);
+	if (out->client >= FQ_CLIENTS_MAX)
+		return;
+	less_one(&dp->quota[out->client].sessions);
+	scope = scope_quota(dp, out->client);
+	if (scope)
+		less_one(&scope->sessions);
+}
+
+static int drop_out(struct dataplane *dp, const struct session *s, bool *ret_removed)
+{
+	int r = drop_entry(dp, &s->out_key);
+
+	*ret_removed = r == 0;
+	if (r == 0)
+		unaccount(dp, &s->out);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int drop_in(struct dataplane *dp, const struct session *s)
+{
+	int r = s->has_in ? drop_entry(dp, &s->in_key) : 0;
+
+	return r == -ENOENT ? 0 : r;
+}
+
 /* *@ret_removed: false if somebody else was faster */
 static int remove_session(struct dataplane *dp, const struct session *s, struct instant now,
 			  bool *ret_removed)
@@ -87,17 +128,12 @@ static int remove_session(struct dataplane *dp, const struct session *s, struct 
 
 	if (s->has_in)
 		bury(dp, &s->in_key, now);
-	r = drop_entry(dp, &s->out_key);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	*ret_removed = r == 0;
-	if (r == 0) {
-		less_one(&dp->control->sessions);
-		if (s->out.client < FQ_CLIENTS_MAX)
-			less_one(&dp->quota[s->out.client].sessions);
+	if (s->out.gateway) {
+		r = drop_in(dp, s);
+		return r < 0 ? r : drop_out(dp, s, ret_removed);
 	}
-	r = s->has_in ? drop_entry(dp, &s->in_key) : 0;
-	return r == -ENOENT ? 0 : r;
+	r = drop_out(dp, s, ret_removed);
+	return r < 0 ? r : drop_in(dp, s);
 }
 
 /* An entry without its other half. An out entry has been counted, an in entry has not. */
@@ -108,11 +144,8 @@ static int remove_orphan(struct dataplane *dp, const struct fq_tuple *key,
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	if (entry->dir == FQ_DIR_OUT) {
-		less_one(&dp->control->sessions);
-		if (entry->client < FQ_CLIENTS_MAX)
-			less_one(&dp->quota[entry->client].sessions);
-	}
+	if (entry->dir == FQ_DIR_OUT)
+		unaccount(dp, entry);
 	sweep->orphans++;
 	return 0;
 }
@@ -230,13 +263,21 @@ static int compare_addr(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct fq_addr));
 }
 
+/* Of a forwarded flow the real and the masquerade address are not known here. */
+static bool matches_translation(const struct dp_match *m, const struct fq_session *out)
+{
+	if (out->gateway)
+		return !m->real && !m->nat;
+	return (!m->real || ipaddr_equal(m->real, &out->dst)) &&
+	       (!m->nat || bsearch(&out->src, m->nat, m->nats, sizeof(*m->nat), compare_addr));
+}
+
 bool session_matches(const struct dp_match *m, const struct fq_tuple *out_key,
 		     const struct fq_session *out)
 {
-	return (!m->client_addr || ipprefix_contains(m->client_addr, &out_key->src)) &&
+	return matches_translation(m, out) &&
+	       (!m->client_addr || ipprefix_contains(m->client_addr, &out_key->src)) &&
 	       (!m->proxy || ipaddr_equal(m->proxy, &out_key->dst)) &&
-	       (!m->real || ipaddr_equal(m->real, &out->dst)) &&
-	       (!m->nat || bsearch(&out->src, m->nat, m->nats, sizeof(*m->nat), compare_addr)) &&
 	       (!m->domain || *m->domain == out->domain) &&
 	       (!m->client || *m->client == out->client) &&
 	       (!m->resource || *m->resource == out->resource);
@@ -279,37 +320,49 @@ int dataplane_flush(struct dataplane *dp, const struct dp_match *match, struct i
 
 /* ---- recount ---- */
 
+struct recount {
+	struct dataplane *dp;
+	uint32_t before[FQ_QUOTAS_MAX];
+	uint32_t walked[FQ_QUOTAS_MAX];
+};
+
 static int recount_one(void *ctx, const void *key, const void *value)
 {
 	const struct fq_session *entry = value;
-	uint32_t *clients = ctx;
+	struct recount *count = ctx;
+	struct fq_quota *scope;
 
 	(void)key;
-	if (entry->dir == FQ_DIR_OUT && entry->client < FQ_CLIENTS_MAX)
-		clients[entry->client]++;
+	if (entry->dir != FQ_DIR_OUT || entry->client >= FQ_CLIENTS_MAX)
+		return 0;
+	count->walked[entry->client]++;
+	scope = scope_quota(count->dp, entry->client);
+	if (scope)
+		count->walked[scope - count->dp->quota]++;
 	return 0;
 }
 
 /*
- * Programs may be running and counting. Clients whose counter moved during the walk are left
- * for the next round; *@ret_moved says whether there were any.
+ * Programs may be running and counting. Clients and scopes whose counter moved during the walk are
+ * left for the next round; *@ret_moved says whether there were any.
  */
-static int recount_round(struct dataplane *dp, uint32_t *before, uint32_t *walked, bool *ret_moved)
+static int recount_round(struct recount *count, bool *ret_moved)
 {
+	struct dataplane *dp = count->dp;
 	int r;
 
-	memset(walked, 0, FQ_CLIENTS_MAX * sizeof(*walked));
-	for (uint32_t c = 0; c < FQ_CLIENTS_MAX; c++)
-		before[c] = dataplane_quota_used(dp, c);
-	r = map_walk(M_SESSIONS, dp->maps[M_SESSIONS], recount_one, walked);
+	memset(count->walked, 0, sizeof(count->walked));
+	for (uint32_t i = 0; i < FQ_QUOTAS_MAX; i++)
+		count->before[i] = __atomic_load_n(&dp->quota[i].sessions, __ATOMIC_RELAXED);
+	r = map_walk(M_SESSIONS, dp->maps[M_SESSIONS], recount_one, count);
 	if (r < 0)
 		return r;
 	*ret_moved = false;
-	for (uint32_t c = 0; c < FQ_CLIENTS_MAX; c++) {
-		uint32_t have = before[c];
+	for (uint32_t i = 0; i < FQ_QUOTAS_MAX; i++) {
+		uint32_t have = count->before[i];
 
-		if (!__atomic_compare_exchange_n(&dp->quota[c].sessions, &have, walked[c], false,
-						 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		if (!__atomic_compare_exchange_n(&dp->quota[i].sessions, &have, count->walked[i],
+						 false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			*ret_moved = true;
 	}
 	return 0;
@@ -327,13 +380,14 @@ static void recount_total(struct dataplane *dp)
 
 int sessions_recount(struct dataplane *dp)
 {
-	_cleanup_(freep) uint32_t *counts = calloc(2 * FQ_CLIENTS_MAX, sizeof(*counts));
+	_cleanup_(freep) struct recount *count = malloc(sizeof(*count));
 	bool moved = true;
 
-	if (!counts)
+	if (!count)
 		return -ENOMEM;
+	count->dp = dp;
 	for (int i = 0; i < RECOUNT_ROUNDS && moved; i++) {
-		int r = recount_round(dp, counts, counts + FQ_CLIENTS_MAX, &moved);
+		int r = recount_round(count, &moved);
 
 		if (r < 0)
 			return r;

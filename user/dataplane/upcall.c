@@ -6,9 +6,13 @@
  * comes out is sent by a raw socket. (Live frames would need a receiver with NAPI, and would be
  * lost where the neighbour is not known yet; the kernel's own output waits for it.) It is a program
  * of its own, because up to kernel 6.2 the attached one may interrupt it on the same CPU.
+ *
+ * What is on its way to a remote gateway must not meet the kernel's routes, which know nothing of
+ * gateways: the program says interface and MAC address (FQ_UPCALL_VIA), a packet socket sends.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
@@ -35,6 +39,7 @@ static bool upcall_valid(const struct fq_upcall *u, size_t size)
 	switch (u->kind) {
 	case FQ_UPCALL_HOLD:
 	case FQ_UPCALL_SLOW:
+	case FQ_UPCALL_VIA:
 		return u->l3_offset >= ETH_HLEN && u->len >= u->l3_offset + sizeof(struct iphdr);
 	case FQ_UPCALL_TOUCH:
 		return true;
@@ -45,6 +50,25 @@ static bool upcall_valid(const struct fq_upcall *u, size_t size)
 	}
 }
 
+/*
+ * Without the Ethernet header: the kernel writes one where the interface has such, and tunnels take
+ * the bare packet. What cannot be sent is lost, as on any link.
+ */
+static void send_via(const struct dataplane *dp, const struct fq_upcall *u)
+{
+	const struct ethhdr *eth = (const struct ethhdr *)u->frame;
+	struct sockaddr_ll to = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = eth->h_proto,
+		.sll_ifindex = (int)u->ifindex,
+		.sll_halen = ETH_ALEN,
+	};
+
+	memcpy(to.sll_addr, eth->h_dest, ETH_ALEN);
+	(void)sendto(dp->packet, u->frame + u->l3_offset, u->len - u->l3_offset, 0,
+		     (struct sockaddr *)&to, sizeof(to));
+}
+
 static int upcall_record(void *ctx, void *data, size_t size)
 {
 	struct dataplane *dp = ctx;
@@ -52,16 +76,24 @@ static int upcall_record(void *ctx, void *data, size_t size)
 
 	if (upcall_valid(u, size)) {
 		dp->upcall_read++;
-		dp->upcall_cb(dp->upcall_ctx, u);
+		if (u->kind == FQ_UPCALL_VIA)
+			send_via(dp, u);
+		else
+			dp->upcall_cb(dp->upcall_ctx, u);
 	}
 	/* A negative result ends the reading behind this record. */
 	return --dp->upcall_left ? 0 : -ECANCELED;
 }
 
-/* IPPROTO_RAW: we bring the IP header, in both families. */
+/*
+ * To send only. IPPROTO_RAW: we bring the IP header, in both families. A packet socket of protocol
+ * 0 receives nothing.
+ */
 static int raw_open(int family)
 {
-	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	bool packet = family == AF_PACKET;
+	int fd = socket(family, (packet ? SOCK_DGRAM : SOCK_RAW) | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			packet ? 0 : IPPROTO_RAW);
 	int bytes = SEND_BUFFER;
 
 	if (fd < 0)
@@ -77,6 +109,9 @@ int upcall_open(struct dataplane *dp)
 	dp->ring = ring_buffer__new(dp->maps[M_UPCALLS], upcall_record, dp, NULL);
 	if (!dp->ring)
 		return -errno;
+	dp->packet = raw_open(AF_PACKET);
+	if (dp->packet < 0)
+		return dp->packet;
 	dp->raw4 = raw_open(AF_INET);
 	if (dp->raw4 < 0)
 		return dp->raw4;
@@ -91,6 +126,7 @@ void upcall_close(struct dataplane *dp)
 	dp->ring = NULL;
 	close_fds(&dp->raw4, 1);
 	close_fds(&dp->raw6, 1);
+	close_fds(&dp->packet, 1);
 }
 
 int dataplane_upcalls_fd(const struct dataplane *dp)

@@ -78,8 +78,7 @@ static void session_row(const struct session_walk *walk, const struct fq_tuple *
 		.state = session_state(out, in),
 		.client = key->src,
 		.proxy = key->dst,
-		.nat = out->src,
-		.real = out->dst,
+		.gateway = out->gateway,
 		.client_port = ntohs(key->sport),
 		.nat_port = ntohs(out->port),
 		.port = icmp ? 0 : ntohs(out->peer_port),
@@ -95,6 +94,10 @@ static void session_row(const struct session_walk *walk, const struct fq_tuple *
 		.expires_ns = not_negative(
 			instant_sub(session_expiry(out, in, key->proto, &walk->policy), walk->now)),
 	};
+	if (out->gateway)
+		return;
+	ret_row->nat = out->src;
+	ret_row->real = out->dst;
 }
 
 static int session_one(void *ctx, const void *key, const void *value)
@@ -222,7 +225,25 @@ bool dpview_granted(struct dpview *view, uint32_t client, uint32_t resource)
 
 int dpview_quota(struct dpview *view, uint32_t client, struct fq_quota *ret_quota)
 {
-	return get_one(view, M_QUOTA, client, ret_quota);
+	return client < FQ_CLIENTS_MAX ? get_one(view, M_QUOTA, client, ret_quota) : -ENOENT;
+}
+
+int dpview_scope_quota(struct dpview *view, uint32_t scope, struct fq_quota *ret_quota)
+{
+	return scope < FQ_SCOPES_MAX ? get_one(view, M_QUOTA, FQ_CLIENTS_MAX + scope, ret_quota)
+				     : -ENOENT;
+}
+
+int dpview_gateway(struct dpview *view, uint32_t id, struct fq_gateway *ret_gateway)
+{
+	struct fq_gateway gateway;
+	int r = get_one(view, M_GATEWAYS, id, &gateway);
+
+	if (r == 0 && ipaddr_is_zero(&gateway.addr))
+		r = -ENOENT;
+	if (r == 0)
+		*ret_gateway = gateway;
+	return r;
 }
 
 /* ---- limits ---- */

@@ -34,9 +34,11 @@ DEFINE_CLEANUP(struct dpview *, dpview_free)
 struct dpview_session {
 	uint8_t proto;            /* IPPROTO_TCP, _UDP, _ICMP, _ICMPV6 */
 	enum session_state state; /* session_state_name */
-	struct fq_addr client, proxy, nat, real;
+	struct fq_addr client, proxy;
+	struct fq_addr nat, real; /* zero if there is a gateway: only that one knows */
 	/* Host order. ICMP: the id in client_port and nat_port, 0 in the others. */
 	uint16_t client_port, port, nat_port, real_port;
+	uint16_t gateway; /* to which the flow is forwarded; 0: translated here */
 	uint32_t client_id, resource_id, domain_id;
 	uint64_t packets_out, bytes_out, packets_in, bytes_in;
 	int64_t idle_ns;    /* since the last packet in either direction */
@@ -94,8 +96,12 @@ int dpview_limits(struct dpview *view, dpview_limit_fn cb, void *ctx);
 /* Whether the map has a grant of @resource for @client, expired or not. */
 bool dpview_granted(struct dpview *view, uint32_t client, uint32_t resource);
 
-/* Open sessions of a client, and its quota. */
+/* Open sessions of a client, of a scope's clients, and the quota. -ENOENT: no such index. */
 int dpview_quota(struct dpview *view, uint32_t client, struct fq_quota *ret_quota);
+int dpview_scope_quota(struct dpview *view, uint32_t scope, struct fq_quota *ret_quota);
+
+/* A gateway as the programs see it. Return: 0; -ENOENT if there is none of that id. */
+int dpview_gateway(struct dpview *view, uint32_t id, struct fq_gateway *ret_gateway);
 
 struct dpview_profile {
 	uint32_t id;

@@ -186,8 +186,9 @@ static bool is_veth(const char *ifname)
 
 static bool counts_loss(const char *name)
 {
+	/* rx_queue_N_xdp_drops are the program's own verdicts. */
 	return strstr(name, "xdp_xmit_errors") ||
-	       (strstr(name, "rx_queue") && strstr(name, "_drops"));
+	       (strstr(name, "rx_queue") && strstr(name, "_drops") && !strstr(name, "xdp_drops"));
 }
 
 /* Frames lost in redirection, as far as the driver counts them. */
