@@ -228,6 +228,10 @@ static void say_action(struct bed *bed, const struct edge_action *a)
 	case EDGE_RESOURCE_IGNORED:
 		say(bed, "ignored %c", letter(a->resource_ignored.resource));
 		break;
+	case EDGE_GATEWAY_WANTED:
+		if (bed->say_wanted)
+			say(bed, "want %u", a->wanted.gateway);
+		break;
 	}
 }
 

@@ -21,6 +21,7 @@
  *	RESOURCE@GATEWAY STATE>STATE		(of the domain named last)
  *	send RESOURCE@GATEWAY #GENERATION V4+V6 [again N]
  *	NAME forward|hold|refuse [@GATEWAY] [touch MS]
+ *	want GATEWAY				(only if bed.say_wanted)
  *	release NAME N N N, full|duplicate|dropped|limit NAME COUNT
  *
  * An input that fails gives "error NAME" of errno, a status that is not taken "unknown" or "stale".
@@ -46,6 +47,7 @@ struct bed {
 	struct bed_sent sent[BED_SENT_MAX]; /* the latest of each entry */
 	unsigned int sent_count;
 	bool in_use; /* what settings.in_use says of every domain */
+	bool say_wanted;
 	void (*on_action)(struct bed *bed, const struct edge_action *action, void *ctx);
 	void *ctx;
 	char text[BED_TEXT_MAX]; /* actions of the last input */

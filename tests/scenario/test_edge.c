@@ -272,7 +272,7 @@ static void gone_gateway_takes_its_entries(void **state)
 	    {80, "active a.x A@1 #2", "A@1 pending>confirmed; a.x forward @1; release a.x 1"});
 }
 
-/* C-18: another gateway of the resource takes over. */
+/* C-18: another gateway of the resource takes over, until the first one is back. */
 static void next_gateway_serves(void **state)
 {
 	(void)state;
@@ -281,7 +281,31 @@ static void next_gateway_serves(void **state)
 	    {10, "gone 1", "C@1 pending>none; z.c hold"},
 	    {20, "packet z.c 1", "C@2 none>pending; send C@2 #2 4+4; z.c hold @2"},
 	    {30, "active z.c C@2", "C@2 pending>confirmed; z.c forward @2; release z.c 1"},
-	    {40, "up 1", ""}, {50, "packet z.c 2", "release z.c 2"});
+	    {40, "up 1", ""}, {50, "packet z.c 2", "release z.c 2"},
+	    {60, "query z.c", "C@2 confirmed>none; C@1 none>pending; send C@1 #3 4+4; z.c hold @1"},
+	    {70, "packet z.c 3", ""},
+	    {80, "active z.c C@1", "C@1 pending>confirmed; z.c forward @1; release z.c 3"});
+}
+
+/* C-20: a silent gateway is replaced like one that is gone, but its failures are kept (C-09). */
+static void silent_gateway_is_replaced(void **state)
+{
+	(void)state;
+	RUN(UP, {0, "up 2", ""},
+	    {0, "query z.c", "new z.c; C@1 none>pending; send C@1 #1 4+4; z.c hold @1"},
+	    {1, "packet z.c 1", ""},
+	    {2, "query y.c", "new y.c; C@1 none>pending; send C@1 #2 4+4; y.c hold @1"},
+	    {3, "inactive y.c C@1", "C@1 pending>failed; y.c refuse"},
+	    {15000, "lost 1",
+	     "C@1 pending>none; z.c hold; C@2 none>pending; send C@2 #3 4+4; z.c hold @2"},
+	    {15010, "active z.c C@2", "C@2 pending>confirmed; z.c forward @2; release z.c 1"},
+	    {15020, "packet y.c 2", "release y.c 2"},
+	    {15030, "query y.c", "C@1 failed>none; C@2 none>pending; send C@2 #4 4+4; y.c hold @2"},
+	    {15040, "lost 2", "C@2 pending>recreating"}, {15050, "packet y.c 3", ""},
+	    {16000, "up 1",
+	     "C@2 confirmed>none; z.c hold; C@2 recreating>none; y.c hold; C@1 none>pending; "
+	     "send C@1 #5 4+4; y.c hold @1"},
+	    {16010, "active y.c C@1", "C@1 pending>confirmed; y.c forward @1; release y.c 3"});
 }
 
 /* C-20: contact lost and regained clears nothing; what is open is asked anew. */
@@ -294,10 +318,10 @@ static void lost_contact_clears_nothing(void **state)
 	    {50, "packet z.x 2", ""}, {9000, "query z.x", ""},
 	    {9001, "query a.x", "A@1 confirmed>recreating"},
 	    {9002, "packet a.x 3", "release a.x 3"},
-	    {10000, "up 1",
-	     "A@1 recreating>pending; send A@1 #3 4+4; a.x forward @1 touch 2000; "
-	     "A@1 recreating>pending; send A@1 #4 4+4"},
-	    {10001, "active z.x A@1", "A@1 pending>confirmed; z.x forward @1; release z.x 2"});
+	    {10000, "up 1", "a.x forward @1 touch -999; A@1 recreating>pending; send A@1 #3 4+4"},
+	    {10001, "active z.x A@1", "A@1 pending>confirmed; z.x forward @1; release z.x 2"},
+	    {10002, "touch a.x",
+	     "A@1 recreating>pending; send A@1 #4 4+4; a.x forward @1 touch 2000"});
 }
 
 /* C-21: nothing is sent to a gateway that is not there, later a query or packet sends it. */
@@ -332,9 +356,24 @@ static void held_packets_age(void **state)
 {
 	(void)state;
 	RUN(UP, ASKED, {0, "packet a.x 1", ""}, {20000, "packet a.x 2", "send A@1 #2 4+4 again 1"},
-	    {29999, "tick", ""}, {30000, "tick", "dropped a.x 1"}, {59999, "tick", ""},
-	    {60000, "tick", "dropped a.x 1"},
+	    {29999, "tick", "send A@1 #3 4+4 again 2"},
+	    {31999, "tick", "dropped a.x 1; send A@1 #4 4+4 again 3"},
+	    {49999, "tick", "send A@1 #5 4+4 again 4"}, {51999, "tick", "dropped a.x 1"},
+	    {53999, "tick", ""},
 	    {60001, "active a.x A@1", "A@1 pending>confirmed; a.x forward @1"});
+}
+
+/* C-08 [ours]: as long as packets are held the question is repeated, whoever is silent; and not a
+ * moment longer. */
+static void holding_repeats_the_question(void **state)
+{
+	(void)state;
+	RUN(UP, ASKED, {1500, "packet a.x 1", ""}, {1999, "tick", ""},
+	    {2000, "tick", "send A@1 #2 4+4 again 1"}, {3999, "tick", ""},
+	    {4000, "tick", "send A@1 #3 4+4 again 2"}, {4500, "packet a.x 2", ""},
+	    {6000, "tick", "send A@1 #4 4+4 again 3"},
+	    {6010, "active a.x A@1", "A@1 pending>confirmed; a.x forward @1; release a.x 1 2"},
+	    {9000, "tick", ""});
 }
 
 /* C-02: a domain that fails drops what it holds, and says so. */
@@ -404,11 +443,13 @@ int main(void)
 		cmocka_unit_test(reordered_answers_to_repetitions),
 		cmocka_unit_test(gone_gateway_takes_its_entries),
 		cmocka_unit_test(next_gateway_serves),
+		cmocka_unit_test(silent_gateway_is_replaced),
 		cmocka_unit_test(lost_contact_clears_nothing),
 		cmocka_unit_test(asks_when_the_gateway_has_come),
 		cmocka_unit_test(waiting_packet_asks_when_the_gateway_comes),
 		cmocka_unit_test(late_packet_is_not_lost),
 		cmocka_unit_test(held_packets_age),
+		cmocka_unit_test(holding_repeats_the_question),
 		cmocka_unit_test(failing_drops_held_packets),
 		cmocka_unit_test(other_local_answers_recreate),
 		cmocka_unit_test(refresh_asks_at_once),

@@ -48,7 +48,10 @@ struct model {
 	bool may_ask_failed; /* it is a query for that name */
 	bool operator;       /* and need not wait */
 	struct domain_model domain[NAMES];
-	bool up[GATEWAYS + 1];
+	bool up[GATEWAYS + 1], lost[GATEWAYS + 1];
+	uint32_t serves[RESOURCES][2]; /* gateways, in order; 0: none */
+	bool about_gateway;            /* the input is up, lost or gone */
+	unsigned int held[NAMES];      /* before the input */
 	struct domain_model before[NAMES];
 	unsigned int offered, gone; /* packets */
 	struct {
@@ -108,14 +111,27 @@ static int64_t now_ms(void)
 	return bed.now.ns / NSEC_PER_MSEC;
 }
 
-/* C-07, C-09, C-10, C-21, C-24: when AssignedIps may be sent. */
+/* The gateway that a resource is to be asked for at. 0: none. */
+static uint32_t first_up(uint32_t resource)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		if (m.up[m.serves[resource - 1][i]])
+			return m.serves[resource - 1][i];
+	return 0;
+}
+
+/* C-07, C-09, C-10, C-18, C-20, C-21, C-24: when AssignedIps may be sent, and where. */
 static void check_send(const struct edge_action *a, struct domain_model *d, int name)
 {
 	struct entry_model *e = &d->entry[a->send.resource - 1];
 	const struct entry_model *before = &m.before[name].entry[a->send.resource - 1];
-	bool was_failed = before->state == EDGE_FAILED, own = m.may_ask_failed && m.name == name;
+	/* Not if it has vanished with its gateway: then it is a new one. */
+	bool was_failed = before->state == EDGE_FAILED && e->sent,
+	     own = m.may_ask_failed && m.name == name;
 
 	MUST(m.up[a->send.gateway]);
+	MUST(a->send.gateway == first_up(a->send.resource) || (e->sent && !own));
+	MUST(!m.about_gateway || m.held[name]);
 	MUST(a->send.generation != 0);
 	MUST(!e->newest || a->send.generation > e->newest);
 	MUST(!was_failed || own);
@@ -174,7 +190,7 @@ static void check_new(const struct edge_action *a)
 
 static void on_action(struct bed *b, const struct edge_action *a, void *ctx)
 {
-	int name = index_of(a->name->text);
+	int name = a->name ? index_of(a->name->text) : 0;
 	struct domain_model *d = &m.domain[name];
 	struct entry_model *e;
 
@@ -214,6 +230,9 @@ static void on_action(struct bed *b, const struct edge_action *a, void *ctx)
 		note_gone(a, d->passed);
 		*d = (struct domain_model){0};
 		break;
+	case EDGE_GATEWAY_WANTED:
+		MUST(!m.up[a->wanted.gateway]);
+		break;
 	case EDGE_DEL_VERDICT:
 	case EDGE_RESOURCE_IGNORED:
 		break;
@@ -224,12 +243,27 @@ static void on_action(struct bed *b, const struct edge_action *a, void *ctx)
 
 struct sums {
 	unsigned int domains, entries, open, held;
+	struct edge_gateway_view gateway[GATEWAYS + 1];
 };
+
+static void count_entry(const struct edge_entry_view *e, struct edge_gateway_view *v)
+{
+	v->pending += e->state == EDGE_PENDING;
+	v->recreating += e->state == EDGE_RECREATING;
+	v->confirmed += e->state == EDGE_CONFIRMED;
+	v->failed += e->state == EDGE_FAILED;
+}
+
+/* C-20: nothing but failures is kept for a lost gateway if another one could serve. */
+static bool is_stranded(const struct edge_entry_view *e)
+{
+	return m.lost[e->gateway] && e->state != EDGE_FAILED && first_up(e->resource);
+}
 
 /* The combined verdict, from scratch. */
 static enum fq_edge_verdict verdict_of(const struct edge_domain_view *v)
 {
-	bool forward = false, hold = v->entry_count == 0 && v->resource_count > 0;
+	bool forward = false, hold = v->entry_count < v->resource_count; /* EDGE_NONE */
 
 	for (unsigned int i = 0; i < v->entry_count; i++) {
 		const struct edge_entry_view *e = &v->entries[i];
@@ -254,6 +288,8 @@ static bool check_domain(const struct edge_domain_view *v, void *ctx)
 		const struct entry_model *e = &d->entry[v->entries[i].resource - 1];
 
 		MUST(e->state == v->entries[i].state && e->gateway == v->entries[i].gateway);
+		MUST(!is_stranded(&v->entries[i]));
+		count_entry(&v->entries[i], &sums->gateway[v->entries[i].gateway]);
 		sums->open += e->state == EDGE_PENDING || e->state == EDGE_RECREATING;
 	}
 	for (unsigned int i = 0; i < v->proxies->count; i++) { /* P-04 */
@@ -264,6 +300,7 @@ static bool check_domain(const struct edge_domain_view *v, void *ctx)
 	sums->domains++;
 	sums->entries += v->entry_count;
 	sums->held += v->held;
+	m.held[index_of(v->name->text)] = v->held;
 	return true;
 }
 
@@ -272,7 +309,18 @@ static void check_all(void)
 	struct sums sums = {0};
 	struct edge_usage usage;
 
+	memset(m.held, 0, sizeof(m.held));
 	edge_foreach_domain(bed.edge, check_domain, &sums);
+	for (uint32_t i = 1; i <= GATEWAYS; i++) {
+		const struct edge_gateway_view *sum = &sums.gateway[i];
+		struct edge_gateway_view v;
+
+		if (!edge_gateway_view(bed.edge, i, &v))
+			continue;
+		MUST(v.up == m.up[i] && v.pending == sum->pending);
+		MUST(v.recreating == sum->recreating);
+		MUST(v.confirmed == sum->confirmed && v.failed == sum->failed);
+	}
 	edge_usage(bed.edge, &usage);
 	MUST(usage.domains == sums.domains && usage.entries == sums.entries);
 	MUST(usage.pending == sums.open && usage.held_packets == sums.held);
@@ -310,13 +358,15 @@ static void step_packet(char *input, size_t cap)
 	m.offered += d->known; /* else nobody's: an error, not kept */
 }
 
-/* C-17: what a status of this generation may do. */
+/* C-17: what a status of this generation may do. One that is heard of is not lost: a tick then. */
 static void step_status(char *input, size_t cap)
 {
 	unsigned int name = pick(NAMES), resource = pick(RESOURCES), back = pick(4);
 	const struct entry_model *e = &m.domain[name].entry[resource];
 	uint32_t generation = e->newest > back ? e->newest - back : 0;
 
+	if (m.lost[e->gateway])
+		return;
 	if (pick(8) == 0)
 		generation = e->newest + 1;
 	snprintf(input, cap, "%s %s %c@%u #%u", pick(3) ? "active" : "inactive", name_of(name),
@@ -356,13 +406,15 @@ static void step_gateway(char *input, size_t cap)
 	unsigned int verb = pick(5), gateway = 1 + pick(GATEWAYS);
 
 	m.up[gateway] = verb < 3;
+	m.lost[gateway] = verb == 3;
+	m.about_gateway = true;
 	snprintf(input, cap, "%s %u", verbs[verb], gateway);
 }
 
 static void step_resources(void)
 {
 	const struct edge_resource all[RESOURCES] = {
-		bed_resource('A', "**.x", IP_STACK_DUAL, 1, 0),
+		bed_resource('A', "**.x", IP_STACK_DUAL, 1, pick(2) ? 3 : 0),
 		bed_resource('B', "b.x", IP_STACK_IPV4, 2, 1),
 		bed_resource('C', "*.c", pick(3), pick(2) ? 1 : 3, 2),
 		bed_resource('D', pick(2) ? "n1*.*" : "n?.c", IP_STACK_IPV6, 3, 0),
@@ -370,9 +422,11 @@ static void step_resources(void)
 	struct edge_resource list[RESOURCES];
 	size_t count = 0;
 
-	for (unsigned int i = 0; i < RESOURCES; i++)
+	for (unsigned int i = 0; i < RESOURCES; i++) {
+		memcpy(m.serves[i], all[i].gateways, sizeof(m.serves[i]));
 		if (pick(5))
 			list[count++] = all[i];
+	}
 	snprintf(m.input, sizeof(m.input), "resources");
 	bed_resources(&bed, list, count);
 }
@@ -384,7 +438,7 @@ static void step(int64_t *ms)
 
 	*ms += pick(30) ? pick(1500) : pick(400000);
 	m.name = -1;
-	m.may_ask_failed = m.operator= false;
+	m.may_ask_failed = m.operator= m.about_gateway = false;
 	memcpy(m.before, m.domain, sizeof(m.before));
 	bed.in_use = pick(2);
 	bed.now.ns = 1000 * NSEC_PER_SEC + *ms * NSEC_PER_MSEC;
@@ -406,7 +460,7 @@ static void step(int64_t *ms)
 	else if (kind < 93)
 		snprintf(input, sizeof(m.input), "touch %s", name_of(pick(NAMES)));
 	bed_do(&bed, *ms, input);
-	if (kind >= 60 && kind < 82)
+	if (kind >= 60 && kind < 82 && strcmp(input, "tick") != 0)
 		check_status(input);
 	if (strcmp(input, "tick") == 0)
 		MUST(edge_deadline(bed.edge).ns > bed.now.ns);
@@ -435,9 +489,9 @@ static void run_seed(uint64_t seed)
 static uint64_t only_seed;
 
 /*
- * C-07, C-09, C-10, C-21: no AssignedIps but when one may be sent. C-02, C-23: packets are
- * released once and in order, or dropped with an event. C-17: a stale status never wins.
- * P-04, P-10: addresses have one owner, and rest before they get another.
+ * C-07, C-09, C-10, C-18, C-20, C-21: no AssignedIps but when one may be sent, and where. C-02,
+ * C-23: packets are released once and in order, or dropped with an event. C-17: a stale status
+ * never wins. P-04, P-10: addresses have one owner, and rest before they get another.
  */
 static void invariants_hold_in_random_runs(void **state)
 {

@@ -28,7 +28,10 @@ int edge_new(const struct edge_settings *settings, struct edge **ret_edge)
 	r = pool_new(&settings->pool, &edge->pool);
 	if (r < 0)
 		return r;
-	r = edge_resources_new(NULL, 0, &edge->resources);
+	r = edge_table_init(&edge->table, settings->domains_max);
+	if (r < 0)
+		return r;
+	r = edge_resources_new(edge, NULL, 0, &edge->resources);
 	if (r < 0)
 		return r;
 	*ret_edge = TAKE_PTR(edge);
@@ -41,9 +44,10 @@ struct edge *edge_free(struct edge *edge)
 
 	if (!edge)
 		return NULL;
-	edge_domain_unref(edge->shown);
 	edge_queue_done(&edge->queue);
 	edge_domain_free_all(edge);
+	edge_table_done(&edge->table);
+	timers_done(&edge->watches);
 	HASH_ITER (hh, edge->gateways, g, next) {
 		HASH_DEL(edge->gateways, g);
 		free(g);
@@ -54,46 +58,17 @@ struct edge *edge_free(struct edge *edge)
 	return NULL;
 }
 
-/* ---- gateways ---- */
-
-struct edge_gateway *edge_gateway_find(const struct edge *edge, uint32_t id)
-{
-	struct edge_gateway *g;
-
-	HASH_FIND(hh, edge->gateways, &id, sizeof(id), g);
-	return g;
-}
-
-struct edge_gateway *edge_gateway_get(struct edge *edge, uint32_t id)
-{
-	struct edge_gateway *g = edge_gateway_find(edge, id);
-
-	if (g)
-		return g;
-	g = calloc(1, sizeof(*g));
-	if (!g)
-		return NULL;
-	g->id = id;
-	HASH_ADD(hh, edge->gateways, id, sizeof(g->id), g);
-	if (!g->hh.tbl) {
-		free(g);
-		return NULL;
-	}
-	return g;
-}
-
 /* ---- inputs: names ---- */
 
-static struct edge_answer answer_of(const struct domain *d)
+static struct edge_answer answer_of(const struct edge *edge, const struct domain *d)
 {
-	struct edge_answer a = {.matched = true, .domain = d->id, .proxies = d->proxies};
+	struct edge_answer a = {.matched = true, .domain = d->id};
 
-	for (unsigned int i = 0; i < d->entry_count; i++) {
-		enum ip_stack stack = d->entries[i]->resource->ip_stack;
-
-		a.ipv4 = a.ipv4 || stack != IP_STACK_IPV6;
-		a.ipv6 = a.ipv6 || stack != IP_STACK_IPV4;
+	for (const struct entry *e = d->entries; e; e = e->next_of_domain) {
+		a.ipv4 = a.ipv4 || e->resource->ip_stack != IP_STACK_IPV6;
+		a.ipv6 = a.ipv6 || e->resource->ip_stack != IP_STACK_IPV4;
 	}
+	edge_domain_proxies(edge, d, &a.proxies);
 	return a;
 }
 
@@ -110,7 +85,7 @@ int edge_query(struct edge *edge, const struct dname *name, struct instant now,
 		*ret_answer = (struct edge_answer){0};
 		return 0;
 	}
-	r = edge_queue_reserve(&edge->queue, INPUT_ACTIONS);
+	r = edge_queue_reserve(edge, INPUT_ACTIONS);
 	if (r < 0)
 		return r;
 	if (!d) {
@@ -121,7 +96,7 @@ int edge_query(struct edge *edge, const struct dname *name, struct instant now,
 	}
 	edge_domain_query(edge, d, now, false);
 	edge_look_after_others(edge, now);
-	*ret_answer = answer_of(d);
+	*ret_answer = answer_of(edge, d);
 	return 0;
 }
 
@@ -130,7 +105,7 @@ int edge_requery(struct edge *edge, const struct dname *name, struct instant now
 	struct domain *d = edge_domain_find(edge, name);
 	int r;
 
-	r = edge_queue_reserve(&edge->queue, INPUT_ACTIONS);
+	r = edge_queue_reserve(edge, INPUT_ACTIONS);
 	if (r < 0)
 		return r;
 	if (d)
@@ -146,7 +121,7 @@ int edge_refresh(struct edge *edge, const struct dname *name, struct instant now
 
 	if (!d)
 		return -ENOENT;
-	r = edge_queue_reserve(&edge->queue, INPUT_ACTIONS);
+	r = edge_queue_reserve(edge, INPUT_ACTIONS);
 	if (r < 0)
 		return r;
 	edge_domain_query(edge, d, now, true);
@@ -170,49 +145,18 @@ bool edge_site(const struct edge *edge, const struct dname *name, struct edge_si
 	if (!match.count)
 		return false;
 	r = match.resource[0];
-	g = edge_gateway_of(edge, r);
+	g = edge_gateway_of(r);
 	*ret_site = (struct edge_site){
 		.resource = r->id,
-		.gateway = g ? g->id : r->gateways[0],
+		.gateway = g                  ? g->id
+			   : r->gateway_count ? r->gateways[0]->id
+					      : 0,
 		.up = g != NULL,
 	};
 	return true;
 }
 
 /* ---- inputs: packets ---- */
-
-static void held_event(struct edge *edge, struct domain *d, enum edge_held_event event)
-{
-	struct record *r = edge_queue_add(edge, EDGE_HELD_EVENT, d);
-
-	r->detail = (uint8_t)event;
-	r->count = 1;
-}
-
-static void domain_hold(struct edge *edge, struct domain *d, const struct held_offer *offer,
-			struct instant now)
-{
-	bool was_empty = d->held.count == 0;
-
-	switch (held_offer(&d->held, &edge->held, offer, now)) {
-	case HELD_STORED:
-		break;
-	case HELD_DUPLICATE:
-	case HELD_REPLACED:
-		held_event(edge, d, EDGE_HELD_DUPLICATE);
-		break;
-	case HELD_FULL:
-		held_event(edge, d, EDGE_HELD_FULL);
-		break;
-	case HELD_LIMIT:
-		held_event(edge, d, EDGE_HELD_LIMIT);
-		break;
-	}
-	if (was_empty && d->held.count) {
-		d->held_since = now;
-		DL_APPEND2(edge->holding, d, hold_prev, hold_next);
-	}
-}
 
 int edge_packet(struct edge *edge, const struct fq_addr *proxy, const struct held_offer *frame,
 		struct instant now)
@@ -224,14 +168,12 @@ int edge_packet(struct edge *edge, const struct fq_addr *proxy, const struct hel
 
 	if (!d)
 		return -ENOENT;
-	r = edge_queue_reserve(&edge->queue, INPUT_ACTIONS);
+	r = edge_queue_reserve(edge, INPUT_ACTIONS);
 	if (r < 0)
 		return r;
 	edge_domain_wake(edge, d, now);
-	if (d->verdict == FQ_EDGE_HOLD) {
-		domain_hold(edge, d, frame, now);
-		return 0;
-	}
+	if (d->verdict == FQ_EDGE_HOLD)
+		return edge_domain_hold(edge, d, frame, now);
 	f = held_frame_new(frame, now);
 	if (!f)
 		return -ENOMEM;
@@ -248,7 +190,7 @@ int edge_touch(struct edge *edge, uint32_t domain, struct instant now)
 
 	if (!d)
 		return -ENOENT;
-	r = edge_queue_reserve(&edge->queue, INPUT_ACTIONS);
+	r = edge_queue_reserve(edge, INPUT_ACTIONS);
 	if (r < 0)
 		return r;
 	edge_domain_wake(edge, d, now);
@@ -259,12 +201,9 @@ int edge_touch(struct edge *edge, uint32_t domain, struct instant now)
 
 static struct entry *entry_of_status(const struct domain *d, uint32_t gateway, const char *uuid)
 {
-	for (unsigned int i = 0; i < d->entry_count; i++) {
-		struct entry *e = d->entries[i];
-
+	for (struct entry *e = d->entries; e; e = e->next_of_domain)
 		if (e->gateway && e->gateway->id == gateway && strcmp(e->resource->uuid, uuid) == 0)
 			return e;
-	}
 	return NULL;
 }
 
@@ -300,7 +239,7 @@ int edge_status(struct edge *edge, const struct edge_status *status, struct inst
 		*ret_outcome = EDGE_STATUS_STALE;
 		return 0;
 	}
-	r = edge_queue_reserve(&edge->queue, INPUT_ACTIONS);
+	r = edge_queue_reserve(edge, INPUT_ACTIONS);
 	if (r < 0)
 		return r;
 	if (status->generation)
@@ -311,95 +250,7 @@ int edge_status(struct edge *edge, const struct edge_status *status, struct inst
 	return 0;
 }
 
-/* ---- inputs: gateways ---- */
-
-/* Room for what waking all domains that hold packets and all of a gateway's can cause. */
-static int reserve_for_gateway(struct edge *edge, const struct edge_gateway *g)
-{
-	size_t n = 0;
-	const struct domain *d;
-	const struct entry *e;
-
-	DL_FOREACH2(edge->holding, d, hold_next)
-	n += DOMAIN_ACTIONS;
-	DL_FOREACH2(g->entries, e, gw_next)
-	n += 6;
-	return edge_queue_reserve(&edge->queue, n);
-}
-
-int edge_gateway_up(struct edge *edge, uint32_t gateway, struct instant now)
-{
-	struct edge_gateway *g = edge_gateway_get(edge, gateway);
-	struct domain *d, *d_next;
-	struct entry *e;
-	int r;
-
-	if (!g)
-		return -ENOMEM;
-	r = reserve_for_gateway(edge, g);
-	if (r < 0)
-		return r;
-	g->up = true;
-	/* What was asked for while it was not up. */
-	DL_FOREACH2(g->entries, e, gw_next)
-	{
-		if (e->state != EDGE_RECREATING)
-			continue;
-		edge_entry_wake(edge, e, now);
-		edge_domain_settle(edge, e->domain);
-	}
-	DL_FOREACH_SAFE2 (edge->holding, d, d_next, hold_next)
-		edge_domain_wake(edge, d, now);
-	return 0;
-}
-
-int edge_gateway_lost(struct edge *edge, uint32_t gateway, struct instant now)
-{
-	struct edge_gateway *g = edge_gateway_find(edge, gateway);
-	struct entry *e;
-	int r;
-
-	if (!g)
-		return 0;
-	r = reserve_for_gateway(edge, g);
-	if (r < 0)
-		return r;
-	g->up = false;
-	DL_FOREACH2(g->entries, e, gw_next)
-	{
-		edge_entry_suspend(edge, e, now);
-		edge_domain_settle(edge, e->domain);
-	}
-	return 0;
-}
-
-int edge_gateway_gone(struct edge *edge, uint32_t gateway, struct instant now)
-{
-	struct edge_gateway *g = edge_gateway_find(edge, gateway);
-	int r;
-
-	if (!g)
-		return 0;
-	r = reserve_for_gateway(edge, g);
-	if (r < 0)
-		return r;
-	g->up = false;
-	while (g->entries) {
-		struct entry *e = g->entries;
-
-		edge_entry_set_state(edge, e, EDGE_NONE, now);
-		edge_entry_bind(e, NULL);
-		edge_domain_settle(edge, e->domain);
-	}
-	return 0;
-}
-
 /* ---- inputs: time ---- */
-
-static struct instant held_deadline(const struct edge *edge, const struct domain *d)
-{
-	return instant_add(d->held_since, edge->settings.held_max_ns);
-}
 
 struct instant edge_deadline(const struct edge *edge)
 {
@@ -407,42 +258,17 @@ struct instant edge_deadline(const struct edge *edge)
 
 	if (edge->due)
 		t = edge->due->due_at;
-	if (edge->holding)
-		t = instant_min(t, held_deadline(edge, edge->holding));
-	return t;
-}
-
-/* Drop packets that nobody has taken in held_max_ns; look again when the others are as old. */
-static void domain_expire_held(struct edge *edge, struct domain *d, struct instant now)
-{
-	struct instant limit = {now.ns - edge->settings.held_max_ns};
-	unsigned int n = held_drop_older(&d->held, &edge->held, limit);
-
-	if (n) {
-		struct record *r = edge_queue_add(edge, EDGE_HELD_EVENT, d);
-
-		r->detail = EDGE_HELD_DROPPED;
-		r->count = n;
-	}
-	DL_DELETE2(edge->holding, d, hold_prev, hold_next);
-	if (d->held.count) {
-		d->held_since = now;
-		DL_APPEND2(edge->holding, d, hold_prev, hold_next);
-	}
+	return instant_min(t, timers_next(&edge->watches));
 }
 
 int edge_tick(struct edge *edge, struct instant now)
 {
 	int r;
 
-	r = edge_queue_reserve(&edge->queue, TICK_BATCH * 5);
+	r = edge_queue_reserve(edge, TICK_BATCH * (5 + DOMAIN_ACTIONS));
 	if (r < 0)
 		return r;
 	edge_run_due(edge, now, TICK_BATCH);
-	for (unsigned int i = 0; i < TICK_BATCH && edge->holding; i++) {
-		if (!instant_reached(held_deadline(edge, edge->holding), now))
-			break;
-		domain_expire_held(edge, edge->holding, now);
-	}
+	edge_watch_run(edge, now, TICK_BATCH);
 	return 0;
 }

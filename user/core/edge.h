@@ -7,8 +7,10 @@
  * Inputs come in as function calls with the time, effects go out as a queue of actions
  * (edge_next) and a deadline (edge_deadline). It never reads a clock, sends, sleeps or logs.
  * No input costs more than a constant number of domains, but for edge_set_resources and
- * edge_restored (all domains), edge_gateway_lost and _gone (its domains) and edge_gateway_up
- * (its domains, and those that hold packets).
+ * edge_restored (all domains) and what concerns a gateway: edge_gateway_lost and _gone (its
+ * domains, and those that hold packets) and edge_gateway_up (its domains if some are
+ * Recreating, those of lost gateways, and those that hold packets). None of these asks for a
+ * domain that nobody waits for: a gateway that goes or comes makes no storm.
  *
  * An input that returns an error has changed nothing, unless it says otherwise.
  * Called by the daemon and by core/stub.h.
@@ -65,9 +67,9 @@ struct edge_resource {
 struct edge_settings {
 	struct pool_settings pool;
 	uint32_t domains_max;
-	size_t held_bytes_max; /* of all held packets */
-	int64_t held_max_ns;   /* a packet is held at least this, less than twice this long */
-	uint32_t generation;   /* the first one sent is greater; restored ones raise it */
+	size_t held_bytes_max;           /* of all held packets */
+	int64_t held_max_ns;             /* a packet is held at least this long, 2 s more at most */
+	uint32_t generation;             /* the first one sent is greater; restored ones raise it */
 	uint8_t hash_key[DNAME_KEY_LEN]; /* random */
 
 	/*
@@ -98,7 +100,8 @@ DEFINE_CLEANUP(struct edge *, edge_free)
  * Domains keep their addresses. Entries go away if their resource does, no longer matches
  * the domain, is no longer served by their gateway, or gets another IP stack: the gateway knows
  * only the addresses of the families that it was told of (P-06), and is told anew with the next
- * query or held packet. A resource whose pattern is invalid is left out and reported by
+ * query or held packet. So do entries of a lost gateway that another one now serves. A resource
+ * whose pattern is invalid is left out and reported by
  * EDGE_RESOURCE_IGNORED (M-03).
  *
  * Return: 0; -EEXIST: two have one id or uuid; -EINVAL: too many gateways or a bad uuid; -ENOMEM.
@@ -107,18 +110,32 @@ int edge_set_resources(struct edge *edge, const struct edge_resource *resources,
 		       struct instant now);
 
 /*
- * A gateway can be reached from now on. Domains that hold packets and wait for it are asked
- * for at once, others with their next query or packet (C-21). Return: 0; -ENOMEM.
+ * A resource's gateways stand in order of preference, and the first that is up is asked. What
+ * becomes of the entries of one that is not up depends on whether another one can take over:
+ *
+ *	          another one is up          none is
+ *	lost      entries vanish             Confirmed go on, Pending wait (C-20)
+ *	gone      entries vanish (C-18)      entries vanish (C-18)
+ *
+ * Vanished ones are asked for elsewhere with their next query or packet, at once if packets are
+ * held. Failed ones stay when their gateway is lost: only a query asks for them again (C-09).
+ * When a preferred gateway comes back, an entry moves to it with the next query for its domain,
+ * and new flows wait until it has answered.
+ */
+
+/*
+ * A gateway can be reached from now on. Domains that hold packets and wait for it are asked for
+ * at once, others with their next query or packet (C-21): packets of those that flow are told
+ * of by the verdict's touch_at. Entries of lost gateways that it can serve vanish.
+ *
+ * Return: 0; -ENOMEM.
  */
 int edge_gateway_up(struct edge *edge, uint32_t gateway, struct instant now);
 
-/*
- * Contact to a gateway is lost, nothing else (C-20): Confirmed entries go on, nothing is sent
- * until edge_gateway_up; what is Pending is asked anew then. Return: 0; -ENOMEM.
- */
+/* Contact to a gateway is lost; nothing is sent there until edge_gateway_up. Return: 0; -ENOMEM. */
 int edge_gateway_lost(struct edge *edge, uint32_t gateway, struct instant now);
 
-/* A gateway is gone or said Goodbye: its entries vanish (C-18). Return: 0; -ENOMEM. */
+/* A gateway is gone or said Goodbye. Return: 0; -ENOMEM. */
 int edge_gateway_gone(struct edge *edge, uint32_t gateway, struct instant now);
 
 /* ---- inputs: names ---- */
@@ -174,7 +191,8 @@ int edge_forget(struct edge *edge, const struct dname *name, struct instant now)
 /*
  * A packet that the packet path wants held: hold it, or, if the domain's verdict is another
  * one by now, release it at once so that the packet path forwards or refuses it (C-23).
- * AssignedIps is repeated if it is 2 s old (C-08).
+ * AssignedIps is repeated if it is 2 s old (C-08), and every 2 s by edge_tick as long as packets
+ * are held: whoever sent them waits, and may have nothing more to say.
  *
  * @proxy: destination of the packet
  *
@@ -204,7 +222,7 @@ enum edge_status_outcome {
 	EDGE_STATUS_STALE, /* of an earlier request, or older than a status already taken (C-17) */
 };
 
-/* Return: 0; -ENOMEM. */
+/* Of a gateway that has been told to be up again, if it was not. Return: 0; -ENOMEM. */
 int edge_status(struct edge *edge, const struct edge_status *status, struct instant now,
 		enum edge_status_outcome *ret_outcome);
 
@@ -250,7 +268,8 @@ int edge_restore_marks(struct edge *edge, const struct edge_marks *marks, struct
  * Give a domain back its id and addresses (P-08); new ids are greater than every restored one.
  *
  * Return: 0; -EEXIST: the name, id or an address is taken; -ERANGE: an address is not in the
- * pools; -EINVAL: not PROXIES_MAX addresses, or id 0; -ENOSPC: domains_max; -ENOMEM.
+ * pools; -EINVAL: not PROXIES_V4 IPv4 and then PROXIES_V6 IPv6 addresses, or id 0; -ENOSPC:
+ * domains_max; -ENOMEM.
  */
 int edge_restore_domain(struct edge *edge, const struct edge_domain_record *record,
 			struct instant now);
@@ -289,6 +308,8 @@ enum edge_action_kind {
 				  (.domain_set) */
 	EDGE_DOMAIN_GONE,      /* delete it, and its entries, from the store */
 	EDGE_RESOURCE_IGNORED, /* its pattern is invalid (.resource_ignored) */
+	EDGE_GATEWAY_WANTED,   /* a query or packet waits for it, and it is not up (.wanted):
+				  peer_wanted */
 };
 
 enum edge_held_event {
@@ -300,7 +321,7 @@ enum edge_held_event {
 
 struct edge_action {
 	enum edge_action_kind kind;
-	uint32_t domain;          /* 0 for EDGE_RESOURCE_IGNORED */
+	uint32_t domain;          /* 0 for EDGE_RESOURCE_IGNORED and EDGE_GATEWAY_WANTED */
 	const struct dname *name; /* valid until the next call of edge_next; NULL as above */
 	struct proxies proxies;   /* SEND: of the resource's families only (P-06); else all */
 	union {
@@ -343,6 +364,9 @@ struct edge_action {
 		struct {
 			uint32_t resource;
 		} resource_ignored;
+		struct {
+			uint32_t gateway;
+		} wanted;
 	};
 };
 
@@ -368,6 +392,7 @@ struct edge_entry_view {
 	uint32_t generation;    /* of the last AssignedIps */
 };
 
+/* It points into itself: not to be copied. */
 struct edge_domain_view {
 	uint32_t id;
 	const struct dname *name;
@@ -380,6 +405,8 @@ struct edge_domain_view {
 	uint32_t resources[EDGE_DOMAIN_RESOURCES]; /* that match, most specific first */
 	unsigned int entry_count;
 	struct edge_entry_view entries[EDGE_DOMAIN_RESOURCES];
+	struct dname name_space;
+	struct proxies proxies_space;
 };
 
 /* Call @cb for every domain, in order of creation, until it returns false. It must not call inputs.
@@ -387,12 +414,22 @@ struct edge_domain_view {
 void edge_foreach_domain(const struct edge *edge,
 			 bool (*cb)(const struct edge_domain_view *domain, void *ctx), void *ctx);
 
-/* Find a domain. Pointers in the view live until the next input. Return: whether there is one. */
+/* Find a domain. Return: whether there is one. */
 bool edge_find_name(const struct edge *edge, const struct dname *name,
 		    struct edge_domain_view *ret_domain);
 bool edge_find_proxy(const struct edge *edge, const struct fq_addr *proxy,
 		     struct edge_domain_view *ret_domain);
 bool edge_find_id(const struct edge *edge, uint32_t domain, struct edge_domain_view *ret_domain);
+
+/* What a gateway serves, by the state of its entries. */
+struct edge_gateway_view {
+	bool up;
+	uint32_t pending, recreating, confirmed, failed;
+};
+
+/* Return: whether the gateway is known: a resource names it, or it was up. */
+bool edge_gateway_view(const struct edge *edge, uint32_t gateway,
+		       struct edge_gateway_view *ret_view);
 
 struct edge_usage {
 	uint32_t domains, domains_max;

@@ -1,33 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Domains of the edge: making, finding and giving them up, see edge_internal.h. */
+/* Domains of the edge: making and giving them up, see edge_internal.h. */
 #include "core/edge_internal.h"
 
 #include <errno.h>
 #include <string.h>
-
-struct domain *edge_domain_find(const struct edge *edge, const struct dname *name)
-{
-	uint32_t hash = dname_hash(name, edge->settings.hash_key);
-	struct domain *d;
-
-	HASH_FIND_BYHASHVALUE(hh_name, edge->by_name, name->text, name->len, hash, d);
-	return d;
-}
-
-struct domain *edge_domain_find_id(const struct edge *edge, uint32_t id)
-{
-	struct domain *d;
-
-	HASH_FIND(hh_id, edge->by_id, &id, sizeof(id), d);
-	return d;
-}
-
-struct domain *edge_domain_find_proxy(const struct edge *edge, const struct fq_addr *proxy)
-{
-	uint32_t id = pool_owner(edge->pool, proxy);
-
-	return id ? edge_domain_find_id(edge, id) : NULL;
-}
 
 struct entry *edge_entry_new(struct domain *d, struct resource *resource)
 {
@@ -42,46 +18,58 @@ struct entry *edge_entry_new(struct domain *d, struct resource *resource)
 
 struct domain *edge_domain_new(const struct dname *name, const struct match *match)
 {
-	struct domain *d = calloc(1, sizeof(*d));
+	struct domain *d = calloc(1, sizeof(*d) + name->len);
+	struct entry **last;
 
 	if (!d)
 		return NULL;
-	d->name = *name;
+	d->name_len = name->len;
+	memcpy(d->name, name->text, name->len);
 	d->refs = 1;
 	d->touch_at = INSTANT_NEVER;
+	last = &d->entries;
 	for (; d->entry_count < match->count; d->entry_count++) {
-		struct entry *e = edge_entry_new(d, match->resource[d->entry_count]);
-
-		if (!e) {
+		*last = edge_entry_new(d, match->resource[d->entry_count]);
+		if (!*last) {
 			edge_domain_unref(d);
 			return NULL;
 		}
-		d->entries[d->entry_count] = e;
+		last = &(*last)->next_of_domain;
 	}
 	return d;
 }
 
-int edge_domain_link(struct edge *edge, struct domain *d)
+void edge_domain_name(const struct domain *d, struct dname *ret_name)
 {
-	uint32_t hash = dname_hash(&d->name, edge->settings.hash_key);
-
-	HASH_ADD(hh_id, edge->by_id, id, sizeof(d->id), d);
-	if (!d->hh_id.tbl)
-		return -ENOMEM;
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh_name, edge->by_name, d->name.text, d->name.len, hash, d);
-	if (!d->hh_name.tbl) {
-		HASH_DELETE(hh_id, edge->by_id, d);
-		return -ENOMEM;
-	}
-	DL_APPEND2(edge->idle[d->passed], d, idle_prev, idle_next);
-	return 0;
+	*ret_name = (struct dname){.len = d->name_len};
+	memcpy(ret_name->text, d->name, d->name_len);
 }
 
-void edge_domain_unlink(struct edge *edge, struct domain *d)
+void edge_domain_set_proxies(struct domain *d, const struct proxies *proxies)
 {
-	HASH_DELETE(hh_id, edge->by_id, d);
-	HASH_DELETE(hh_name, edge->by_name, d);
-	DL_DELETE2(edge->idle[d->passed], d, idle_prev, idle_next);
+	for (unsigned int i = 0; i < PROXIES_MAX; i++)
+		d->proxies[i] = proxies->addr[i].w[3];
+}
+
+void edge_domain_proxies(const struct edge *edge, const struct domain *d,
+			 struct proxies *ret_proxies)
+{
+	const struct pool_settings *pool = &edge->settings.pool;
+
+	ret_proxies->count = PROXIES_MAX;
+	for (unsigned int i = 0; i < PROXIES_MAX; i++) {
+		ret_proxies->addr[i] = i < PROXIES_V4 ? pool->v4.addr : pool->v6.addr;
+		ret_proxies->addr[i].w[3] = d->proxies[i];
+	}
+}
+
+struct entry *edge_domain_entry(const struct domain *d, uint32_t resource)
+{
+	struct entry *e = d->entries;
+
+	while (e && e->resource->id != resource)
+		e = e->next_of_domain;
+	return e;
 }
 
 void edge_domain_announce(struct edge *edge, struct domain *d, bool is_new)
@@ -92,28 +80,24 @@ void edge_domain_announce(struct edge *edge, struct domain *d, bool is_new)
 int edge_domain_assign(struct edge *edge, const struct dname *name, const struct match *match,
 		       struct instant now, struct domain **ret_domain)
 {
+	struct proxies proxies;
 	struct domain *d;
 	int r;
 
-	if (HASH_CNT(hh_id, edge->by_id) >= edge->settings.domains_max ||
-	    edge->next_domain >= POOL_OWNER_MAX)
+	if (edge->table.count >= edge->settings.domains_max || edge->next_domain >= POOL_OWNER_MAX)
 		return -ENOSPC;
 	d = edge_domain_new(name, match);
 	if (!d)
 		return -ENOMEM;
 	d->id = edge->next_domain;
 	d->queried = now;
-	r = edge_domain_link(edge, d);
+	r = pool_lease(edge->pool, d->id, now, &proxies);
 	if (r < 0) {
 		edge_domain_unref(d);
 		return r;
 	}
-	r = pool_lease(edge->pool, d->id, now, &d->proxies);
-	if (r < 0) {
-		edge_domain_unlink(edge, d);
-		edge_domain_unref(d);
-		return r;
-	}
+	edge_domain_set_proxies(d, &proxies);
+	edge_domain_link(edge, d);
 	edge->next_domain++;
 	edge_domain_announce(edge, d, true);
 	*ret_domain = d;
@@ -146,22 +130,22 @@ void edge_domain_drop_held(struct edge *edge, struct domain *d)
 	r = edge_queue_add(edge, EDGE_HELD_EVENT, d);
 	r->detail = EDGE_HELD_DROPPED;
 	r->count = held_drop(&d->held, &edge->held);
-	DL_DELETE2(edge->holding, d, hold_prev, hold_next);
+	edge_domain_end_holding(edge, d);
 }
 
 /* Take @d out of all tables and give its addresses up. Room is reserved. Return: 0; -ENOMEM. */
 static int domain_remove(struct edge *edge, struct domain *d, enum pool_rest rest,
 			 struct instant now)
 {
+	struct proxies proxies;
 	int r;
 
-	r = pool_release(edge->pool, d->id, &d->proxies, rest, now);
+	edge_domain_proxies(edge, d, &proxies);
+	r = pool_release(edge->pool, d->id, &proxies, rest, now);
 	if (r < 0)
 		return r;
-	for (unsigned int i = 0; i < d->entry_count; i++) {
-		edge_entry_set_state(edge, d->entries[i], EDGE_NONE, now);
-		edge_entry_bind(d->entries[i], NULL);
-	}
+	for (struct entry *e = d->entries; e; e = e->next_of_domain)
+		edge_entry_vanish(edge, e, now);
 	edge_domain_drop_held(edge, d);
 	edge_queue_add(edge, EDGE_DEL_VERDICT, d);
 	edge_queue_add(edge, EDGE_DOMAIN_GONE, d);
@@ -177,7 +161,7 @@ int edge_forget(struct edge *edge, const struct dname *name, struct instant now)
 
 	if (!d)
 		return -ENOENT;
-	r = edge_queue_reserve(&edge->queue, DOMAIN_ACTIONS);
+	r = edge_queue_reserve(edge, DOMAIN_ACTIONS);
 	if (r < 0)
 		return r;
 	return domain_remove(edge, d, POOL_REST_LONG, now);
@@ -194,7 +178,7 @@ static bool room_is_short(const struct edge *edge)
 	struct pool_usage v4, v6;
 
 	pool_usage(edge->pool, &v4, &v6);
-	return is_short(HASH_CNT(hh_id, edge->by_id), edge->settings.domains_max) ||
+	return is_short(edge->table.count, edge->settings.domains_max) ||
 	       is_short((uint64_t)v4.leased + v4.quarantined + PROXIES_V4, v4.size) ||
 	       is_short((uint64_t)v6.leased + v6.quarantined + PROXIES_V6, v6.size);
 }
@@ -242,7 +226,7 @@ void edge_domain_free_all(struct edge *edge)
 {
 	struct domain *d, *next;
 
-	HASH_ITER (hh_id, edge->by_id, d, next) {
+	DL_FOREACH_SAFE (edge->table.first, d, next) {
 		held_drop(&d->held, &edge->held);
 		edge_domain_unlink(edge, d);
 		edge_domain_unref(d);

@@ -9,19 +9,38 @@
  *	Confirmed    Recreating, then ask  -                   Confirmed   Failed
  *	Failed       Recreating, then ask  -                   Confirmed   Failed
  *
+ * An entry that is to be asked for at another gateway than its own goes through NONE: with a
+ * query if a preferred one is up or its own is lost, with a packet if it is open and its own is
+ * lost.
+ *
  * Called by the inputs in edge*.c, which have made room in the queue: nothing here fails.
  */
 #include "core/edge_internal.h"
 
+#include <assert.h>
 #include <string.h>
 
-struct edge_gateway *edge_gateway_of(const struct edge *edge, const struct resource *r)
+struct edge_gateway *edge_gateway_of(const struct resource *r)
 {
-	for (unsigned int i = 0; i < r->gateway_count; i++) {
-		struct edge_gateway *g = edge_gateway_find(edge, r->gateways[i]);
+	for (unsigned int i = 0; i < r->gateway_count; i++)
+		if (r->gateways[i]->up)
+			return r->gateways[i];
+	return NULL;
+}
 
-		if (g && g->up)
+/*
+ * Where an entry is to be asked for. One whose gateway is not up and not lost, because it was
+ * restored and nothing has been heard yet, does not go to a less preferred one. NULL: nowhere.
+ */
+static struct edge_gateway *gateway_for(const struct entry *e)
+{
+	for (unsigned int i = 0; i < e->resource->gateway_count; i++) {
+		struct edge_gateway *g = e->resource->gateways[i];
+
+		if (g->up)
 			return g;
+		if (g == e->gateway && !g->lost)
+			return NULL;
 	}
 	return NULL;
 }
@@ -39,6 +58,7 @@ static bool is_flowing(const struct entry *e)
 
 void edge_entry_bind(struct entry *e, struct edge_gateway *gateway)
 {
+	assert(e->state == EDGE_NONE); /* gateway.count */
 	if (e->gateway)
 		DL_DELETE2(e->gateway->entries, e, gw_prev, gw_next);
 	e->gateway = gateway;
@@ -72,18 +92,31 @@ void edge_entry_set_state(struct edge *edge, struct entry *e, enum edge_state to
 	entry_unqueue(edge, e);
 	edge->entry_count += (to != EDGE_NONE) - (e->state != EDGE_NONE);
 	edge->open_count += is_open(to) - is_open(e->state);
+	e->gateway->count[e->state] -= e->state != EDGE_NONE;
+	e->gateway->count[to] += to != EDGE_NONE;
 
 	r = edge_queue_add(edge, EDGE_STATE_CHANGED, e->domain);
-	r->gateway = e->gateway ? e->gateway->id : 0;
+	r->gateway = e->gateway->id;
 	r->resource = e->resource->id;
 	r->generation = e->generation;
-	r->from = (uint8_t)e->state;
+	r->from = e->state;
 	r->to = (uint8_t)to;
-	e->state = to;
+	e->state = (uint8_t)to;
 	e->since = now;
 	r->stored = (uint8_t)stored_state(e);
 	if (to == EDGE_PENDING)
 		DL_APPEND(edge->pending, e);
+}
+
+void edge_entry_vanish(struct edge *edge, struct entry *e, struct instant now)
+{
+	edge_entry_set_state(edge, e, EDGE_NONE, now);
+	edge_entry_bind(e, NULL);
+}
+
+bool edge_entry_is_stranded(const struct entry *e, const struct resource *r)
+{
+	return e->gateway && e->gateway->lost && e->state != EDGE_FAILED && edge_gateway_of(r);
 }
 
 static bool resend_is_due(const struct entry *e, struct instant now)
@@ -122,6 +155,29 @@ static void entry_ask(struct edge *edge, struct entry *e, struct instant now)
 	entry_send(edge, e, now);
 }
 
+/* Ask a gateway that knows nothing of the entry: packets wait for its answer. */
+static void entry_ask_at(struct edge *edge, struct entry *e, struct edge_gateway *g,
+			 struct instant now)
+{
+	edge_entry_vanish(edge, e, now);
+	edge_entry_bind(e, g);
+	e->buffering = true;
+	entry_ask(edge, e, now);
+}
+
+/* Say that somebody waits for a gateway, any of the resource's. Room for all is reserved. */
+static void entry_want(struct edge *edge, const struct entry *e)
+{
+	for (unsigned int i = 0; i < e->resource->gateway_count; i++) {
+		struct edge_gateway *g = e->resource->gateways[i];
+
+		if (g->wanted)
+			continue;
+		g->wanted = true;
+		edge_queue_add(edge, EDGE_GATEWAY_WANTED, NULL)->gateway = g->id;
+	}
+}
+
 /* Repeat a request, at the end of the list of pending ones. */
 static void entry_resend(struct edge *edge, struct entry *e, struct instant now)
 {
@@ -155,8 +211,8 @@ static void entry_recreate(struct edge *edge, struct entry *e, struct instant no
 	at_once = at_once || e->buffering || resend_is_due(e, now);
 	edge_entry_set_state(edge, e, EDGE_RECREATING, now);
 	if (!e->gateway->up)
-		return;
-	if (at_once)
+		entry_want(edge, e);
+	else if (at_once)
 		entry_ask(edge, e, now);
 	else
 		entry_wait(edge, e, now);
@@ -164,30 +220,30 @@ static void entry_recreate(struct edge *edge, struct entry *e, struct instant no
 
 void edge_entry_wake(struct edge *edge, struct entry *e, struct instant now)
 {
-	struct edge_gateway *g;
+	struct edge_gateway *g = gateway_for(e);
 
-	switch (e->state) {
-	case EDGE_NONE:
-		g = edge_gateway_of(edge, e->resource);
-		if (!g)
-			return;
-		edge_entry_bind(e, g);
-		e->buffering = true;
-		entry_ask(edge, e, now);
-		return;
+	switch ((enum edge_state)e->state) {
 	case EDGE_PENDING:
 		if (resend_is_due(e, now))
 			entry_resend(edge, e, now);
 		return;
+	case EDGE_NONE:
 	case EDGE_RECREATING:
-		if (!e->gateway->up)
-			return;
-		if (e->waiting ? instant_reached(e->due_at, now) : resend_is_due(e, now))
+		if (!e->gateway || !e->gateway->up) {
+			if (g)
+				entry_ask_at(edge, e, g, now);
+			else
+				entry_want(edge, e);
+		} else if (e->waiting ? instant_reached(e->due_at, now) : resend_is_due(e, now)) {
 			entry_ask(edge, e, now);
-		else if (!e->waiting)
+		} else if (!e->waiting) {
 			entry_wait(edge, e, now);
+		}
 		return;
 	case EDGE_CONFIRMED:
+		if (!e->gateway->up)
+			entry_want(edge, e);
+		return;
 	case EDGE_FAILED:
 		return;
 	}
@@ -197,8 +253,11 @@ void edge_entry_wake(struct edge *edge, struct entry *e, struct instant now)
 static void entry_query(struct edge *edge, struct entry *e, struct instant now, bool at_once)
 {
 	bool same_ask = instant_sub(now, e->sent_at) < EDGE_SAME_ASK_NS;
+	struct edge_gateway *g = gateway_for(e);
 
-	if (e->waiting && at_once)
+	if (g && g != e->gateway)
+		entry_ask_at(edge, e, g, now);
+	else if (e->waiting && at_once)
 		entry_ask(edge, e, now);
 	else if (e->state != EDGE_CONFIRMED && e->state != EDGE_FAILED)
 		edge_entry_wake(edge, e, now);
@@ -214,29 +273,37 @@ struct verdict {
 	struct instant touch_at;
 };
 
-/* What all entries together mean for packets. */
+/* From when on a new flow that passes is to have the entry asked for (C-08). */
+static struct instant entry_touch_at(const struct entry *e)
+{
+	if (e->state == EDGE_PENDING)
+		return instant_add(e->sent_at, EDGE_RESEND_NS);
+	if (e->state == EDGE_RECREATING && !e->waiting && e->gateway->up)
+		return e->since; /* it could not be asked for then */
+	return INSTANT_NEVER;
+}
+
+/*
+ * What all entries together mean for packets. They wait as long as one gateway is still to say
+ * something, even if it has not been asked yet: the first packets wait for it (C-21, C-24).
+ */
 static struct verdict domain_verdict(const struct domain *d)
 {
 	struct verdict v = {.verdict = FQ_EDGE_REFUSE, .touch_at = INSTANT_NEVER};
-	bool unknown = d->entry_count > 0;
 
-	for (unsigned int i = 0; i < d->entry_count; i++) {
-		const struct entry *e = d->entries[i];
-
-		unknown = unknown && e->state == EDGE_NONE;
-		if (e->state == EDGE_PENDING)
-			v.touch_at =
-				instant_min(v.touch_at, instant_add(e->sent_at, EDGE_RESEND_NS));
-		if (is_flowing(e) && v.verdict != FQ_EDGE_FORWARD) {
+	for (const struct entry *e = d->entries; e; e = e->next_of_domain) {
+		v.touch_at = instant_min(v.touch_at, entry_touch_at(e));
+		if (v.verdict == FQ_EDGE_FORWARD || e->state == EDGE_FAILED)
+			continue;
+		if (is_flowing(e)) {
 			v.verdict = FQ_EDGE_FORWARD;
 			v.gateway = e->gateway->id;
-		} else if (is_open(e->state) && v.verdict == FQ_EDGE_REFUSE) {
+		} else {
 			v.verdict = FQ_EDGE_HOLD;
-			v.gateway = e->gateway->id;
+			if (e->gateway && !v.gateway)
+				v.gateway = e->gateway->id;
 		}
 	}
-	if (unknown) /* no gateway has been asked: the first packets wait for one (C-21, C-24) */
-		v.verdict = FQ_EDGE_HOLD;
 	if (v.verdict != FQ_EDGE_FORWARD)
 		v.touch_at = INSTANT_NEVER;
 	return v;
@@ -251,7 +318,7 @@ static void domain_release(struct edge *edge, struct domain *d)
 	r = edge_queue_add(edge, EDGE_RELEASE, d);
 	r->count = d->held.count;
 	r->frames = held_take(&d->held, &edge->held);
-	DL_DELETE2(edge->holding, d, hold_prev, hold_next);
+	edge_domain_end_holding(edge, d);
 }
 
 /* Dropped, but not silently: the frames go along, so that their senders can be told. */
@@ -265,7 +332,7 @@ static void domain_refuse(struct edge *edge, struct domain *d)
 	r->detail = EDGE_HELD_DROPPED;
 	r->count = d->held.count;
 	r->frames = held_take(&d->held, &edge->held);
-	DL_DELETE2(edge->holding, d, hold_prev, hold_next);
+	edge_domain_end_holding(edge, d);
 }
 
 void edge_domain_settle(struct edge *edge, struct domain *d)
@@ -280,7 +347,7 @@ void edge_domain_settle(struct edge *edge, struct domain *d)
 		r->gateway = v.gateway;
 		r->touch_at = v.touch_at;
 		d->has_verdict = true;
-		d->verdict = v.verdict;
+		d->verdict = (uint8_t)v.verdict;
 		d->verdict_gateway = v.gateway;
 		d->touch_at = v.touch_at;
 	}
@@ -294,16 +361,16 @@ void edge_domain_settle(struct edge *edge, struct domain *d)
 
 void edge_domain_wake(struct edge *edge, struct domain *d, struct instant now)
 {
-	for (unsigned int i = 0; i < d->entry_count; i++)
-		edge_entry_wake(edge, d->entries[i], now);
+	for (struct entry *e = d->entries; e; e = e->next_of_domain)
+		edge_entry_wake(edge, e, now);
 	edge_domain_settle(edge, d);
 }
 
 void edge_domain_query(struct edge *edge, struct domain *d, struct instant now, bool at_once)
 {
 	edge_domain_queried(edge, d, now);
-	for (unsigned int i = 0; i < d->entry_count; i++)
-		entry_query(edge, d->entries[i], now, at_once);
+	for (struct entry *e = d->entries; e; e = e->next_of_domain)
+		entry_query(edge, e, now, at_once);
 	edge_domain_settle(edge, d);
 }
 

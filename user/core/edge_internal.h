@@ -2,11 +2,13 @@
 /*
  * Inside the edge; included by edge*.c only.
  *
- *	edge.c			inputs: names, packets, statuses, gateways, time
+ *	edge.c			inputs: names, packets, statuses, time
  *	edge_reload.c		input: resources
  *	edge_restore.c		inputs: restart
  *	edge_entry.c		states of entries, verdicts of domains
- *	edge_domain.c		domains: making, finding, giving up
+ *	edge_domain.c		domains: making, giving up
+ *	edge_table.c		domains: finding
+ *	edge_gateway.c		inputs: gateways
  *	edge_resources.c	resources, and which of them publish a name
  *	edge_queue.c		actions
  *	edge_view.c		views for people
@@ -17,9 +19,14 @@
  *	pending		entries in EDGE_PENDING, by sent_at
  *	due		entries in EDGE_RECREATING that wait for their 2 s, by due_at
  *	gateway.entries	entries of a gateway
- *	holding		domains that hold packets, by held_since
+ *	holding		domains that hold packets
+ *	watches		the same, by the time when they are to be looked after
  *	idle		all domains, least recently asked for first: those that packets ever
  *			passed with, and the others
+ *
+ * There may be a million domains, nearly all of them with one entry: that is what struct domain
+ * and struct entry are made for. Names have their own length; addresses are 32 bits, because
+ * the pools are; entries of a domain are a list.
  */
 #pragma once
 
@@ -29,6 +36,7 @@
 
 #include "core/edge.h"
 #include "core/pattern.h"
+#include "core/timers.h"
 
 /* Most actions that one domain can cause in one input: every entry three, and its own few. */
 #define DOMAIN_ACTIONS (3 * EDGE_DOMAIN_RESOURCES + 5)
@@ -38,7 +46,7 @@ struct resource {
 	char uuid[UUID_STRLEN];
 	struct pattern pattern;
 	enum ip_stack ip_stack;
-	uint32_t gateways[EDGE_RESOURCE_GATEWAYS];
+	struct edge_gateway *gateways[EDGE_RESOURCE_GATEWAYS]; /* the edge's */
 	unsigned int gateway_count;
 	struct resource *next; /* with the same literal suffix */
 	UT_hash_handle hh_id, hh_uuid;
@@ -66,7 +74,10 @@ struct match {
 struct edge_gateway {
 	uint32_t id;
 	bool up;
+	bool lost;   /* others take over what is still bound to it */
+	bool wanted; /* EDGE_GATEWAY_WANTED is queued */
 	struct entry *entries;
+	uint32_t count[EDGE_FAILED + 1]; /* of them, by state */
 	UT_hash_handle hh;
 };
 
@@ -74,13 +85,14 @@ struct entry {
 	struct domain *domain;
 	struct resource *resource;
 	struct edge_gateway *gateway; /* NULL in EDGE_NONE */
-	enum edge_state state;
+	struct entry *next_of_domain; /* less specific */
+	uint8_t state;                /* enum edge_state */
 	bool buffering;
 	bool waiting; /* in edge.due */
+	uint32_t resends;
 	struct instant since;
 	struct instant sent_at;
 	struct instant due_at;
-	unsigned int resends;
 	uint32_t generation;       /* of the last AssignedIps */
 	uint32_t request;          /* generation of the request's first AssignedIps */
 	uint32_t taken;            /* generation of the last status taken; 0: none */
@@ -89,23 +101,38 @@ struct entry {
 };
 
 struct domain {
-	struct dname name;
+	struct domain *next_by_name, *next_by_id; /* in a bucket of the table */
+	struct domain *prev, *next;               /* table.first, in order of creation */
+	struct domain *idle_prev, *idle_next;     /* edge.idle[passed] */
+	struct domain *hold_prev, *hold_next;
+	struct entry *entries; /* most specific first */
+	struct held held;
+	struct timer watch; /* runs while it holds packets */
+	struct instant queried;
+	struct instant touch_at; /* emitted, as verdict */
 	uint32_t id;
 	uint32_t refs; /* the table, and every queued action */
-	struct proxies proxies;
-	unsigned int entry_count;
-	struct entry *entries[EDGE_DOMAIN_RESOURCES];
-	struct held held;
-	struct instant held_since;
-	struct instant queried;
-	bool passed;      /* it has been FQ_EDGE_FORWARD: there may be sessions */
-	bool has_verdict; /* emitted: */
-	enum fq_edge_verdict verdict;
 	uint32_t verdict_gateway;
-	struct instant touch_at;
-	struct domain *idle_prev, *idle_next; /* edge.idle[passed] */
-	struct domain *hold_prev, *hold_next;
-	UT_hash_handle hh_id, hh_name;
+	uint8_t entry_count;
+	bool passed;                 /* it has been FQ_EDGE_FORWARD: there may be sessions */
+	bool has_verdict;            /* emitted: */
+	uint8_t verdict;             /* enum fq_edge_verdict */
+	__be32 proxies[PROXIES_MAX]; /* last words of the addresses, IPv4 first */
+	uint8_t name_len;
+	char name[]; /* canonical, not terminated */
+};
+
+#define FOREACH_ENTRY(d, e) for (e = (d)->entries; e; e = e->next_of_domain)
+
+/*
+ * Domains by name and by id. The number of buckets is fixed, as that of domains is: no query
+ * pays for a table that grows, and buckets that were never used take no memory.
+ */
+struct table {
+	struct domain **by_name, **by_id;
+	uint32_t mask; /* number of buckets - 1 */
+	uint32_t count;
+	struct domain *first;
 };
 
 /* A queued action, compact; edge_next makes a struct edge_action of it. */
@@ -132,12 +159,14 @@ struct edge {
 	struct pool *pool;
 	struct resources *resources;
 	struct edge_gateway *gateways;
-	struct domain *by_id, *by_name;
+	struct table table;
 	struct domain *idle[2], *holding;
+	uint32_t holding_count;
+	struct timers watches;
 	struct entry *pending, *due;
 	struct held_budget held;
 	struct queue queue;
-	struct domain *shown; /* whose name the last action points to */
+	struct dname shown; /* what the last action's name points to */
 	uint32_t next_domain;
 	uint32_t generation;
 	uint32_t entry_count, open_count; /* entries that are not NONE; Pending or Recreating */
@@ -145,8 +174,11 @@ struct edge {
 
 /* ---- edge_queue.c ---- */
 
-/* Make room for @n more actions, so that queueing them cannot fail. Return: 0; -ENOMEM. */
-int edge_queue_reserve(struct queue *q, size_t n);
+/*
+ * Make room for @n more actions and one EDGE_GATEWAY_WANTED for every gateway, so that queueing
+ * them cannot fail. Return: 0; -ENOMEM.
+ */
+int edge_queue_reserve(struct edge *edge, size_t n);
 void edge_queue_done(struct queue *q);
 
 /* A new record at the end, zero but for its kind and a reference to @d (which may be NULL). */
@@ -157,27 +189,43 @@ void edge_domain_unref(struct domain *d);
 
 /* ---- edge_resources.c ---- */
 
-int edge_resources_new(const struct edge_resource *list, size_t count,
+/* The gateways they name are made if they are new. Return: as edge_set_resources. */
+int edge_resources_new(struct edge *edge, const struct edge_resource *list, size_t count,
 		       struct resources **ret_resources);
 struct resources *edge_resources_free(struct resources *r);
 DEFINE_CLEANUP(struct resources *, edge_resources_free)
 
-struct resource *edge_resources_find(const struct resources *r, uint32_t id);
 void edge_resources_match(const struct resources *r, const struct dname *name,
 			  struct match *ret_match);
 
-/* ---- edge_domain.c ---- */
+/* ---- edge_table.c ---- */
+
+/* Return: 0; -ENOMEM. */
+int edge_table_init(struct table *t, uint32_t domains_max);
+void edge_table_done(struct table *t);
 
 struct domain *edge_domain_find(const struct edge *edge, const struct dname *name);
 struct domain *edge_domain_find_id(const struct edge *edge, uint32_t id);
 struct domain *edge_domain_find_proxy(const struct edge *edge, const struct fq_addr *proxy);
 
+/* Into the table and edge.idle, and out of them. */
+void edge_domain_link(struct edge *edge, struct domain *d);
+void edge_domain_unlink(struct edge *edge, struct domain *d);
+
+/* ---- edge_domain.c ---- */
+
 /* A domain in no table, with an entry for each resource. NULL: no memory. */
 struct domain *edge_domain_new(const struct dname *name, const struct match *match);
 
-/* Put it into the tables. Return: 0; -ENOMEM: it is in none. */
-int edge_domain_link(struct edge *edge, struct domain *d);
-void edge_domain_unlink(struct edge *edge, struct domain *d);
+void edge_domain_name(const struct domain *d, struct dname *ret_name);
+
+/* The addresses of a domain, as short as it keeps them, and as they are. */
+void edge_domain_set_proxies(struct domain *d, const struct proxies *proxies);
+void edge_domain_proxies(const struct edge *edge, const struct domain *d,
+			 struct proxies *ret_proxies);
+
+/* The entry for a resource. NULL: there is none. */
+struct entry *edge_domain_entry(const struct domain *d, uint32_t resource);
 
 /* A new domain with addresses, in all tables. Return: 0; -ENOSPC; -ENOMEM. */
 int edge_domain_assign(struct edge *edge, const struct dname *name, const struct match *match,
@@ -206,14 +254,35 @@ void edge_domains_reclaim(struct edge *edge, struct instant now);
 #define RECLAIM_DOMAINS 2 /* let go per new domain */
 #define RECLAIM_LOOK    4 /* looked at per new domain */
 
+/* ---- edge_held.c ---- */
+
+/* Hold a packet. Room is reserved for one action. Return: 0; -ENOMEM, and it is not held. */
+int edge_domain_hold(struct edge *edge, struct domain *d, const struct held_offer *offer,
+		     struct instant now);
+
+/* Nothing is held any more. */
+void edge_domain_end_holding(struct edge *edge, struct domain *d);
+
+/* Look after up to @max domains whose time has come. Room is reserved. */
+void edge_watch_run(struct edge *edge, struct instant now, unsigned int max);
+
 /* ---- edge_entry.c ---- */
 
 /* The only writer of entry.state: keeps lists and counts, queues EDGE_STATE_CHANGED. */
 void edge_entry_set_state(struct edge *edge, struct entry *e, enum edge_state to,
 			  struct instant now);
 
-/* Bind an entry to its gateway, or with NULL to none. */
+/* Bind an entry in EDGE_NONE to its gateway, or with NULL to none. */
 void edge_entry_bind(struct entry *e, struct edge_gateway *gateway);
+
+/* Make an entry vanish: EDGE_NONE, and bound to no gateway. */
+void edge_entry_vanish(struct edge *edge, struct entry *e, struct instant now);
+
+/*
+ * Whether an entry waits for a lost gateway in vain: another one of @r could be asked. Failed
+ * ones wait for nothing.
+ */
+bool edge_entry_is_stranded(const struct entry *e, const struct resource *r);
 
 /*
  * Do for an entry what anything that wants it to work may do: find a gateway, begin a request
@@ -240,9 +309,9 @@ void edge_run_due(struct edge *edge, struct instant now, unsigned int max);
 void edge_look_after_others(struct edge *edge, struct instant now);
 
 /* The gateway that serves a resource now: the first that is up, or NULL. */
-struct edge_gateway *edge_gateway_of(const struct edge *edge, const struct resource *r);
+struct edge_gateway *edge_gateway_of(const struct resource *r);
 
-/* ---- edge.c ---- */
+/* ---- edge_gateway.c ---- */
 
 struct edge_gateway *edge_gateway_find(const struct edge *edge, uint32_t id);
 

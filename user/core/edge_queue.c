@@ -9,11 +9,13 @@
 #define QUEUE_CAP_MIN  256
 #define QUEUE_CAP_KEEP 4096 /* a larger ring is given back once it is empty */
 
-int edge_queue_reserve(struct queue *q, size_t n)
+int edge_queue_reserve(struct edge *edge, size_t n)
 {
+	struct queue *q = &edge->queue;
 	size_t cap = q->cap ? q->cap : QUEUE_CAP_MIN;
 	struct record *records;
 
+	n += HASH_COUNT(edge->gateways);
 	if (q->count + n <= q->cap)
 		return 0;
 	while (cap < q->count + n)
@@ -56,25 +58,29 @@ struct record *edge_queue_add(struct edge *edge, enum edge_action_kind kind, str
 
 void edge_domain_unref(struct domain *d)
 {
+	struct entry *e, *next;
+
 	if (!d || --d->refs)
 		return;
-	for (unsigned int i = 0; i < d->entry_count; i++)
-		free(d->entries[i]);
+	for (e = d->entries; e; e = next) {
+		next = e->next_of_domain;
+		free(e);
+	}
 	free(d);
 }
 
-/* The addresses of the families that a resource has (P-06). */
-static struct proxies proxies_of_stack(const struct proxies *all, enum ip_stack stack)
+/* Leave only the addresses of the families that a resource has (P-06). */
+static void restrict_to_stack(struct proxies *p, enum ip_stack stack)
 {
-	struct proxies p = {0};
+	const struct proxies all = *p;
 
-	for (unsigned int i = 0; i < all->count; i++) {
-		bool v4 = ipaddr_is_v4(&all->addr[i]);
+	*p = (struct proxies){0};
+	for (unsigned int i = 0; i < all.count; i++) {
+		bool v4 = ipaddr_is_v4(&all.addr[i]);
 
 		if (stack == IP_STACK_DUAL || (stack == IP_STACK_IPV4) == v4)
-			p.addr[p.count++] = all->addr[i];
+			p->addr[p->count++] = all.addr[i];
 	}
-	return p;
 }
 
 static void fill_domain_set(const struct record *r, struct edge_action *action)
@@ -82,16 +88,17 @@ static void fill_domain_set(const struct record *r, struct edge_action *action)
 	const struct domain *d = r->domain;
 
 	action->domain_set.is_new = r->detail;
-	action->domain_set.count = d->entry_count;
-	for (unsigned int i = 0; i < d->entry_count; i++)
-		action->domain_set.resources[i] = d->entries[i]->resource->id;
+	for (const struct entry *e = d->entries; e; e = e->next_of_domain)
+		action->domain_set.resources[action->domain_set.count++] = e->resource->id;
 }
 
-static void fill(const struct record *r, struct edge_action *action)
+static void fill(struct edge *edge, const struct record *r, struct edge_action *action)
 {
+	struct edge_gateway *g;
+
 	switch (action->kind) {
 	case EDGE_SEND_ASSIGNED:
-		action->proxies = proxies_of_stack(&r->domain->proxies, r->ip_stack);
+		restrict_to_stack(&action->proxies, r->ip_stack);
 		action->send.gateway = r->gateway;
 		action->send.generation = r->generation;
 		action->send.resource = r->resource;
@@ -126,6 +133,11 @@ static void fill(const struct record *r, struct edge_action *action)
 	case EDGE_RESOURCE_IGNORED:
 		action->resource_ignored.resource = r->resource;
 		break;
+	case EDGE_GATEWAY_WANTED:
+		action->wanted.gateway = r->gateway;
+		g = edge_gateway_find(edge, r->gateway);
+		g->wanted = false;
+		break;
 	case EDGE_DEL_VERDICT:
 	case EDGE_DOMAIN_GONE:
 		break;
@@ -137,7 +149,6 @@ bool edge_next(struct edge *edge, struct edge_action *ret_action)
 	struct queue *q = &edge->queue;
 	struct record *r;
 
-	edge_domain_unref(TAKE_PTR(edge->shown));
 	if (!q->count) {
 		if (q->cap > QUEUE_CAP_KEEP)
 			edge_queue_done(q);
@@ -150,10 +161,11 @@ bool edge_next(struct edge *edge, struct edge_action *ret_action)
 	*ret_action = (struct edge_action){.kind = r->kind};
 	if (r->domain) {
 		ret_action->domain = r->domain->id;
-		ret_action->name = &r->domain->name;
-		ret_action->proxies = r->domain->proxies;
-		edge->shown = r->domain; /* keeps the record's reference */
+		edge_domain_name(r->domain, &edge->shown);
+		ret_action->name = &edge->shown;
+		edge_domain_proxies(edge, r->domain, &ret_action->proxies);
 	}
-	fill(r, ret_action);
+	fill(edge, r, ret_action);
+	edge_domain_unref(r->domain);
 	return true;
 }

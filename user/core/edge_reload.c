@@ -33,43 +33,39 @@ static void plans_done(struct plans *plans)
 	free(plans->plan);
 }
 
-static struct entry *entry_of(const struct domain *d, uint32_t resource)
-{
-	for (unsigned int i = 0; i < d->entry_count; i++)
-		if (d->entries[i]->resource->id == resource)
-			return d->entries[i];
-	return NULL;
-}
-
 /*
  * Whether what an entry's gateway was told holds under the new rules: it serves the resource, and
- * knows the addresses of the very families that are answered.
+ * knows the addresses of the very families that are answered; nor has another one to take over.
  */
 static bool is_valid(const struct entry *e, const struct resource *r)
 {
 	if (!e->gateway)
 		return true;
-	if (e->resource->ip_stack != r->ip_stack)
+	if (e->resource->ip_stack != r->ip_stack || edge_entry_is_stranded(e, r))
 		return false;
 	for (unsigned int i = 0; i < r->gateway_count; i++)
-		if (r->gateways[i] == e->gateway->id)
+		if (r->gateways[i] == e->gateway)
 			return true;
 	return false;
 }
 
 static int plan_domain(struct plan *p, struct domain *d, const struct resources *set)
 {
+	const struct entry *old = d->entries; /* in the same place */
 	struct match match;
+	struct dname name;
 
-	edge_resources_match(set, &d->name, &match);
+	edge_domain_name(d, &name);
+	edge_resources_match(set, &name, &match);
 	p->domain = d;
 	p->changed = match.count != d->entry_count;
 	for (; p->count < match.count; p->count++) {
 		struct resource *r = match.resource[p->count];
-		struct entry *e = entry_of(d, r->id);
+		struct entry *e = edge_domain_entry(d, r->id);
 
 		p->is_new[p->count] = !e;
-		p->changed = p->changed || !e || e != d->entries[p->count] || !is_valid(e, r);
+		p->changed = p->changed || !e || e != old || !is_valid(e, r);
+		old = old ? old->next_of_domain : NULL;
 		if (!e)
 			e = edge_entry_new(d, r);
 		if (!e)
@@ -82,13 +78,12 @@ static int plan_domain(struct plan *p, struct domain *d, const struct resources 
 
 static int plan_all(struct edge *edge, const struct resources *set, struct plans *plans)
 {
-	struct domain *d, *next;
-	size_t domains = HASH_CNT(hh_id, edge->by_id);
+	size_t domains = edge->table.count;
 
 	plans->plan = calloc(domains + 1, sizeof(*plans->plan));
 	if (!plans->plan)
 		return -ENOMEM;
-	HASH_ITER (hh_id, edge->by_id, d, next) {
+	for (struct domain *d = edge->table.first; d; d = d->next) {
 		struct plan *p = &plans->plan[plans->count++];
 		int r = plan_domain(p, d, set);
 
@@ -118,23 +113,24 @@ static bool plan_contains(const struct plan *p, const struct entry *e)
 static void apply(struct edge *edge, struct plan *p, struct instant now)
 {
 	struct domain *d = p->domain;
+	struct entry *e, *next, **last = &d->entries;
 
-	for (unsigned int i = 0; i < d->entry_count; i++) {
-		struct entry *e = d->entries[i];
-
+	for (e = d->entries; e; e = next) {
+		next = e->next_of_domain;
 		if (plan_keeps(p, e))
 			continue;
-		edge_entry_set_state(edge, e, EDGE_NONE, now);
-		edge_entry_bind(e, NULL);
+		edge_entry_vanish(edge, e, now);
 		if (!plan_contains(p, e))
 			free(e);
 	}
-	d->entry_count = p->count;
+	d->entry_count = (uint8_t)p->count;
 	for (unsigned int i = 0; i < p->count; i++) {
-		d->entries[i] = p->entry[i];
-		d->entries[i]->resource = p->resource[i];
+		*last = p->entry[i];
+		(*last)->resource = p->resource[i];
+		last = &(*last)->next_of_domain;
 		p->is_new[i] = false; /* the domain's now */
 	}
+	*last = NULL;
 	if (!p->changed)
 		return;
 	edge_domain_announce(edge, d, false);
@@ -157,13 +153,13 @@ int edge_set_resources(struct edge *edge, const struct edge_resource *resources,
 	_cleanup_(plans_done) struct plans plans = {0};
 	int r;
 
-	r = edge_resources_new(resources, count, &set);
+	r = edge_resources_new(edge, resources, count, &set);
 	if (r < 0)
 		return r;
 	r = plan_all(edge, set, &plans);
 	if (r < 0)
 		return r;
-	r = edge_queue_reserve(&edge->queue, plans.actions + count_ignored(set));
+	r = edge_queue_reserve(edge, plans.actions + count_ignored(set));
 	if (r < 0)
 		return r;
 

@@ -32,8 +32,20 @@ static int index_suffix(struct resources *set, struct resource *r)
 	return 0;
 }
 
+static int find_gateways(struct edge *edge, const struct edge_resource *from, struct resource *r)
+{
+	for (; r->gateway_count < from->gateway_count; r->gateway_count++) {
+		struct edge_gateway *g = edge_gateway_get(edge, from->gateways[r->gateway_count]);
+
+		if (!g)
+			return -ENOMEM;
+		r->gateways[r->gateway_count] = g;
+	}
+	return 0;
+}
+
 /* Return: 0; -EINVAL; -EEXIST; -ENOMEM. @r is in by_id, or freed. */
-static int resources_add(struct resources *set, const struct edge_resource *from)
+static int resources_add(struct edge *edge, struct resources *set, const struct edge_resource *from)
 {
 	_cleanup_(freep) struct resource *r = calloc(1, sizeof(*r));
 	struct resource *other, *added;
@@ -44,8 +56,8 @@ static int resources_add(struct resources *set, const struct edge_resource *from
 		return -EINVAL;
 	r->id = from->id;
 	r->ip_stack = from->ip_stack;
-	r->gateway_count = from->gateway_count;
-	memcpy(r->gateways, from->gateways, sizeof(r->gateways));
+	if (find_gateways(edge, from, r) < 0)
+		return -ENOMEM;
 
 	HASH_FIND(hh_id, set->by_id, &r->id, sizeof(r->id), other);
 	if (other)
@@ -68,7 +80,7 @@ static int resources_add(struct resources *set, const struct edge_resource *from
 	return added->pattern.len ? index_suffix(set, added) : 0;
 }
 
-int edge_resources_new(const struct edge_resource *list, size_t count,
+int edge_resources_new(struct edge *edge, const struct edge_resource *list, size_t count,
 		       struct resources **ret_resources)
 {
 	_cleanup_(edge_resources_freep) struct resources *set = calloc(1, sizeof(*set));
@@ -76,7 +88,7 @@ int edge_resources_new(const struct edge_resource *list, size_t count,
 	if (!set)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		int r = resources_add(set, &list[i]);
+		int r = resources_add(edge, set, &list[i]);
 
 		if (r < 0)
 			return r;
@@ -103,14 +115,6 @@ struct resources *edge_resources_free(struct resources *set)
 	}
 	free(set);
 	return NULL;
-}
-
-struct resource *edge_resources_find(const struct resources *set, uint32_t id)
-{
-	struct resource *r;
-
-	HASH_FIND(hh_id, set->by_id, &id, sizeof(id), r);
-	return r;
 }
 
 static bool goes_before(const struct resource *a, const struct resource *b)

@@ -31,6 +31,16 @@ int edge_restore_marks(struct edge *edge, const struct edge_marks *marks, struct
 	return 0;
 }
 
+static bool proxies_are_whole(const struct proxies *p)
+{
+	if (p->count != PROXIES_MAX)
+		return false;
+	for (unsigned int i = 0; i < PROXIES_MAX; i++)
+		if (ipaddr_is_v4(&p->addr[i]) != (i < PROXIES_V4))
+			return false;
+	return true;
+}
+
 int edge_restore_domain(struct edge *edge, const struct edge_domain_record *record,
 			struct instant now)
 {
@@ -38,11 +48,11 @@ int edge_restore_domain(struct edge *edge, const struct edge_domain_record *reco
 	struct domain *d;
 	int r;
 
-	if (record->proxies.count != PROXIES_MAX || record->id == 0 || record->id >= POOL_OWNER_MAX)
+	if (!proxies_are_whole(&record->proxies) || record->id == 0 || record->id >= POOL_OWNER_MAX)
 		return -EINVAL;
 	if (edge_domain_find(edge, &record->name) || edge_domain_find_id(edge, record->id))
 		return -EEXIST;
-	if (HASH_CNT(hh_id, edge->by_id) >= edge->settings.domains_max)
+	if (edge->table.count >= edge->settings.domains_max)
 		return -ENOSPC;
 
 	edge_resources_match(edge->resources, &record->name, &match);
@@ -50,37 +60,24 @@ int edge_restore_domain(struct edge *edge, const struct edge_domain_record *reco
 	if (!d)
 		return -ENOMEM;
 	d->id = record->id;
-	d->proxies = record->proxies;
+	edge_domain_set_proxies(d, &record->proxies);
 	d->queried = now;
 	d->passed = true; /* nobody knows */
-	r = edge_domain_link(edge, d);
+	r = pool_mark_used(edge->pool, d->id, &record->proxies, now);
 	if (r < 0) {
 		edge_domain_unref(d);
 		return r;
 	}
-	r = pool_mark_used(edge->pool, d->id, &d->proxies, now);
-	if (r < 0) {
-		edge_domain_unlink(edge, d);
-		edge_domain_unref(d);
-		return r;
-	}
+	edge_domain_link(edge, d);
 	if (d->id >= edge->next_domain)
 		edge->next_domain = d->id + 1;
 	return 0;
 }
 
-static struct entry *entry_of(const struct domain *d, uint32_t resource)
-{
-	for (unsigned int i = 0; i < d->entry_count; i++)
-		if (d->entries[i]->resource->id == resource)
-			return d->entries[i];
-	return NULL;
-}
-
 static bool serves(const struct resource *r, uint32_t gateway)
 {
 	for (unsigned int i = 0; i < r->gateway_count; i++)
-		if (r->gateways[i] == gateway)
+		if (r->gateways[i]->id == gateway)
 			return true;
 	return false;
 }
@@ -89,21 +86,20 @@ int edge_restore_entry(struct edge *edge, const struct edge_entry_record *record
 		       struct instant now)
 {
 	struct domain *d = edge_domain_find_id(edge, record->domain);
-	struct entry *e = d ? entry_of(d, record->resource) : NULL;
-	struct edge_gateway *gateway;
+	struct entry *e = d ? edge_domain_entry(d, record->resource) : NULL;
+	struct edge_gateway *g;
 	bool confirmed = record->state == EDGE_CONFIRMED || record->state == EDGE_RECREATING;
 
 	if (!e || !serves(e->resource, record->gateway) || record->state == EDGE_NONE)
 		return -ENOENT;
 	if (e->state != EDGE_NONE)
 		return -EEXIST;
-	gateway = edge_gateway_get(edge, record->gateway);
-	if (!gateway)
-		return -ENOMEM;
+	g = edge_gateway_find(edge, record->gateway); /* the resource's: it is there */
 
 	/* Not through entry_set_state: nothing has changed that the store would not know. */
-	edge_entry_bind(e, gateway);
+	edge_entry_bind(e, g);
 	e->state = confirmed ? EDGE_CONFIRMED : EDGE_FAILED;
+	g->count[e->state]++;
 	e->since = now;
 	e->sent_at = (struct instant){now.ns - EDGE_RESEND_NS};
 	e->generation = e->request = e->taken = record->generation;
@@ -115,13 +111,13 @@ int edge_restore_entry(struct edge *edge, const struct edge_entry_record *record
 
 int edge_restored(struct edge *edge)
 {
-	struct domain *d, *next;
+	struct domain *d;
 	int r;
 
-	r = edge_queue_reserve(&edge->queue, HASH_CNT(hh_id, edge->by_id));
+	r = edge_queue_reserve(edge, edge->table.count);
 	if (r < 0)
 		return r;
-	HASH_ITER (hh_id, edge->by_id, d, next)
+	for (d = edge->table.first; d; d = d->next)
 		edge_domain_settle(edge, d);
 	return 0;
 }

@@ -2,21 +2,20 @@
 /* Views of the edge for people; they change nothing. See edge.h. */
 #include "core/edge_internal.h"
 
-static void view_of(const struct domain *d, struct edge_domain_view *v)
+static void view_of(const struct edge *edge, const struct domain *d, struct edge_domain_view *v)
 {
 	*v = (struct edge_domain_view){
 		.id = d->id,
-		.name = &d->name,
-		.proxies = &d->proxies,
+		.name = &v->name_space,
+		.proxies = &v->proxies_space,
 		.verdict = d->verdict,
 		.held = d->held.count,
 		.queried = d->queried,
-		.resource_count = d->entry_count,
 	};
-	for (unsigned int i = 0; i < d->entry_count; i++) {
-		const struct entry *e = d->entries[i];
-
-		v->resources[i] = e->resource->id;
+	edge_domain_name(d, &v->name_space);
+	edge_domain_proxies(edge, d, &v->proxies_space);
+	for (const struct entry *e = d->entries; e; e = e->next_of_domain) {
+		v->resources[v->resource_count++] = e->resource->id;
 		v->ipv4 = v->ipv4 || e->resource->ip_stack != IP_STACK_IPV6;
 		v->ipv6 = v->ipv6 || e->resource->ip_stack != IP_STACK_IPV4;
 		if (e->state == EDGE_NONE)
@@ -39,41 +38,59 @@ void edge_foreach_domain(const struct edge *edge,
 {
 	struct edge_domain_view v;
 
-	for (const struct domain *d = edge->by_id; d; d = d->hh_id.next) {
-		view_of(d, &v);
+	for (const struct domain *d = edge->table.first; d; d = d->next) {
+		view_of(edge, d, &v);
 		if (!cb(&v, ctx))
 			return;
 	}
 }
 
-static bool show(const struct domain *d, struct edge_domain_view *ret_domain)
+static bool show(const struct edge *edge, const struct domain *d,
+		 struct edge_domain_view *ret_domain)
 {
 	if (d)
-		view_of(d, ret_domain);
+		view_of(edge, d, ret_domain);
 	return d;
 }
 
 bool edge_find_name(const struct edge *edge, const struct dname *name,
 		    struct edge_domain_view *ret_domain)
 {
-	return show(edge_domain_find(edge, name), ret_domain);
+	return show(edge, edge_domain_find(edge, name), ret_domain);
 }
 
 bool edge_find_proxy(const struct edge *edge, const struct fq_addr *proxy,
 		     struct edge_domain_view *ret_domain)
 {
-	return show(edge_domain_find_proxy(edge, proxy), ret_domain);
+	return show(edge, edge_domain_find_proxy(edge, proxy), ret_domain);
 }
 
 bool edge_find_id(const struct edge *edge, uint32_t domain, struct edge_domain_view *ret_domain)
 {
-	return show(edge_domain_find_id(edge, domain), ret_domain);
+	return show(edge, edge_domain_find_id(edge, domain), ret_domain);
+}
+
+bool edge_gateway_view(const struct edge *edge, uint32_t gateway,
+		       struct edge_gateway_view *ret_view)
+{
+	const struct edge_gateway *g = edge_gateway_find(edge, gateway);
+
+	if (!g)
+		return false;
+	*ret_view = (struct edge_gateway_view){
+		.up = g->up,
+		.pending = g->count[EDGE_PENDING],
+		.recreating = g->count[EDGE_RECREATING],
+		.confirmed = g->count[EDGE_CONFIRMED],
+		.failed = g->count[EDGE_FAILED],
+	};
+	return true;
 }
 
 void edge_usage(const struct edge *edge, struct edge_usage *ret_usage)
 {
 	struct edge_usage u = {
-		.domains = HASH_CNT(hh_id, edge->by_id),
+		.domains = edge->table.count,
 		.domains_max = edge->settings.domains_max,
 		.entries = edge->entry_count,
 		.pending = edge->open_count,
