@@ -184,7 +184,7 @@ static void unknown_event_is_not_supported(void **state)
 	struct control_message msg = {.generation = 7};
 
 	(void)state;
-	assert_int_equal(decode(3, "{}", &msg), -EOPNOTSUPP);
+	assert_int_equal(decode(CONTROL_EVENT_COUNT, "{}", &msg), -EOPNOTSUPP);
 	assert_int_equal(decode(255, "", &msg), -EOPNOTSUPP);
 	assert_int_equal(msg.generation, 7);
 }
@@ -291,6 +291,46 @@ static void goodbye_is_a_header(void **state)
 	assert_bytes(&msg, (const uint8_t[8]){2}, "");
 }
 
+/* Probe and ProbeReply are a header with a number. */
+static void probes_are_a_numbered_header(void **state)
+{
+	struct control_message probe = {.event = CONTROL_PROBE, .generation = 0x00c0ffee};
+	struct control_message reply = {.event = CONTROL_PROBE_REPLY, .generation = 1}, back;
+
+	(void)state;
+	assert_bytes(&probe, (const uint8_t[8]){3, 0, 0, 0, 0, 0xc0, 0xff, 0xee}, "");
+	assert_bytes(&reply, (const uint8_t[8]){4, 0, 0, 0, 0, 0, 0, 1}, "");
+	assert_round_trip(&probe);
+	assert_round_trip(&reply);
+	/* A gateway's reply says whether its translations are those of before. */
+	reply.incarnation = 0x1234;
+	assert_bytes(&reply, (const uint8_t[8]){4, 0, 0x12, 0x34, 0, 0, 0, 1}, "");
+	assert_int_equal(control_decode((const uint8_t[8]){4, 0, 0x12, 0x34, 0, 0, 0, 1}, 8, &back),
+			 0);
+	assert_int_equal(back.incarnation, 0x1234);
+	assert_int_equal(control_decode((const uint8_t[8]){3, 0, 0x12, 0x34, 0, 0, 0, 1}, 8, &back),
+			 0);
+	assert_int_equal(back.incarnation, 0);
+
+	for (uint8_t event = CONTROL_PROBE; event <= CONTROL_PROBE_REPLY; event++) {
+		const uint8_t nameless[8] = {event};
+
+		assert_int_equal(control_decode(nameless, 8, &back), -EBADMSG);
+	}
+	probe.generation = 0;
+	assert_int_equal(control_encode(&probe, (uint8_t[8]){0}, 8, &(size_t){0}), -EINVAL);
+}
+
+static void events_have_names(void **state)
+{
+	(void)state;
+	assert_string_equal(control_event_name(CONTROL_ASSIGNED_IPS), "assigned_ips");
+	assert_string_equal(control_event_name(CONTROL_DOMAIN_STATUS), "domain_status");
+	assert_string_equal(control_event_name(CONTROL_GOODBYE), "goodbye");
+	assert_string_equal(control_event_name(CONTROL_PROBE), "probe");
+	assert_string_equal(control_event_name(CONTROL_PROBE_REPLY), "probe_reply");
+}
+
 static void names_and_ids_become_canonical(void **state)
 {
 	struct control_message msg;
@@ -337,6 +377,8 @@ int main(void)
 		cmocka_unit_test(oversize_message_is_refused),
 		cmocka_unit_test(header_bytes_of_no_meaning_are_ignored),
 		cmocka_unit_test(goodbye_is_a_header),
+		cmocka_unit_test(probes_are_a_numbered_header),
+		cmocka_unit_test(events_have_names),
 		cmocka_unit_test(names_and_ids_become_canonical),
 		cmocka_unit_test(invalid_messages_are_not_written),
 	};

@@ -11,9 +11,8 @@
 #include "base/cleanup.h"
 #include "base/ipaddr.h"
 
-/* Header: event, three bytes of zero, generation. */
-#define EVENT_OFFSET      0
-#define GENERATION_OFFSET 4
+#define INCARNATION_OFFSET 2
+#define GENERATION_OFFSET  4
 
 /* Members are written in the order in which they are packed. */
 #define ENCODE_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII)
@@ -38,19 +37,31 @@ static bool proxies_valid(const struct control_message *msg)
 	return true;
 }
 
-static bool message_valid(const struct control_message *msg)
+static bool has_payload(enum control_event event)
+{
+	return event == CONTROL_ASSIGNED_IPS || event == CONTROL_DOMAIN_STATUS;
+}
+
+static bool subject_valid(const struct control_message *msg)
 {
 	char uuid[UUID_STRLEN];
 
-	if (msg->event == CONTROL_GOODBYE)
-		return true;
-	if (uuid_from_text(msg->resource, uuid) < 0 || msg->domain.len == 0)
-		return false;
+	return uuid_from_text(msg->resource, uuid) == 0 && msg->domain.len > 0;
+}
+
+static bool message_valid(const struct control_message *msg)
+{
 	switch (msg->event) {
 	case CONTROL_ASSIGNED_IPS:
-		return proxies_valid(msg);
+		return subject_valid(msg) && proxies_valid(msg);
 	case CONTROL_DOMAIN_STATUS:
-		return msg->status == CONTROL_ACTIVE || msg->status == CONTROL_INACTIVE;
+		return subject_valid(msg) &&
+		       (msg->status == CONTROL_ACTIVE || msg->status == CONTROL_INACTIVE);
+	case CONTROL_GOODBYE:
+		return true;
+	case CONTROL_PROBE:
+	case CONTROL_PROBE_REPLY:
+		return msg->generation != 0;
 	default:
 		return false;
 	}
@@ -106,7 +117,7 @@ int control_encode(const struct control_message *msg, uint8_t *buf, size_t cap, 
 		cap = CONTROL_MESSAGE_MAX;
 	if (cap < CONTROL_HEADER_BYTES)
 		return -EMSGSIZE;
-	if (msg->event != CONTROL_GOODBYE) {
+	if (has_payload(msg->event)) {
 		r = payload_pack(msg, &payload);
 		if (r < 0)
 			return r;
@@ -118,7 +129,11 @@ int control_encode(const struct control_message *msg, uint8_t *buf, size_t cap, 
 			return -EMSGSIZE;
 	}
 	memset(buf, 0, CONTROL_HEADER_BYTES);
-	buf[EVENT_OFFSET] = msg->event;
+	buf[CONTROL_EVENT_OFFSET] = msg->event;
+	if (msg->event == CONTROL_PROBE_REPLY) {
+		buf[INCARNATION_OFFSET] = (uint8_t)(msg->incarnation >> 8);
+		buf[INCARNATION_OFFSET + 1] = (uint8_t)msg->incarnation;
+	}
 	for (unsigned int i = 0; i < 4; i++)
 		buf[GENERATION_OFFSET + i] = (uint8_t)(msg->generation >> (24 - 8 * i));
 	*ret_len = CONTROL_HEADER_BYTES + len;
@@ -169,12 +184,20 @@ int control_decode(const uint8_t *bytes, size_t len, struct control_message *ret
 
 	if (len < CONTROL_HEADER_BYTES || len > CONTROL_MESSAGE_MAX)
 		return -EBADMSG;
-	msg.event = bytes[EVENT_OFFSET];
+	msg.event = bytes[CONTROL_EVENT_OFFSET];
+	if (msg.event == CONTROL_PROBE_REPLY)
+		msg.incarnation =
+			(uint16_t)(bytes[INCARNATION_OFFSET] << 8 | bytes[INCARNATION_OFFSET + 1]);
 	for (unsigned int i = 0; i < 4; i++)
 		msg.generation = msg.generation << 8 | bytes[GENERATION_OFFSET + i];
 
 	switch (msg.event) {
 	case CONTROL_GOODBYE:
+		break;
+	case CONTROL_PROBE:
+	case CONTROL_PROBE_REPLY:
+		if (msg.generation == 0)
+			return -EBADMSG;
 		break;
 	case CONTROL_ASSIGNED_IPS:
 	case CONTROL_DOMAIN_STATUS:
@@ -192,4 +215,15 @@ int control_decode(const uint8_t *bytes, size_t len, struct control_message *ret
 	}
 	*ret_msg = msg;
 	return 0;
+}
+
+const char *control_event_name(enum control_event event)
+{
+	static const char *const names[] = {
+#define X(id, name) name,
+		CONTROL_EVENTS(X)
+#undef X
+	};
+
+	return names[event];
 }

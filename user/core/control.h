@@ -4,14 +4,18 @@
  * back (W-01 to W-06 of docs/behaviours.md).
  *
  * A message is an 8-byte header and a JSON payload, one message a datagram, best effort and
- * idempotent. The header's byte 0 is the event, bytes 4..7 are the generation (big endian;
- * 0: none), bytes 1..3 are zero and ignored on receipt.
+ * idempotent. The header's byte 0 is the event, byte 1 has flags, bytes 2..3 of a ProbeReply are
+ *the incarnation, bytes 4..7 are the generation (big endian; 0: none); what has no meaning is zero
+ *and ignored on receipt.
  *
  *	AssignedIps   edge to gateway   {"resource":uuid,"domain":"...","proxy_ips":["...",...]}
  *	DomainStatus  gateway to edge {"resource":uuid,"domain":"...","status":"Active"|"Inactive"}
  *	Goodbye       both              no payload
+ *	Probe         both              no payload, the generation is its number, never 0
+ *	ProbeReply    both              no payload, the number of the Probe
  *
- * The codec does not authenticate: whoever receives datagrams from outside does that first (W-07).
+ * The codec does not authenticate: whoever receives datagrams from outside does that first (W-07,
+ * core/seal.h). It ignores the flags. The whole protocol is in docs/control-protocol.md.
  */
 #pragma once
 
@@ -28,10 +32,23 @@
 #define CONTROL_PROXIES_MAX  8
 #define CONTROL_PROXIES_ONE  4 /* of one family only */
 
+#define CONTROL_EVENT_OFFSET 0
+#define CONTROL_FLAGS_OFFSET 1
+#define CONTROL_FLAG_SEALED  0x01 /* a seal follows the payload */
+
+/* X(id, name): in the order of the event byte. */
+#define CONTROL_EVENTS(X)                 \
+	X(ASSIGNED_IPS, "assigned_ips")   \
+	X(DOMAIN_STATUS, "domain_status") \
+	X(GOODBYE, "goodbye")             \
+	X(PROBE, "probe")                 \
+	X(PROBE_REPLY, "probe_reply")
+
 enum control_event {
-	CONTROL_ASSIGNED_IPS = 0,
-	CONTROL_DOMAIN_STATUS = 1,
-	CONTROL_GOODBYE = 2,
+#define X(id, name) CONTROL_##id,
+	CONTROL_EVENTS(X)
+#undef X
+		CONTROL_EVENT_COUNT,
 };
 
 enum control_status {
@@ -41,7 +58,10 @@ enum control_status {
 
 struct control_message {
 	enum control_event event;
-	uint32_t generation; /* 0: none */
+	uint32_t generation; /* 0: none; Probe and ProbeReply: the number, not 0 */
+	/* ProbeReply of a gateway: another one than before means that its translations were lost;
+	 * 0: not told. Other messages: 0. */
+	uint16_t incarnation;
 	char resource[UUID_STRLEN];
 	struct dname domain;
 	struct fq_addr proxies[CONTROL_PROXIES_MAX]; /* AssignedIps, in the order of the message */
@@ -66,7 +86,10 @@ int control_encode(const struct control_message *msg, uint8_t *buf, size_t cap, 
  *
  * Return: 0; -EBADMSG for anything that is not a whole, well-formed message (short header,
  * too long, not JSON, missing or wrong members, bad UUID, name or address, other than 4 or 8
- * proxy addresses, one of them twice); -EOPNOTSUPP for an event that is not known (W-05);
- * -ENOMEM. @ret_msg is untouched on failure.
+ * proxy addresses, one of them twice, Probe without a number); -EOPNOTSUPP for an event that is not
+ * known (W-05); -ENOMEM. @ret_msg is untouched on failure.
  */
 int control_decode(const uint8_t *bytes, size_t len, struct control_message *ret_msg);
+
+/* "assigned_ips", "domain_status", "goodbye", "probe", "probe_reply". */
+const char *control_event_name(enum control_event event);
