@@ -3,8 +3,9 @@
  * The configuration's schema: its tables of keys, the defaults, and loading.
  *
  * Sections are read in the order of the tables, so that a later one can refer to what an earlier
- * one has defined: pools before everything that must not lie in them, clients and resources before
- * grants. config_policy.c has those three.
+ * one has defined: limits and trusted prefixes before the edge's and the gateway's peers, pools
+ * before everything that must not lie in them, edges before clients, clients and resources before
+ * grants. config_policy.c has those three, config_peers.c the peers.
  */
 #include "config/config.h"
 
@@ -15,6 +16,7 @@
 
 #include "config/config_sections.h"
 #include "config/config_values.h"
+#include "core/pool.h"
 #include "io/ctl.h"
 #include "store/store.h"
 
@@ -121,15 +123,16 @@ static const struct key root_keys[] = {
 	 .read = read_interfaces,
 	 .max = CONFIG_INTERFACES_MAX,
 	 .required = true},
+	{.name = "control", .read = read_control},
+	{.name = "limits",
+	 .read = read_map,
+	 .more = limit_keys,
+	 .offset = offsetof(struct config, limits)},
 	{.name = "edge", .read = read_edge, .offset = offsetof(struct config, edge)},
 	{.name = "gateway", .read = read_gateway, .offset = offsetof(struct config, gateway)},
 	{.name = "clients", .read = read_clients, .max = FQ_CLIENTS_MAX},
 	{.name = "resources", .read = read_resources, .max = FQ_RESOURCES_MAX - 1},
 	{.name = "grants", .read = read_grants, .max = CONFIG_GRANTS_MAX},
-	{.name = "limits",
-	 .read = read_map,
-	 .more = limit_keys,
-	 .offset = offsetof(struct config, limits)},
 	{.name = "log", .read = read_map, .more = log_keys},
 	{.name = "bpffs", .read = read_path, .offset = offsetof(struct config, bpffs)},
 	{.name = "state", .read = read_path, .offset = offsetof(struct config, state)},
@@ -180,6 +183,28 @@ static void set_defaults(struct config *config)
 	set_path(config->control_socket, NULL, CTL_SOCKET_DEFAULT);
 }
 
+/* What one edge may have: all, or half of it if others may want some. */
+static unsigned int share(const struct config *config, unsigned int all)
+{
+	bool own = config->has_edge && config->edge.gateway_count == 0;
+
+	return (config->gateway.edge_count == 1 && !own) || all == 1 ? all : all / 2;
+}
+
+static void complete_per_edge(struct config *config)
+{
+	struct config_gateway *g = &config->gateway;
+
+	if (g->edge_count == 0)
+		return;
+	if (g->per_edge.resolutions == 0)
+		g->per_edge.resolutions = share(config, config->limits.resolutions);
+	if (g->per_edge.translations == 0)
+		g->per_edge.translations = share(config, config->limits.domains * PROXIES_MAX);
+	if (g->per_edge.sessions == 0)
+		g->per_edge.sessions = share(config, g->sessions.max);
+}
+
 /* What follows from what was read, and the contradictions that only the whole shows. */
 static int complete(struct reader *rd, yaml_node_t *root)
 {
@@ -194,6 +219,7 @@ static int complete(struct reader *rd, yaml_node_t *root)
 		config->has_gateway = true;
 	if (g->sessions.per_client == 0)
 		g->sessions.per_client = g->sessions.max < 65536 ? g->sessions.max : 65536;
+	complete_per_edge(config);
 	return 0;
 }
 
@@ -330,6 +356,21 @@ int config_load(const char *path, struct config **ret_config, char ret_error[CON
 	return config_parse(path, text, len, ret_config, ret_error);
 }
 
+/* Keys do not stay in memory that is given back. */
+static void free_gateways(struct config_edge *edge)
+{
+	if (edge->gateways)
+		explicit_bzero(edge->gateways, edge->gateway_count * sizeof(edge->gateways[0]));
+	free(edge->gateways);
+}
+
+static void free_edges(struct config_gateway *gateway)
+{
+	if (gateway->edges)
+		explicit_bzero(gateway->edges, gateway->edge_count * sizeof(gateway->edges[0]));
+	free(gateway->edges);
+}
+
 void config_free(struct config *config)
 {
 	if (!config)
@@ -337,7 +378,8 @@ void config_free(struct config *config)
 	for (unsigned int i = 0; i < config->client_count; i++)
 		free(config->clients[i].prefixes);
 	free(config->interfaces);
-	free(config->edge.gateways);
+	free_gateways(&config->edge);
+	free_edges(&config->gateway);
 	free(config->clients);
 	free(config->resources);
 	free(config->grants);

@@ -33,10 +33,11 @@
 #define CONFIG_INTERFACES_MAX        64
 #define CONFIG_LISTEN_MAX            16
 #define CONFIG_SERVERS_MAX           8
-#define CONFIG_PREFIXES_MAX          64 /* of a client, and of edge.dns.allow */
-#define CONFIG_GATEWAYS_MAX          64
+#define CONFIG_PREFIXES_MAX          64 /* of a client, of edge.dns.allow, of control.trusted */
+#define CONFIG_GATEWAYS_MAX          64 /* of an edge, and edges of a gateway */
 #define CONFIG_RESOURCE_GATEWAYS_MAX 8
 #define CONFIG_GRANTS_MAX            262144
+#define CONFIG_KEY_LEN               32 /* bytes of the key of an edge and a gateway */
 
 enum config_mode {
 	CONFIG_MODE_AUTO, /* native, else generic */
@@ -60,9 +61,29 @@ struct config_servers {
 	struct config_endpoint server[CONFIG_SERVERS_MAX]; /* default port: 53 */
 };
 
+/*
+ * What an edge and a gateway authenticate each other with. Without one, the peer's address is
+ * inside control.trusted.
+ */
+struct config_key {
+	bool given;
+	uint8_t bytes[CONFIG_KEY_LEN]; /* what the file holds */
+	char file[CONFIG_PATH_LEN];
+};
+
+/* A gateway on another machine, as this edge knows it. */
 struct config_edge_gateway {
 	char name[CONFIG_NAME_LEN];
-	struct config_endpoint at; /* default port: 4700 */
+	struct config_endpoint at; /* control messages; default port: 4700 */
+	uint16_t dns_port;         /* host order; site questions; default: 53535 */
+	struct config_key key;
+};
+
+/* An edge on another machine, as this gateway knows it. */
+struct config_gateway_edge {
+	char name[CONFIG_NAME_LEN];
+	struct fq_addr addr; /* where its messages come from */
+	struct config_key key;
 };
 
 struct config_edge {
@@ -74,6 +95,10 @@ struct config_edge {
 		unsigned int allow_count; /* 0 (default): the prefixes of all clients */
 	} dns;
 	struct ipprefix pool4, pool6; /* P-01: 100.96.0.0/11 and fd00:2021:1111:8000::/107 */
+	struct {
+		bool has_address;       /* default: what the route to a gateway says */
+		struct fq_addr address; /* of this host; source of control messages */
+	} control;
 	struct config_edge_gateway *gateways;
 	unsigned int gateway_count; /* 0: the gateway in this process */
 };
@@ -81,6 +106,14 @@ struct config_edge {
 struct config_gateway {
 	bool has_listen;               /* default: no control messages from other machines */
 	struct config_endpoint listen; /* default port: 4700 */
+	uint16_t dns_port;             /* host order; with listen; default: 53535 */
+	struct config_gateway_edge *edges;
+	unsigned int edge_count;           /* at least 1 with listen, else 0 */
+	struct {                           /* of one edge on another machine */
+		unsigned int resolutions;  /* under way: 1..65536 */
+		unsigned int translations; /* 8..1048576 */
+		unsigned int sessions;     /* 1..16777216 */
+	} per_edge; /* defaults: all there is, half of it if others may want some, too */
 	struct {
 		struct config_servers servers; /* default: system */
 		unsigned int timeout_s;        /* 1..60, default 10 (G-02) */
@@ -108,6 +141,8 @@ struct config_client {
 	char name[CONFIG_NAME_LEN];
 	struct ipprefix *prefixes;
 	unsigned int prefix_count; /* at least 1 */
+	bool remote;               /* it uses the proxy addresses of an edge on another machine */
+	unsigned int edge;         /* if so: index into gateway.edges */
 };
 
 enum config_ip_stack {
@@ -155,6 +190,10 @@ struct config {
 	struct config_grant *grants;
 	unsigned int grant_count;
 	struct config_limits limits;
+	struct {
+		struct ipprefix trusted[CONFIG_PREFIXES_MAX]; /* addresses inside a tunnel */
+		unsigned int trusted_count;
+	} control;
 	struct {
 		enum log_format format; /* default: auto */
 		int level;              /* default: LOG_INFO */

@@ -81,20 +81,36 @@ static json_t *dns_json(const struct config_edge *edge)
 			 servers_json(&edge->dns.upstream), "allow", allow);
 }
 
-static json_t *edge_json(const struct config_edge *edge)
+/* The file a key is in; what is in the file is shown to nobody. */
+static const char *key_file(const struct config_key *key)
 {
-	json_t *gateways = edge->gateway_count ? json_array() : NULL;
+	return key->given ? key->file : NULL;
+}
+
+static json_t *edge_gateways_json(const struct config_edge *edge)
+{
+	json_t *list = edge->gateway_count ? json_array() : NULL;
 
 	for (unsigned int i = 0; i < edge->gateway_count; i++) {
 		const struct config_edge_gateway *g = &edge->gateways[i];
 
-		json_array_append_new(gateways,
-				      json_pack("{s:s, s:o, s:i}", "name", g->name, "address",
-						addr_json(&g->at.addr), "port", g->at.port));
+		json_array_append_new(list, json_pack("{s:s, s:o, s:i, s:i, s:s*}", "name", g->name,
+						      "address", addr_json(&g->at.addr), "port",
+						      g->at.port, "dns_port", g->dns_port,
+						      "key_file", key_file(&g->key)));
 	}
-	return json_pack("{s:o, s:{s:o, s:o}, s:o*}", "dns", dns_json(edge), "pools", "ipv4",
-			 prefix_json(&edge->pool4), "ipv6", prefix_json(&edge->pool6), "gateways",
-			 gateways);
+	return list;
+}
+
+static json_t *edge_json(const struct config_edge *edge)
+{
+	json_t *control = NULL;
+
+	if (edge->control.has_address)
+		control = json_pack("{s:o}", "address", addr_json(&edge->control.address));
+	return json_pack("{s:o, s:{s:o, s:o}, s:o*, s:o*}", "dns", dns_json(edge), "pools", "ipv4",
+			 prefix_json(&edge->pool4), "ipv6", prefix_json(&edge->pool6), "control",
+			 control, "gateways", edge_gateways_json(edge));
 }
 
 static json_t *masquerade_json(const struct config_gateway *g)
@@ -120,18 +136,49 @@ static json_t *timeouts_json(const struct config_gateway *g)
 			 "tombstone_s", g->timeouts.tombstone_s);
 }
 
+static json_t *gateway_edges_json(const struct config_gateway *g)
+{
+	json_t *list = g->edge_count ? json_array() : NULL;
+
+	for (unsigned int i = 0; i < g->edge_count; i++) {
+		const struct config_gateway_edge *e = &g->edges[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:o, s:s*}", "name", e->name,
+						      "address", addr_json(&e->addr), "key_file",
+						      key_file(&e->key)));
+	}
+	return list;
+}
+
 static json_t *gateway_json(const struct config_gateway *g)
 {
-	json_t *listen = NULL;
+	json_t *listen = NULL, *per_edge = NULL;
 
 	if (g->has_listen)
-		listen = json_pack("{s:o, s:i}", "address", addr_json(&g->listen.addr), "port",
-				   g->listen.port);
-	return json_pack("{s:o*, s:{s:o, s:i}, s:o, s:o, s:{s:i, s:i}, s:o}", "listen", listen,
-			 "resolver", "servers", servers_json(&g->resolver.servers), "timeout_s",
+		listen = json_pack("{s:o, s:i, s:i}", "address", addr_json(&g->listen.addr), "port",
+				   g->listen.port, "dns_port", g->dns_port);
+	if (g->edge_count)
+		per_edge = json_pack("{s:i, s:i, s:i}", "resolutions", g->per_edge.resolutions,
+				     "translations", g->per_edge.translations, "sessions",
+				     g->per_edge.sessions);
+	return json_pack("{s:o*, s:o*, s:o*, s:{s:o, s:i}, s:o, s:o, s:{s:i, s:i}, s:o}", "listen",
+			 listen, "edges", gateway_edges_json(g), "per_edge", per_edge, "resolver",
+			 "servers", servers_json(&g->resolver.servers), "timeout_s",
 			 g->resolver.timeout_s, "masquerade", masquerade_json(g), "ports",
 			 range_json(g->port_lo, g->port_hi), "sessions", "max", g->sessions.max,
 			 "per_client", g->sessions.per_client, "timeouts", timeouts_json(g));
+}
+
+static json_t *control_json(const struct config *config)
+{
+	json_t *trusted;
+
+	if (config->control.trusted_count == 0)
+		return NULL;
+	trusted = json_array();
+	for (unsigned int i = 0; i < config->control.trusted_count; i++)
+		json_array_append_new(trusted, prefix_json(&config->control.trusted[i]));
+	return json_pack("{s:o}", "trusted", trusted);
 }
 
 static json_t *clients_json(const struct config *config)
@@ -145,7 +192,9 @@ static json_t *clients_json(const struct config *config)
 		for (unsigned int j = 0; j < c->prefix_count; j++)
 			json_array_append_new(prefixes, prefix_json(&c->prefixes[j]));
 		json_array_append_new(
-			list, json_pack("{s:s, s:o}", "name", c->name, "prefixes", prefixes));
+			list,
+			json_pack("{s:s, s:o, s:s*}", "name", c->name, "prefixes", prefixes, "edge",
+				  c->remote ? config->gateway.edges[c->edge].name : NULL));
 	}
 	return list;
 }
@@ -223,9 +272,9 @@ static json_t *limits_json(const struct config_limits *limits)
 
 json_t *config_to_json(const struct config *config)
 {
-	return json_pack("{s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:s, s:s, s:s}",
-			 "interfaces", interfaces_json(config), "edge",
-			 config->has_edge ? edge_json(&config->edge) : NULL, "gateway",
+	return json_pack("{s:o, s:o*, s:o*, s:o*, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:s, s:s, s:s}",
+			 "interfaces", interfaces_json(config), "control", control_json(config),
+			 "edge", config->has_edge ? edge_json(&config->edge) : NULL, "gateway",
 			 config->has_gateway ? gateway_json(&config->gateway) : NULL, "clients",
 			 clients_json(config), "resources", resources_json(config), "grants",
 			 grants_json(config), "limits", limits_json(&config->limits), "log",

@@ -10,7 +10,31 @@
 
 static const char CLIENT[] = "client name";
 static const char RESOURCE[] = "resource name";
-static const char GATEWAY[] = "gateway name"; /* as in config_roles.c */
+
+/* Say that a name is unknown, and which was probably meant. */
+static int unknown_name(struct reader *rd, const yaml_node_t *node, const char *what,
+			const char *const *names)
+{
+	const char *nearest = reader_nearest(reader_text(node), names);
+
+	if (nearest)
+		return reader_error(rd, node, "unknown %s \"%s\", did you mean \"%s\"?", what,
+				    reader_text(node), nearest);
+	return reader_error(rd, node, "unknown %s \"%s\"", what, reader_text(node));
+}
+
+/* Names at a fixed distance in an array of structs, for a suggestion. */
+static int unknown(struct reader *rd, const yaml_node_t *node, const char *what,
+		   const void *first_name, size_t stride, unsigned int count)
+{
+	_cleanup_(freep) const char **names = calloc(count + 1, sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < count; i++)
+		names[i] = (const char *)first_name + i * stride;
+	return unknown_name(rd, node, what, names);
+}
 
 static int read_client_prefix(struct reader *rd, yaml_node_t *node, void *ctx)
 {
@@ -46,6 +70,46 @@ static int read_client_prefixes(struct reader *rd, yaml_node_t *node, const stru
 	return reader_list(rd, node, key->max, read_client_prefix, client);
 }
 
+/* Whose proxy addresses the client uses, where edges are on other machines. */
+static int read_client_edge(struct reader *rd, yaml_node_t *node, const struct key *key,
+			    void *field)
+{
+	const struct config_gateway *g = &rd->config->gateway;
+	struct config_client *client = field;
+	char name[CONFIG_NAME_LEN];
+	int r = read_name(rd, node, key, name);
+
+	if (r < 0)
+		return r;
+	if (g->edge_count == 0)
+		return reader_error(rd, node,
+				    "unknown edge \"%s\": gateway.edges is absent, "
+				    "the edge is the one in this process",
+				    name);
+	if (!reader_find(rd, NAME_EDGE, name, &client->edge))
+		return unknown(rd, node, "edge", g->edges[0].name, sizeof(g->edges[0]),
+			       g->edge_count);
+	client->remote = true;
+	return 0;
+}
+
+/* Without the key: the edge in this process, else the only one there is. */
+static int default_edge(struct reader *rd, yaml_node_t *node, struct config_client *client)
+{
+	unsigned int count = rd->config->gateway.edge_count;
+
+	if (client->remote || rd->config->has_edge || count == 0)
+		return 0;
+	if (count > 1)
+		return reader_error(rd, node,
+				    "key \"edge\" is missing: gateway.edges has %u, "
+				    "expected the one whose proxy addresses the client uses",
+				    count);
+	client->remote = true;
+	client->edge = 0;
+	return 0;
+}
+
 static const struct key client_keys[] = {
 	{.name = "name",
 	 .read = read_unique_name,
@@ -56,15 +120,19 @@ static const struct key client_keys[] = {
 	 .read = read_client_prefixes,
 	 .max = CONFIG_PREFIXES_MAX,
 	 .required = true},
+	{.name = "edge", .read = read_client_edge},
 	{0},
 };
 
 static int read_client(struct reader *rd, yaml_node_t *node, void *ctx)
 {
 	struct config *config = ctx;
+	struct config_client *client = &config->clients[config->client_count];
+	int r;
 
 	rd->index = config->client_count++;
-	return reader_map(rd, node, client_keys, &config->clients[rd->index]);
+	r = reader_map(rd, node, client_keys, client);
+	return r < 0 ? r : default_edge(rd, node, client);
 }
 
 int read_clients(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
@@ -143,31 +211,6 @@ static int read_filters(struct reader *rd, yaml_node_t *node, const struct key *
 	return reader_list(rd, node, key->max, read_filter, field);
 }
 
-/* Say that a name is unknown, and which was probably meant. */
-static int unknown_name(struct reader *rd, const yaml_node_t *node, const char *what,
-			const char *const *names)
-{
-	const char *nearest = reader_nearest(reader_text(node), names);
-
-	if (nearest)
-		return reader_error(rd, node, "unknown %s \"%s\", did you mean \"%s\"?", what,
-				    reader_text(node), nearest);
-	return reader_error(rd, node, "unknown %s \"%s\"", what, reader_text(node));
-}
-
-/* Names at a fixed distance in an array of structs, for a suggestion. */
-static int unknown(struct reader *rd, const yaml_node_t *node, const char *what,
-		   const void *first_name, size_t stride, unsigned int count)
-{
-	_cleanup_(freep) const char **names = calloc(count + 1, sizeof(*names));
-
-	if (!names)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < count; i++)
-		names[i] = (const char *)first_name + i * stride;
-	return unknown_name(rd, node, what, names);
-}
-
 static int read_resource_gateway(struct reader *rd, yaml_node_t *node, void *ctx)
 {
 	const struct config_edge *edge = &rd->config->edge;
@@ -186,7 +229,7 @@ static int read_resource_gateway(struct reader *rd, yaml_node_t *node, void *ctx
 				    "unknown gateway \"%s\": edge.gateways is absent, "
 				    "the gateway is the one in this process",
 				    name);
-	if (!reader_find(rd, GATEWAY, name, &index))
+	if (!reader_find(rd, NAME_GATEWAY, name, &index))
 		return unknown(rd, node, "gateway", edge->gateways[0].name,
 			       sizeof(edge->gateways[0]), edge->gateway_count);
 	for (unsigned int i = 0; i < resource->gateway_count; i++)

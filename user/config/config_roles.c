@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sections edge and gateway of the configuration. */
+/* The sections edge and gateway of the configuration, but for their peers: config_peers.c. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,8 +7,6 @@
 #include "config/config_sections.h"
 #include "config/config_values.h"
 #include "io/dns_server.h"
-
-#define CONTROL_PORT 4700
 
 /* Bounds of a pool: room for a domain at least, and less than the whole Internet. */
 #define POOL4_LEN_MIN (96 + 8)
@@ -68,8 +66,7 @@ static int read_listen_item(struct reader *rd, yaml_node_t *node, void *ctx)
 static int read_dns_listen(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
 {
 	struct config_edge *edge = field;
-	struct endpoints e = {edge->dns.listen, &edge->dns.listen_count, DNS_PORT,
-			      "listen address"};
+	struct endpoints e = {edge->dns.listen, &edge->dns.listen_count, DNS_PORT, LISTEN_ADDRESS};
 
 	if (reader_is_empty(node))
 		return reader_error(rd, node, "the list is empty, expected at least one address");
@@ -167,8 +164,7 @@ static const struct key pool_keys[] = {
 	{0},
 };
 
-static int read_outside_address(struct reader *rd, yaml_node_t *node, const struct key *key,
-				void *field)
+int read_outside_address(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
 {
 	int r = read_address(rd, node, key, field);
 
@@ -182,57 +178,11 @@ int read_unique_name(struct reader *rd, yaml_node_t *node, const struct key *key
 	return r < 0 ? r : reader_unique(rd, node, key->more, field, rd->index);
 }
 
-static const struct key edge_gateway_keys[] = {
-	{.name = "name",
-	 .read = read_unique_name,
-	 .more = "gateway name",
-	 .required = true,
-	 .offset = offsetof(struct config_edge_gateway, name)},
-	{.name = "address",
-	 .read = read_outside_address,
-	 .required = true,
-	 .offset = offsetof(struct config_edge_gateway, at.addr)},
-	{.name = "port",
-	 .read = read_port,
-	 .offset = offsetof(struct config_edge_gateway, at.port)},
-	{0},
-};
-
-static int read_edge_gateway(struct reader *rd, yaml_node_t *node, void *ctx)
-{
-	struct config_edge *edge = ctx;
-	struct config_edge_gateway *gateway = &edge->gateways[edge->gateway_count];
-	char text[IPADDR_STRLEN + 12];
-	int r;
-
-	rd->index = edge->gateway_count++;
-	gateway->at.port = CONTROL_PORT;
-	r = reader_map(rd, node, edge_gateway_keys, gateway);
-	if (r < 0)
-		return r;
-	return reader_unique(rd, node, "gateway address", endpoint_format(&gateway->at, text), 0);
-}
-
-static int read_edge_gateways(struct reader *rd, yaml_node_t *node, const struct key *key,
-			      void *field)
-{
-	struct config_edge *edge = field;
-	unsigned int count = reader_count(node);
-
-	if (reader_is_empty(node))
-		return reader_error(rd, node,
-				    "the list is empty: leave the key out "
-				    "if the gateway is in this process");
-	edge->gateways = calloc(count ? count : 1, sizeof(edge->gateways[0]));
-	if (!edge->gateways)
-		return -ENOMEM;
-	return reader_list(rd, node, key->max, read_edge_gateway, edge);
-}
-
 /* Pools come first: the others must lie outside. */
 static const struct key edge_keys[] = {
 	{.name = "pools", .read = read_map, .more = pool_keys},
 	{.name = "dns", .read = read_map, .more = dns_keys, .required = true},
+	{.name = "control", .read = read_edge_control},
 	{.name = "gateways", .read = read_edge_gateways, .max = CONFIG_GATEWAYS_MAX},
 	{0},
 };
@@ -242,25 +192,6 @@ int read_edge(struct reader *rd, yaml_node_t *node, const struct key *key, void 
 	(void)key;
 	rd->config->has_edge = true;
 	return reader_map(rd, node, edge_keys, field);
-}
-
-static const struct key listen_keys[] = {
-	{.name = "address",
-	 .read = read_outside_address,
-	 .required = true,
-	 .offset = offsetof(struct config_endpoint, addr)},
-	{.name = "port", .read = read_port, .offset = offsetof(struct config_endpoint, port)},
-	{0},
-};
-
-static int read_listen(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
-{
-	struct config_gateway *gateway = field;
-
-	(void)key;
-	gateway->has_listen = true;
-	gateway->listen.port = CONTROL_PORT;
-	return reader_map(rd, node, listen_keys, &gateway->listen);
 }
 
 static const struct key resolver_keys[] = {
@@ -369,19 +300,25 @@ static const struct key timeout_keys[] = {
 	TIMEOUT(icmp_s), TIMEOUT(unconfirmed_s), TIMEOUT(tombstone_s), {0},
 };
 
+/* Sessions come before what one edge may have of them. */
 static const struct key gateway_keys[] = {
-	{.name = "listen", .read = read_listen},
+	{.name = "listen", .read = read_gateway_listen},
+	{.name = "edges", .read = read_gateway_edges, .max = CONFIG_GATEWAYS_MAX},
 	{.name = "resolver", .read = read_map, .more = resolver_keys},
 	{.name = "masquerade", .read = read_masquerade},
 	{.name = "ports", .read = read_ports},
 	{.name = "sessions", .read = read_sessions},
+	{.name = "per_edge", .read = read_per_edge},
 	{.name = "timeouts", .read = read_map, .more = timeout_keys},
 	{0},
 };
 
 int read_gateway(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
 {
+	int r;
+
 	(void)key;
 	rd->config->has_gateway = true;
-	return reader_map(rd, node, gateway_keys, field);
+	r = reader_map(rd, node, gateway_keys, field);
+	return r < 0 ? r : check_gateway_peers(rd, node);
 }

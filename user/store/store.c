@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The store's file: opening, schema, locking, transactions, and errors.
+ * The store's file: opening, locking, transactions, and errors.
  *
- * Rows are in store_rows.c, changes in store_changes.c, ids in store_ids.c. A lock file of our own
- * keeps a second daemon out: SQLite's locks let two writers take turns, and closing any other
- * descriptor of the database would drop them.
+ * Its tables are in store_schema.c, rows in store_rows.c, changes in store_changes.c, ids in
+ * store_ids.c. A lock file of our own keeps a second daemon out: SQLite's locks let two writers
+ * take turns, and closing any other descriptor of the database would drop them.
  */
 #include "store/store.h"
 
@@ -17,35 +17,10 @@
 
 #include "store/store_impl.h"
 
-#define SCHEMA_VERSION 2
-#define APPLICATION_ID 0x66716e74 /* "fqnt": a file of ours, not somebody else's database */
 #define WRITER_WAIT_MS 1000
 #define READER_WAIT_MS 3000
 #define DIRECTORY_MODE 0750
 #define STORE_PATH_LEN 4096
-
-#define TEXT_(x) #x
-#define TEXT(x)  TEXT_(x)
-
-/* clang-format off */
-static const char schema[] =
-	"BEGIN IMMEDIATE;"
-	"CREATE TABLE ids (kind INTEGER, id INTEGER, key TEXT NOT NULL,"
-	" PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE domains (id INTEGER PRIMARY KEY, name TEXT NOT NULL, proxies BLOB NOT NULL,"
-	" created INTEGER NOT NULL) STRICT;"
-	"CREATE TABLE entries (gateway INTEGER, domain INTEGER, resource INTEGER,"
-	" state INTEGER NOT NULL, generation INTEGER NOT NULL,"
-	" PRIMARY KEY (gateway, domain, resource)) STRICT, WITHOUT ROWID;"
-	"CREATE INDEX entries_domain ON entries (domain);"
-	"CREATE TABLE records (domain INTEGER PRIMARY KEY, v4 BLOB NOT NULL, v6 BLOB NOT NULL) STRICT;"
-	"CREATE TABLE grants (client TEXT, resource TEXT, expires INTEGER NOT NULL,"
-	" revoked INTEGER NOT NULL, PRIMARY KEY (client, resource)) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-	"PRAGMA application_id = " TEXT(APPLICATION_ID) ";"
-	"PRAGMA user_version = " TEXT(SCHEMA_VERSION) ";"
-	"COMMIT;";
-/* clang-format on */
 
 static const char *const sql[STATEMENTS] = {
 	[STMT_BEGIN] = "BEGIN IMMEDIATE",
@@ -59,6 +34,7 @@ static const char *const sql[STATEMENTS] = {
 	[STMT_PUT + TABLE_ENTRIES] = "REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
 	[STMT_PUT + TABLE_RECORDS] = "REPLACE INTO records VALUES (?, ?, ?)",
 	[STMT_PUT + TABLE_GRANTS] = "REPLACE INTO grants VALUES (?, ?, ?, ?)",
+	[STMT_PUT + TABLE_REMOTES] = "REPLACE INTO remotes VALUES (?, ?)",
 	[STMT_PUT + TABLE_META] = "REPLACE INTO meta VALUES (?, ?)",
 
 	[STMT_DELETE + TABLE_IDS] = "DELETE FROM ids WHERE kind = ? AND id = ?",
@@ -67,6 +43,7 @@ static const char *const sql[STATEMENTS] = {
 		"DELETE FROM entries WHERE gateway = ? AND domain = ? AND resource = ?",
 	[STMT_DELETE + TABLE_RECORDS] = "DELETE FROM records WHERE domain = ?",
 	[STMT_DELETE + TABLE_GRANTS] = "DELETE FROM grants WHERE client = ? AND resource = ?",
+	[STMT_DELETE + TABLE_REMOTES] = "DELETE FROM remotes WHERE id = ?",
 	[STMT_DELETE + TABLE_META] = "DELETE FROM meta WHERE key = ?",
 
 	[STMT_SELECT + TABLE_IDS] = "SELECT kind, id, key FROM ids ORDER BY kind, id",
@@ -77,6 +54,7 @@ static const char *const sql[STATEMENTS] = {
 	[STMT_SELECT + TABLE_RECORDS] = "SELECT domain, v4, v6 FROM records ORDER BY domain",
 	[STMT_SELECT + TABLE_GRANTS] = "SELECT client, resource, expires, revoked"
 				       " FROM grants ORDER BY client, resource",
+	[STMT_SELECT + TABLE_REMOTES] = "SELECT id, name FROM remotes ORDER BY id",
 	[STMT_SELECT + TABLE_META] = "SELECT key, value FROM meta ORDER BY key",
 };
 
@@ -104,6 +82,13 @@ int store_fail(struct store *store, int rc)
 	}
 }
 
+int store_exec(struct store *store, const char *text)
+{
+	int rc = sqlite3_exec(store->db, text, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : store_fail(store, rc);
+}
+
 int store_run(struct store *store, sqlite3_stmt *stmt)
 {
 	int rc = sqlite3_step(stmt);
@@ -111,30 +96,6 @@ int store_run(struct store *store, sqlite3_stmt *stmt)
 
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
-	return r;
-}
-
-static int exec(struct store *store, const char *text)
-{
-	int rc = sqlite3_exec(store->db, text, NULL, NULL, NULL);
-
-	return rc == SQLITE_OK ? 0 : store_fail(store, rc);
-}
-
-/* The first column of the first row of @text, as a number. */
-static int query_int(struct store *store, const char *text, int64_t *ret_value)
-{
-	sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(store->db, text, -1, &stmt, NULL);
-	int r = 0;
-
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW)
-		*ret_value = sqlite3_column_int64(stmt, 0);
-	else
-		r = store_fail(store, rc);
-	sqlite3_finalize(stmt);
 	return r;
 }
 
@@ -157,34 +118,6 @@ static int check_integrity(struct store *store)
 	return r;
 }
 
-/* Make the tables of a new file; refuse those of another program or version. */
-static int check_schema(struct store *store)
-{
-	int64_t application, version, tables;
-	int r;
-
-	r = query_int(store, "PRAGMA application_id", &application);
-	if (r == 0)
-		r = query_int(store, "PRAGMA user_version", &version);
-	if (r == 0)
-		r = query_int(store, "SELECT count(*) FROM sqlite_schema", &tables);
-	if (r < 0)
-		return r;
-	if (application == APPLICATION_ID && version == SCHEMA_VERSION)
-		return 0;
-	if (application == 0 && version == 0 && tables == 0 && !store->readonly)
-		return exec(store, schema);
-	if (application == 0 && version == 0 && tables == 0)
-		snprintf(store->error, sizeof(store->error), "is empty: no daemon has used it yet");
-	else if (application != APPLICATION_ID)
-		snprintf(store->error, sizeof(store->error), "is another program's database");
-	else
-		snprintf(store->error, sizeof(store->error),
-			 "has schema version %lld, expected %d: written by another release",
-			 (long long)version, SCHEMA_VERSION);
-	return -EPROTONOSUPPORT;
-}
-
 /* @alone: nobody reads beside us; the index of the write-ahead file is in our memory then. */
 static int open_connection(struct store *store, const char *path, bool alone)
 {
@@ -200,12 +133,12 @@ static int open_connection(struct store *store, const char *path, bool alone)
 	sqlite3_extended_result_codes(store->db, 1);
 	sqlite3_busy_timeout(store->db, store->readonly ? READER_WAIT_MS : WRITER_WAIT_MS);
 	if (alone)
-		r = exec(store, "PRAGMA locking_mode = EXCLUSIVE;");
+		r = store_exec(store, "PRAGMA locking_mode = EXCLUSIVE;");
 	if (!store->readonly && r == 0)
-		r = exec(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
+		r = store_exec(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
 	if (!store->readonly && r == 0)
 		r = check_integrity(store);
-	return r < 0 ? r : check_schema(store);
+	return r < 0 ? r : store_check_schema(store);
 }
 
 static int open_database(struct store *store, const char *path)

@@ -44,7 +44,8 @@ enum store_mode {
  * @ret_error: on failure: which file, and what is wrong with it
  *
  * Return: 0; -ENOENT (STORE_READ, no file); -EBUSY if another daemon writes; -EBADMSG if the file
- * is corrupt or no database; -EPROTONOSUPPORT if it has another schema; -ENOSPC; others.
+ * is corrupt or no database; -EPROTONOSUPPORT if it has another schema (that of an earlier release
+ * is brought up to date by a writer); -ENOSPC; others.
  */
 int store_open(const char *dir, enum store_mode mode, struct store **ret_store,
 	       char ret_error[STORE_ERROR_LEN]);
@@ -78,7 +79,9 @@ const char *store_error(const struct store *store);
 enum store_kind {
 	STORE_CLIENT,   /* from 0, less than FQ_CLIENTS_MAX (index of the map quota) */
 	STORE_RESOURCE, /* from 1, less than FQ_RESOURCES_MAX */
-	STORE_GATEWAY,  /* from 1: 0 is the gateway in this process */
+	STORE_GATEWAY, /* an edge's; from 1, less than FQ_GATEWAYS_MAX: 0 is the one in this process
+			*/
+	STORE_EDGE,    /* a gateway's scopes; from 1, less than FQ_SCOPES_MAX: 0 as above */
 	STORE_KINDS,
 };
 
@@ -166,6 +169,28 @@ int store_put_grant(struct store *store, const struct store_grant *row);
 int store_delete_grant(struct store *store, const char *client, const char *resource);
 int store_foreach_grant(struct store *store, int (*fn)(void *ctx, const struct store_grant *),
 			void *ctx);
+
+struct store_remote { /* key: id; a domain that edges on other machines have asked this gateway for
+		       */
+	uint32_t id;  /* in translations and sessions, as the ids of domains of the edge in this
+			 process: the  owner keeps the two apart */
+	char name[STORE_NAME_LEN];
+};
+
+int store_put_remote(struct store *store, const struct store_remote *row);
+int store_delete_remote(struct store *store, uint32_t id);
+int store_foreach_remote(struct store *store, int (*fn)(void *ctx, const struct store_remote *),
+			 void *ctx);
+
+/*
+ * The epoch of a process that begins: greater than those of all processes that have used this
+ * store before, also when the clock was set back meanwhile. Commit it before it is told to others.
+ *
+ * @now_us: wall clock, Unix time; a store that was lost is made up for by it
+ *
+ * Return: 0; -ENOMEM; -EROFS; errnos of reading.
+ */
+int store_epoch(struct store *store, uint64_t now_us, uint64_t *ret_epoch);
 
 /*
  * Numbers by name, for what is no row of its own. put and get as with rows: what was put is got

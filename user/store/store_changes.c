@@ -19,6 +19,7 @@ static const size_t row_sizes[TABLES] = {
 	[TABLE_ENTRIES] = sizeof(struct store_entry),
 	[TABLE_RECORDS] = sizeof(struct store_records),
 	[TABLE_GRANTS] = sizeof(struct store_grant),
+	[TABLE_REMOTES] = sizeof(struct store_remote),
 	[TABLE_META] = sizeof(struct meta_row),
 };
 
@@ -48,6 +49,8 @@ static struct key key_of(enum store_table table, const void *data)
 	case TABLE_GRANTS:
 		return (struct key){.text = {row->grant.client, row->grant.resource},
 				    .text_count = 2};
+	case TABLE_REMOTES:
+		return (struct key){.n = {row->remote.id}, .n_count = 1};
 	case TABLE_META:
 		return (struct key){.text = {row->meta.key}, .text_count = 1};
 	case TABLES:

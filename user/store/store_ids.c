@@ -8,15 +8,14 @@
 
 #include "store/store_impl.h"
 
-#define GATEWAYS_MAX 4096
-
 static const struct {
 	uint32_t first;
 	uint32_t end;
 } range[STORE_KINDS] = {
 	[STORE_CLIENT] = {0, FQ_CLIENTS_MAX},
 	[STORE_RESOURCE] = {1, FQ_RESOURCES_MAX},
-	[STORE_GATEWAY] = {1, GATEWAYS_MAX},
+	[STORE_GATEWAY] = {1, FQ_GATEWAYS_MAX},
+	[STORE_EDGE] = {1, FQ_SCOPES_MAX},
 };
 
 static bool key_fits(const char *key)

@@ -13,6 +13,7 @@ enum store_table {
 	TABLE_ENTRIES,
 	TABLE_RECORDS,
 	TABLE_GRANTS,
+	TABLE_REMOTES,
 	TABLE_META,
 	TABLES,
 };
@@ -35,6 +36,7 @@ union store_row {
 	struct store_entry entry;
 	struct store_records records;
 	struct store_grant grant;
+	struct store_remote remote;
 	struct meta_row meta;
 };
 
@@ -91,6 +93,16 @@ int store_fail(struct store *store, int rc);
 
 /* Step a statement that returns no rows, and reset it. Return: 0; negative errno. */
 int store_run(struct store *store, sqlite3_stmt *stmt);
+
+/* Run statements without parameters and rows. Return: 0; negative errno. */
+int store_exec(struct store *store, const char *text);
+
+/*
+ * Make the tables of a new file, bring those of an earlier release up to date, refuse others.
+ *
+ * Return: 0; -EPROTONOSUPPORT, and store_error says why; errnos of SQLite.
+ */
+int store_check_schema(struct store *store);
 
 /* Bind the key of a row, or all of it, to the statement. Return: an SQLite code. */
 int store_bind_key(sqlite3_stmt *stmt, enum store_table table, const void *row);

@@ -11,6 +11,8 @@
 
 #include "store/store_impl.h"
 
+#define META_EPOCH "epoch"
+
 #define KEY_SHOWN 24 /* bytes of a key's column in an error text */
 
 static const struct {
@@ -19,7 +21,8 @@ static const struct {
 } tables[TABLES] = {
 	[TABLE_IDS] = {"ids", 2},         [TABLE_DOMAINS] = {"domains", 1},
 	[TABLE_ENTRIES] = {"entries", 3}, [TABLE_RECORDS] = {"records", 1},
-	[TABLE_GRANTS] = {"grants", 2},   [TABLE_META] = {"meta", 1},
+	[TABLE_GRANTS] = {"grants", 2},   [TABLE_REMOTES] = {"remotes", 1},
+	[TABLE_META] = {"meta", 1},
 };
 
 /* Bind the next parameters in turn; the first error is remembered. */
@@ -71,6 +74,9 @@ static void bind_key(struct binder *b, enum store_table table, const void *data)
 		bind_text(b, ((const struct store_grant *)data)->client);
 		bind_text(b, ((const struct store_grant *)data)->resource);
 		return;
+	case TABLE_REMOTES:
+		bind_int(b, ((const struct store_remote *)data)->id);
+		return;
 	case TABLE_META:
 		bind_text(b, ((const struct meta_row *)data)->key);
 		return;
@@ -118,6 +124,9 @@ int store_bind_row(sqlite3_stmt *stmt, enum store_table table, const void *data)
 	case TABLE_GRANTS:
 		bind_int(&b, ((const struct store_grant *)data)->expires_s);
 		bind_int(&b, ((const struct store_grant *)data)->revoked);
+		break;
+	case TABLE_REMOTES:
+		bind_text(&b, ((const struct store_remote *)data)->name);
 		break;
 	case TABLE_META:
 		bind_int(&b, (int64_t)((const struct meta_row *)data)->value);
@@ -230,6 +239,10 @@ int store_read_row(struct store *store, sqlite3_stmt *stmt, enum store_table tab
 		row->grant.expires_s = read_int(&rd);
 		row->grant.revoked = read_int(&rd) != 0;
 		break;
+	case TABLE_REMOTES:
+		row->remote.id = read_u32(&rd);
+		read_name(&rd, row->remote.name);
+		break;
 	case TABLE_META:
 		read_name(&rd, row->meta.key);
 		row->meta.value = (uint64_t)read_int(&rd);
@@ -291,6 +304,16 @@ int store_delete_grant(struct store *store, const char *client, const char *reso
 	return store_change(store, TABLE_GRANTS, true, &row);
 }
 
+int store_put_remote(struct store *store, const struct store_remote *row)
+{
+	return store_change(store, TABLE_REMOTES, false, row);
+}
+
+int store_delete_remote(struct store *store, uint32_t id)
+{
+	return store_change(store, TABLE_REMOTES, true, &(struct store_remote){.id = id});
+}
+
 int store_put_meta(struct store *store, const char *key, uint64_t value)
 {
 	struct meta_row row = {.value = value};
@@ -328,6 +351,22 @@ int store_get_meta(struct store *store, const char *key, uint64_t *ret_value)
 	return r;
 }
 
+int store_epoch(struct store *store, uint64_t now_us, uint64_t *ret_epoch)
+{
+	uint64_t last = 0, epoch;
+	int r;
+
+	r = store_get_meta(store, META_EPOCH, &last);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	epoch = now_us > last ? now_us : last + 1;
+	r = store_put_meta(store, META_EPOCH, epoch);
+	if (r < 0)
+		return r;
+	*ret_epoch = epoch;
+	return 0;
+}
+
 /* A walk's callback of the public type, called with a row of the table's struct. */
 #define DEFINE_FOREACH(name, table, type)                                                    \
 	struct name##_walk {                                                                 \
@@ -350,3 +389,4 @@ DEFINE_FOREACH(domain, TABLE_DOMAINS, struct store_domain)
 DEFINE_FOREACH(entry, TABLE_ENTRIES, struct store_entry)
 DEFINE_FOREACH(records, TABLE_RECORDS, struct store_records)
 DEFINE_FOREACH(grant, TABLE_GRANTS, struct store_grant)
+DEFINE_FOREACH(remote, TABLE_REMOTES, struct store_remote)
