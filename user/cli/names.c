@@ -19,6 +19,7 @@ struct name {
 struct names {
 	struct name *domains;
 	struct name *clients;
+	struct name *gateways;
 };
 
 static int add(struct name **table, uint32_t id, const char *text)
@@ -75,6 +76,14 @@ static int add_domain(void *ctx, const struct store_domain *row)
 	return add(&names->domains, row->id, row->name);
 }
 
+/* A domain that edges on other machines ask for. */
+static int add_remote(void *ctx, const struct store_remote *row)
+{
+	struct names *names = ctx;
+
+	return add(&names->domains, row->id, row->name);
+}
+
 static int add_client(void *ctx, uint32_t id, const char *key)
 {
 	struct names *names = ctx;
@@ -82,11 +91,22 @@ static int add_client(void *ctx, uint32_t id, const char *key)
 	return add(&names->clients, id, key);
 }
 
+static int add_gateway(void *ctx, uint32_t id, const char *key)
+{
+	struct names *names = ctx;
+
+	return add(&names->gateways, id, key);
+}
+
 static int read_store(struct names *names, struct store *store)
 {
 	int r = store_foreach_domain(store, add_domain, names);
 
-	return r == 0 ? store_foreach_id(store, STORE_CLIENT, add_client, names) : r;
+	if (r == 0)
+		r = store_foreach_remote(store, add_remote, names);
+	if (r == 0)
+		r = store_foreach_id(store, STORE_CLIENT, add_client, names);
+	return r == 0 ? store_foreach_id(store, STORE_GATEWAY, add_gateway, names) : r;
 }
 
 enum cli_exit names_open(struct cli *cli, struct names **ret_names)
@@ -115,6 +135,7 @@ void names_free(struct names *names)
 		return;
 	clear(&names->domains);
 	clear(&names->clients);
+	clear(&names->gateways);
 	free(names);
 }
 
@@ -126,6 +147,11 @@ const char *names_domain(const struct names *names, uint32_t id)
 const char *names_client(const struct names *names, uint32_t id)
 {
 	return lookup(names->clients, id);
+}
+
+const char *names_gateway(const struct names *names, uint32_t id)
+{
+	return lookup(names->gateways, id);
 }
 
 int names_foreach_client(const struct names *names,

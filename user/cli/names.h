@@ -20,6 +20,7 @@ DEFINE_CLEANUP(struct names *, names_free)
 /* NULL: unknown. Valid as long as @names. */
 const char *names_domain(const struct names *names, uint32_t id);
 const char *names_client(const struct names *names, uint32_t id);
+const char *names_gateway(const struct names *names, uint32_t id);
 
 /* Call @fn for every client until it returns non-zero, which is returned. */
 int names_foreach_client(const struct names *names,

@@ -14,7 +14,7 @@ struct printer_ops {
 	int (*event)(struct printer *p, const json_t *event);
 };
 
-#define TABLE_COLUMNS_MAX 16
+#define TABLE_COLUMNS_MAX 24
 #define TABLE_BATCH       512 /* rows laid out together */
 
 /* Of the text printer: cells wait until their columns' widths are known. */

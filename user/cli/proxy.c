@@ -109,7 +109,11 @@ static int show_client(void *ctx, uint32_t id, const char *name)
 {
 	struct row *row = ctx;
 	const struct fq_xlat *x = &row->proxy->xlat;
+	struct fq_quota quota;
 
+	/* Another edge's clients mean another domain by the same address. */
+	if (dpview_quota(row->listing->view, id, &quota) < 0 || quota.scope != row->proxy->scope)
+		return 0;
 	for (unsigned int i = 0; i < x->resources && i < FQ_XLAT_RESOURCES; i++)
 		if (dpview_granted(row->listing->view, id, x->resource[i]))
 			return print_client(row, name);

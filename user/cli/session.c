@@ -89,14 +89,24 @@ static char *format_proxy(const json_t *row)
 	return endpoint(row, "proxy", "port");
 }
 
+/* An edge translates nothing: the gateway knows the rest. */
 static char *format_nat(const json_t *row)
 {
+	if (json_is_null(json_object_get(row, "nat")))
+		return text_value(NULL);
 	return endpoint(row, "nat", "nat_port");
 }
 
 static char *format_real(const json_t *row)
 {
-	return endpoint(row, "real", "real_port");
+	const char *gateway = json_string_value(json_object_get(row, "gateway"));
+	char *text;
+
+	if (!json_is_null(json_object_get(row, "real")))
+		return endpoint(row, "real", "real_port");
+	if (!gateway)
+		return text_value(NULL);
+	return asprintf(&text, "by way of %s", gateway) < 0 ? NULL : text;
 }
 
 static char *format_idle(const json_t *row)
@@ -150,14 +160,18 @@ static int show_row(void *ctx, const struct dpview_session *s)
 {
 	const struct listing *l = ctx;
 	char client[IPADDR_STRLEN], proxy[IPADDR_STRLEN], nat[IPADDR_STRLEN], real[IPADDR_STRLEN];
+	bool here = !s->gateway;
 	json_t *row, *more;
 
-	row = json_pack("{s:s?, s:s, s:i, s:s, s:i, s:s, s:i, s:s, s:i}", "protocol",
+	row = json_pack("{s:s?, s:s, s:i, s:s, s:i, s:s?, s:o, s:s?, s:o, s:s?}", "protocol",
 			protocol_name(s->proto), "client", ipaddr_format(&s->client, client),
 			"client_port", (int)s->client_port, "proxy",
 			ipaddr_format(&s->proxy, proxy), "port", (int)s->port, "nat",
-			ipaddr_format(&s->nat, nat), "nat_port", (int)s->nat_port, "real",
-			ipaddr_format(&s->real, real), "real_port", (int)s->real_port);
+			here ? ipaddr_format(&s->nat, nat) : NULL, "nat_port",
+			here ? json_integer(s->nat_port) : json_null(), "real",
+			here ? ipaddr_format(&s->real, real) : NULL, "real_port",
+			here ? json_integer(s->real_port) : json_null(), "gateway",
+			here ? CLI_LOCAL : names_gateway(l->names, s->gateway));
 	more = json_pack("{s:s?, s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "domain",
 			 names_domain(l->names, s->domain_id), "client_name",
 			 names_client(l->names, s->client_id), "state",

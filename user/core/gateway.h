@@ -272,6 +272,21 @@ struct gateway_xlat {
 void gateway_foreach_xlat(const struct gateway *gw,
 			  void (*fn)(void *ctx, const struct gateway_xlat *), void *ctx);
 
+/* A domain in a scope, for the CLI. */
+struct gateway_domain {
+	uint32_t scope;
+	const struct dname *name;
+	uint32_t domain, resource; /* the most specific one that it is reached by */
+	struct fq_addr proxies[CONTROL_PROXIES_MAX]; /* IPv4 first, ascending */
+	unsigned int proxy_count;
+	bool looking_up;
+	struct gateway_records records; /* that are known */
+};
+
+/* Visit every domain of every scope, or those called @only (NULL: all). */
+void gateway_foreach_domain(const struct gateway *gw, const struct dname *only,
+			    void (*fn)(void *ctx, const struct gateway_domain *), void *ctx);
+
 /* What a domain resolves to; valid until the next input. Return: whether the domain is known. */
 bool gateway_find_records(const struct gateway *gw, const struct dname *name,
 			  struct gateway_records *ret_records);

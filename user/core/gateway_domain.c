@@ -155,6 +155,17 @@ void gw_addrs_add(const struct gateway *gw, enum gateway_family family, const st
 	}
 }
 
+static struct gateway_records records_of(const struct gw_domain *domain)
+{
+	struct gateway_records records;
+
+	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
+		records.addr[f] = domain->known[f];
+		records.count[f] = domain->known_count[f];
+	}
+	return records;
+}
+
 bool gateway_find_records(const struct gateway *gw, const struct dname *name,
 			  struct gateway_records *ret_records)
 {
@@ -162,9 +173,41 @@ bool gateway_find_records(const struct gateway *gw, const struct dname *name,
 
 	if (!domain)
 		return false;
-	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
-		ret_records->addr[f] = domain->known[f];
-		ret_records->count[f] = domain->known_count[f];
-	}
+	*ret_records = records_of(domain);
 	return true;
+}
+
+static void show_bindings(const struct gw_domain *domain,
+			  void (*fn)(void *ctx, const struct gateway_domain *), void *ctx)
+{
+	const struct gw_binding *binding;
+
+	LIST_FOREACH (binding, &domain->bindings, of_domain) {
+		struct gateway_domain view = {
+			.scope = binding->scope->id,
+			.name = &domain->name,
+			.domain = domain->id,
+			.looking_up = domain->lookup,
+			.records = records_of(domain),
+		};
+
+		for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
+			for (unsigned int i = 0; i < binding->count[f]; i++) {
+				const struct gw_xlat *xlat = binding->xlat[f][i];
+
+				view.proxies[view.proxy_count++] = xlat->key.proxy;
+				view.resource = xlat->value.resource[0];
+			}
+		}
+		fn(ctx, &view);
+	}
+}
+
+void gateway_foreach_domain(const struct gateway *gw, const struct dname *only,
+			    void (*fn)(void *ctx, const struct gateway_domain *), void *ctx)
+{
+	const struct gw_domain *domain = only ? gw_domain_find(gw, only) : gw->domains;
+
+	for (; domain; domain = only ? NULL : domain->hh.next)
+		show_bindings(domain, fn, ctx);
 }

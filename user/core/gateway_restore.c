@@ -18,6 +18,19 @@ static bool in_pools(const struct gateway *gw, const struct fq_addr *proxy)
 	       ipprefix_contains(&gw->settings.pool6, proxy);
 }
 
+/*
+ * Whether a resource of the translation still publishes the name. One without any makes no domain,
+ * which would only be reported gone again, while another scope's translation brings it back.
+ */
+static bool is_published(const struct gateway *gw, const struct dname *name,
+			 const struct fq_xlat *value)
+{
+	for (unsigned int i = 0; i < value->resources; i++)
+		if (policy_matches(gw->policy, value->resource[i], name))
+			return true;
+	return false;
+}
+
 static int domain_get(struct gateway *gw, const struct dname *name, uint32_t id,
 		      struct gw_domain **ret_domain)
 {
@@ -70,7 +83,7 @@ int gateway_restore_xlat(struct gateway *gw, const struct dname *name,
 	if (r < 0)
 		return r;
 	if (!name || !in_pools(gw, &key->proxy) || !policy_knows_scope(gw->policy, key->scope) ||
-	    value->resources > FQ_XLAT_RESOURCES) {
+	    value->resources > FQ_XLAT_RESOURCES || !is_published(gw, name, value)) {
 		discard(gw, key);
 		return 0;
 	}

@@ -23,7 +23,10 @@ static void send_assigned(struct daemon *d, const struct edge_action *a)
 		    log_str("resource", name_of_resource(d, a->send.resource)),
 		    log_str("gateway", name_of_gateway(d, a->send.gateway)),
 		    log_uint("resends", a->send.resends));
-	mailbox_post(d, &d->to_gateway, &msg);
+	if (a->send.gateway == LOCAL_GATEWAY)
+		mailbox_post(d, &d->to_gateway, &msg);
+	else
+		gateway_send(d, a->send.gateway, &msg);
 }
 
 static void set_verdict(struct daemon *d, const struct edge_action *a)
@@ -157,6 +160,9 @@ void edge_apply(struct daemon *d, struct edge_action *a)
 		/* Said by Goodbye or silence elsewhere; here the gateway need not wait for either.
 		 */
 		(void)gateway_forget(d->gateway, LOCAL_SCOPE, a->name);
+		break;
+	case EDGE_GATEWAY_WANTED:
+		gateways_wanted(d, a->wanted.gateway);
 		break;
 	case EDGE_RESOURCE_IGNORED:
 		log_event(LOG_WARNING, "resource ignored: its address pattern is not valid",

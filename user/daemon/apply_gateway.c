@@ -116,10 +116,15 @@ void gateway_apply(struct daemon *d, const struct gateway_action *a)
 		resolve(d, &a->resolve.name);
 		break;
 	case GATEWAY_STATUS:
-		mailbox_post(d, &d->to_edge, &a->status.msg);
+		if (a->status.scope == LOCAL_SCOPE)
+			mailbox_post(d, &d->to_edge, &a->status.msg);
+		else
+			scope_send(d, a->status.scope, &a->status.msg);
 		break;
 	case GATEWAY_GOODBYE:
 		/* The edge in this process has no other gateway to turn to. */
+		if (a->goodbye.scope != LOCAL_SCOPE)
+			scope_goodbye(d, a->goodbye.scope);
 		break;
 	case GATEWAY_POLICY_CHANGED:
 		dataplane_policy_changed(d->dp);
@@ -129,6 +134,10 @@ void gateway_apply(struct daemon *d, const struct gateway_action *a)
 		break;
 	case GATEWAY_DOMAIN_GONE:
 		(void)store_delete_records(d->store, a->gone.domain);
+		if (a->gone.domain >= NAMES_FIRST) {
+			names_drop(d->names, a->gone.domain);
+			(void)store_delete_remote(d->store, a->gone.domain);
+		}
 		break;
 	case GATEWAY_EVENT:
 		dataplane_count(d->dp, a->event.reason, 1);

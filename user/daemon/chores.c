@@ -40,18 +40,17 @@ static void on_slow(struct daemon *d, const struct fq_upcall *u)
 static void on_session(struct daemon *d, const struct fq_upcall *u)
 {
 	char src[IPADDR_STRLEN], dst[IPADDR_STRLEN];
-	struct edge_domain_view view;
+	struct dname name;
 	struct fq_tuple t;
 
 	if (!monitor_wanted(d) || u->len < sizeof(t))
 		return;
 	memcpy(&t, u->frame, sizeof(t));
-	monitor_publish(
-		d, json_pack("{s:s, s:i, s:s, s:i, s:s, s:i, s:s?}", "event", "session", "protocol",
-			     t.proto, "client", ipaddr_format(&t.src, src), "client_port",
-			     be16toh(t.sport), "proxy", ipaddr_format(&t.dst, dst), "port",
-			     be16toh(t.dport), "domain",
-			     edge_find_id(d->edge, u->domain, &view) ? view.name->text : NULL));
+	monitor_publish(d, json_pack("{s:s, s:i, s:s, s:i, s:s, s:i, s:s?}", "event", "session",
+				     "protocol", t.proto, "client", ipaddr_format(&t.src, src),
+				     "client_port", be16toh(t.sport), "proxy",
+				     ipaddr_format(&t.dst, dst), "port", be16toh(t.dport), "domain",
+				     name_of_domain(d, u->domain, &name) ? name.text : NULL));
 }
 
 static void on_upcall(void *ctx, const struct fq_upcall *u)
@@ -66,7 +65,11 @@ static void on_upcall(void *ctx, const struct fq_upcall *u)
 		on_slow(d, u);
 		break;
 	case FQ_UPCALL_TOUCH:
-		(void)edge_touch(d->edge, u->domain, instant_now());
+		if (u->gateway)
+			/* A Probe makes the kernel look for the neighbour. */
+			gateways_wanted(d, u->gateway);
+		else
+			(void)edge_touch(d->edge, u->domain, instant_now());
 		break;
 	case FQ_UPCALL_SESSION:
 		on_session(d, u);
@@ -102,6 +105,24 @@ static int on_netlink(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 	return 0;
 }
 
+/*
+ * What no message tells of: the peer of a veth stops taking redirected frames, or begins to. With
+ * many interfaces it is looked for less often, so that it never takes more than a hundredth of the
+ * time.
+ */
+static void look_at_peers(struct daemon *d)
+{
+	struct instant now = instant_now();
+	int r;
+
+	if (!instant_reached(d->peers_at, now))
+		return;
+	r = dataplane_redirect_refresh(d->dp);
+	if (r < 0)
+		log_limited(LOG_WARNING, "cannot see who takes redirected frames", log_errno(r));
+	d->peers_at = instant_add(now, 100 * instant_sub(instant_now(), now));
+}
+
 /* ---- time ---- */
 
 static int on_deadline(sd_event_source *s, uint64_t usec, void *ctx)
@@ -113,6 +134,7 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *ctx)
 	(void)usec;
 	(void)edge_tick(d->edge, now);
 	(void)gateway_tick(d->gateway, now);
+	gateways_tick(d, now);
 	daemon_pump(d);
 	return 0;
 }
@@ -144,21 +166,6 @@ static void report_refusals(struct daemon *d)
 	}
 }
 
-/* What the DNS transport has dropped before anything looked into it. */
-static void report_dns(struct daemon *d)
-{
-	const struct dns_server_counters now = dns_server_counters(d->dns);
-	struct dns_server_counters *told = &d->dns_told;
-
-	/* New listeners begin at 0. */
-	if (now.udp_queries < told->udp_queries || now.tcp_accepted < told->tcp_accepted)
-		*told = (struct dns_server_counters){0};
-	dataplane_count(d->dp, FQ_R_DNS_MALFORMED, now.malformed - told->malformed);
-	dataplane_count(d->dp, FQ_R_DNS_OVERLOAD,
-			now.overload - told->overload + now.tcp_refused - told->tcp_refused);
-	*told = now;
-}
-
 static int on_sweep(sd_event_source *s, uint64_t usec, void *ctx)
 {
 	struct dp_sweep sweep = {0};
@@ -176,8 +183,9 @@ static int on_sweep(sd_event_source *s, uint64_t usec, void *ctx)
 	pause = r < 0 || sweep.pass_done ? SWEEP_INTERVAL_US : SWEEP_YIELD_US;
 	if (pause == SWEEP_INTERVAL_US) {
 		report_refusals(d);
-		if (d->dns)
-			report_dns(d);
+		dns_report(d);
+		control_report(d);
+		look_at_peers(d);
 		/* Nobody may be waiting for the store to be written, but somebody may be reading
 		 * it. */
 		daemon_pump(d);

@@ -232,14 +232,13 @@ static int address_arg(struct request *q, const char *key, struct fq_addr *addr,
 
 static int session_flush(struct request *q)
 {
-	struct edge_domain_view view;
 	const char *client = word_of(q, "client");
 	struct fq_addr proxy, real;
 	struct ipprefix prefix;
 	struct dp_match match = {0};
 	struct dname name;
 	uint64_t flushed = 0;
-	uint32_t id;
+	uint32_t id, domain;
 	int r;
 
 	if (client && ipprefix_parse(client, &prefix) == 0) {
@@ -255,9 +254,9 @@ static int session_flush(struct request *q)
 		r = name_arg(q, "domain", &name);
 		if (r < 0)
 			return r;
-		if (!edge_find_name(q->d->edge, &name, &view))
+		if (!id_of_domain(q->d, &name, &domain))
 			return fail(q, -ENOENT, "no domain '%s'", name.text);
-		match.domain = &view.id;
+		match.domain = &domain;
 	}
 	r = address_arg(q, "proxy", &proxy, &match.proxy);
 	if (r >= 0)

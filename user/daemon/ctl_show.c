@@ -63,11 +63,34 @@ static bool add_domain(const struct edge_domain_view *v, void *ctx)
 	return true;
 }
 
+/* A domain that an edge elsewhere uses: what the gateway knows of it. */
+static void add_far_domain(void *ctx, const struct gateway_domain *v)
+{
+	const struct domain_rows *rows = ctx;
+	bool known = v->records.count[GATEWAY_A] || v->records.count[GATEWAY_AAAA];
+	enum edge_state state = known ? EDGE_CONFIRMED : EDGE_FAILED;
+
+	if (v->scope == LOCAL_SCOPE)
+		return;
+	if (!known && v->looking_up)
+		state = EDGE_PENDING;
+	json_array_append_new(
+		rows->list,
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:I}", "domain", v->name->text,
+			  "resource", name_of_resource(rows->d, v->resource), "gateway",
+			  name_of_gateway(rows->d, LOCAL_GATEWAY), "edge",
+			  name_of_scope(rows->d, v->scope), "state", edge_state_name(state),
+			  "proxy_addresses", addresses(v->proxies, v->proxy_count),
+			  "real_addresses", real_addresses(rows->d, v->name), "held_packets", 0,
+			  "id", (json_int_t)v->domain));
+}
+
 json_t *show_domains(struct daemon *d, const struct dname *only)
 {
 	struct domain_rows rows = {d, instant_now(), json_array()};
 	struct edge_domain_view v;
 
+	gateway_foreach_domain(d->gateway, only, add_far_domain, &rows);
 	if (!only)
 		edge_foreach_domain(d->edge, add_domain, &rows);
 	else if (edge_find_name(d->edge, only, &v))
@@ -110,7 +133,7 @@ json_t *show_clients(struct daemon *d)
 
 		if (name && store_id(d->store, STORE_CLIENT, name, &id) == 0)
 			(void)dpview_quota(d->view, id, &quota);
-		json_object_set_new(row, "scope", json_string("local"));
+		json_object_set_new(row, "scope", json_string(name_of_scope(d, quota.scope)));
 		json_object_set_new(row, "sessions", json_integer(quota.sessions));
 		json_object_set_new(row, "sessions_max", json_integer(quota.max));
 	}
@@ -184,16 +207,7 @@ json_t *show_grants(struct daemon *d)
 	return rows.list;
 }
 
-/* ---- gateway, limits ---- */
-
-json_t *show_gateways(struct daemon *d)
-{
-	struct edge_usage usage;
-
-	edge_usage(d->edge, &usage);
-	return json_pack("[{s:s, s:n, s:s, s:i}]", "name", name_of_gateway(d, LOCAL_GATEWAY),
-			 "address", "state", "up", "domains", (int)usage.domains);
-}
+/* ---- limits ---- */
 
 static void limit(json_t *rows, const char *name, uint64_t used, uint64_t max)
 {
@@ -216,7 +230,7 @@ json_t *show_limits(struct daemon *d)
 	limit(rows, "pool_ipv6", e.v6.leased + e.v6.quarantined, e.v6.size);
 	limit(rows, "resolutions", g.resolutions, g.resolutions_max);
 	limit(rows, "translations", g.xlats_scope, g.xlat_per_scope);
-	limit(rows, "dns_requests", dns_server_counters(d->dns).requests,
+	limit(rows, "dns_requests", d->dns ? dns_server_counters(d->dns).requests : 0,
 	      d->config->limits.dns_requests);
 	limit(rows, "dns_upstream", upstream_in_flight(d->upstream),
 	      d->config->limits.dns_requests);

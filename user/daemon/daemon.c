@@ -62,6 +62,8 @@ static int make_roles(struct daemon *d)
 	if (r >= 0)
 		r = gateway_new(&gs, &d->gateway);
 	if (r >= 0)
+		r = names_start(d);
+	if (r >= 0 && !d->config->edge.gateway_count)
 		r = edge_gateway_up(d->edge, LOCAL_GATEWAY, instant_now());
 	if (r < 0) {
 		log_event(LOG_ERR, "cannot start edge and gateway", log_errno(r));
@@ -77,6 +79,8 @@ static int take_over(struct daemon *d)
 	r = dataplane_sync_begin(d->dp);
 	if (r >= 0)
 		r = policy_apply(d);
+	if (r >= 0)
+		r = gateways_apply(d);
 	if (r >= 0)
 		r = edge_restore_all(d);
 	if (r >= 0)
@@ -124,7 +128,11 @@ int daemon_start(struct daemon *d)
 	if (r >= 0)
 		r = links_attach_all(d);
 	if (r >= 0)
+		r = edges_apply(d);
+	if (r >= 0)
 		r = dns_apply(d);
+	if (r >= 0)
+		r = site_apply(d);
 	d->started = r >= 0;
 	return r;
 }
@@ -132,7 +140,10 @@ int daemon_start(struct daemon *d)
 void daemon_stop(struct daemon *d)
 {
 	ctl_server_free(d->ctl);
+	site_stop(d);
 	dns_stop(d);
+	gateways_stop(d);
+	edges_stop(d);
 	sd_event_source_unref(d->deadline);
 	sd_event_source_unref(d->sweep);
 	sd_event_source_unref(d->upcalls);
@@ -141,6 +152,7 @@ void daemon_stop(struct daemon *d)
 	closep(&d->clock_fd);
 	gateway_free(d->gateway);
 	edge_free(d->edge);
+	names_free(d->names);
 	mailbox_done(&d->to_edge);
 	mailbox_done(&d->to_gateway);
 	if (d->store && store_commit(d->store) < 0)
@@ -150,6 +162,7 @@ void daemon_stop(struct daemon *d)
 	dpview_free(d->view);
 	dataplane_free(d->dp);
 	free(d->used);
+	resource_index_free(d);
 	config_free(d->config);
 	sd_event_unref(d->event);
 }

@@ -27,9 +27,12 @@
 #include "core/control.h"
 #include "core/edge.h"
 #include "core/gateway.h"
+#include "core/names.h"
+#include "core/peer.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/view.h"
 #include "io/bucket.h"
+#include "io/control_udp.h"
 #include "io/ctl_server.h"
 #include "io/dns_server.h"
 #include "io/resolver.h"
@@ -66,6 +69,27 @@ struct in_force {
 	unsigned int listen_count;
 	struct config_servers upstream, site, resolver;
 	unsigned int timeout_s;
+	struct config_endpoint control; /* gateway.listen */
+	struct dns_listen site_listen;
+};
+
+/* A gateway on another machine, of our edge. */
+struct remote {
+	uint32_t id; /* from 1 */
+	char name[CONFIG_NAME_LEN];
+	struct fq_addr addr;
+	uint16_t port, dns_port;
+	struct peer health;
+	uint16_t incarnation;  /* of its translations; 0: not told yet */
+	struct upstream *site; /* NULL: not asked anything yet */
+};
+
+/* An edge on another machine, of our gateway. */
+struct far_edge {
+	uint32_t scope; /* from 1 */
+	char name[CONFIG_NAME_LEN];
+	struct fq_addr addr;
+	struct instant heard; /* last authentic message; INSTANT_NEVER */
 };
 
 struct daemon {
@@ -86,11 +110,22 @@ struct daemon {
 	struct mailbox to_gateway, to_edge;
 	bool pumping;
 
+	struct control_udp *to_gateways, *to_edges; /* NULL: there are none on other machines */
+	struct remote *remotes;
+	unsigned int remote_count;
+	struct far_edge *far_edges;
+	unsigned int far_edge_count;
+	struct names *names; /* of domains, for far_edges */
+	struct control_told {
+		uint64_t count[FQ_REASON_MAX]; /* of control messages, that are in stats */
+	} control_told;
+
 	struct resolver *resolver;
 	struct resolver *retired; /* the one before a reload, until its lookups have ended */
 	struct dns_server *dns;
-	struct upstream *upstream; /* for names that are no resource */
-	struct upstream *site;     /* the gateway's servers: SRV, TXT of resources */
+	struct upstream *upstream;      /* for names that are no resource */
+	struct upstream *site;          /* the gateway's servers: SRV, TXT of resources */
+	struct dns_server *site_server; /* where far_edges ask them */
 	struct cache *cache;
 	struct bucket_table *queries;   /* by client */
 	struct bucket_table *new_names; /* by client */
@@ -105,9 +140,12 @@ struct daemon {
 	sd_event_source *netlink;
 	sd_event_source *clock;
 	int clock_fd;
-	int64_t wall_offset_ns; /* wall clock minus CLOCK_MONOTONIC, as last taken for grants */
+	struct instant peers_at; /* when to look again who takes redirected frames */
+	int64_t wall_offset_ns;  /* wall clock minus CLOCK_MONOTONIC, as last taken for grants */
 	struct fq_count reported[FQ_REASON_MAX]; /* refusals that monitors have been told of */
 	struct dns_server_counters dns_told;     /* those that are in stats */
+
+	struct resource_index *resources; /* of config, by UUID */
 
 	uint32_t *used; /* domains with sessions, ascending; NULL: not known */
 	size_t used_count;
@@ -134,15 +172,70 @@ void edge_apply(struct daemon *d, struct edge_action *a);
 void gateway_apply(struct daemon *d, const struct gateway_action *a);
 void gateway_on_resolved(void *ctx, const struct dname *name, const struct resolver_answer *answer);
 
+/* The edge's side of a gateway that said DomainStatus. */
+void edge_take_status(struct daemon *d, uint32_t gateway, const struct control_message *msg);
+
+/* ---- gateways.c: the edge's gateways on other machines ---- */
+
+/* Make them as configured. Logs failures; the old ones stay then. */
+int gateways_apply(struct daemon *d);
+void gateways_stop(struct daemon *d);
+
+/* NULL: no gateway elsewhere has the id. */
+struct remote *gateway_remote(const struct daemon *d, uint32_t id);
+void gateway_send(struct daemon *d, uint32_t id, const struct control_message *msg);
+
+/* Somebody waits for the gateway. */
+void gateways_wanted(struct daemon *d, uint32_t id);
+struct instant gateways_deadline(const struct daemon *d);
+void gateways_tick(struct daemon *d, struct instant now);
+
+/* ---- edges.c: the gateway's edges on other machines ---- */
+
+int edges_apply(struct daemon *d);
+void edges_stop(struct daemon *d);
+void scope_send(struct daemon *d, uint32_t scope, const struct control_message *msg);
+
+/* Say Goodbye to an edge, and drop its translations. */
+void scope_goodbye(struct daemon *d, uint32_t scope);
+
+/* Return: whether an edge has this address. */
+bool edge_scope_of(const struct daemon *d, const struct fq_addr *addr, uint32_t *ret_scope);
+
+/* ---- control.c: what both have in common ---- */
+
+/* An epoch for new seals, greater than all before, and written down. Return: 0; negative errno. */
+int control_epoch(struct daemon *d, uint64_t *ret_epoch);
+
+/* Put what the transports have refused into stats. */
+void control_report(struct daemon *d);
+
+/* ---- site.c: questions of other types about resources ---- */
+
+#define SITE_TIMEOUT_MS 5000
+
+int site_apply(struct daemon *d);
+void site_stop(struct daemon *d);
+
+/* Where the gateway's site answers; NULL: nowhere. */
+struct upstream *site_of_gateway(struct daemon *d, uint32_t id);
+
 /* ---- dns.c: queries; dns_service.c: what serves them ---- */
 
 void dns_on_request(void *ctx, struct dns_request *req);
 bool dns_may_ask(void *ctx, const struct fq_addr *src);
 void dns_forget_forwarded(struct daemon *d);
 
+/* Hand a request to servers, or answer it from the cache; @to NULL: SERVFAIL. */
+void dns_forward(struct daemon *d, struct dns_request *req, struct upstream *to);
+void dns_reply_error(struct dns_request *req, uint8_t rcode);
+
 /* Begin, or change to what d->config says; what cannot be changed stays. Both log failures. */
 int resolver_apply(struct daemon *d);
 int dns_apply(struct daemon *d);
+
+/* Put what the listeners have dropped into stats. */
+void dns_report(struct daemon *d);
 void dns_stop(struct daemon *d);
 
 /* ---- policy.c: configuration and store to the roles' terms ---- */
@@ -156,6 +249,14 @@ void quotas_apply(struct daemon *d);
 int ids_purge(struct daemon *d);
 /* The instant of a time of the wall clock. */
 struct instant instant_of_wall(struct daemon *d, time_t wall);
+
+/* ---- names.c ---- */
+
+/* Build the index of d->config, for as long as that lives. Return: 0; -ENOMEM: names are not known.
+ */
+int resource_index_build(struct daemon *d);
+void resource_index_free(struct daemon *d);
+
 /* Whether the configuration has a client of this name. */
 bool client_configured(const struct daemon *d, const char *name);
 /* The resource with this UUID; NULL: it is not configured (any more). */
@@ -167,6 +268,11 @@ const char *uuid_of_resource(const struct daemon *d, const char *name);
 const char *name_of_client(const struct daemon *d, uint32_t id);
 const char *name_of_resource(const struct daemon *d, uint32_t id);
 const char *name_of_gateway(const struct daemon *d, uint32_t id);
+const char *name_of_scope(const struct daemon *d, uint32_t scope);
+
+/* Name of a domain of either role. Return: whether it is known. */
+bool id_of_domain(const struct daemon *d, const struct dname *name, uint32_t *ret_id);
+bool name_of_domain(const struct daemon *d, uint32_t id, struct dname *ret_name);
 
 /* ---- restore.c ---- */
 
@@ -187,6 +293,9 @@ void settings_dataplane(const struct daemon *d, const struct config *c, struct d
 int settings_gateway(struct daemon *d, struct gateway_settings *ret_s);
 int settings_edge(struct daemon *d, struct edge_settings *ret_s);
 
+/* The table of names, without names; with the mark of the store. */
+int names_start(struct daemon *d);
+
 /* ---- links.c: interfaces and their changes ---- */
 
 int links_attach_all(struct daemon *d);
@@ -206,7 +315,7 @@ const char *config_unsupported(const struct config *c);
 /* SIGHUP. A configuration that is refused changes nothing. */
 void daemon_reload(struct daemon *d);
 
-/* ---- ctl_show.c: the rows of the JSON contract ---- */
+/* ---- ctl_show.c, ctl_gateways.c: the rows of the JSON contract ---- */
 
 json_t *show_domains(struct daemon *d, const struct dname *only);
 json_t *show_resources(struct daemon *d);

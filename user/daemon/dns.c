@@ -53,7 +53,7 @@ bool dns_may_ask(void *ctx, const struct fq_addr *src)
 	return false;
 }
 
-static void reply_error(struct dns_request *req, uint8_t rcode)
+void dns_reply_error(struct dns_request *req, uint8_t rcode)
 {
 	_cleanup_(freep) uint8_t *answer = NULL;
 	size_t query_len, len;
@@ -96,7 +96,7 @@ static void on_upstream(void *ctx, enum upstream_outcome outcome, const uint8_t 
 		dataplane_count(d->dp, FQ_R_DNS_TIMEOUT, outcome == UPSTREAM_TIMEOUT);
 		/* D-05: by UDP the client asks again by itself. */
 		if (outcome == UPSTREAM_FAILED || dns_request_is_tcp(f->req))
-			reply_error(f->req, RCODE_SERVFAIL);
+			dns_reply_error(f->req, RCODE_SERVFAIL);
 	}
 	forwarded_free(f);
 }
@@ -126,7 +126,12 @@ static void forward(struct daemon *d, struct dns_request *req, struct upstream *
 		free(f);
 	}
 	dataplane_count(d->dp, FQ_R_DNS_OVERLOAD, 1);
-	reply_error(req, RCODE_SERVFAIL);
+	dns_reply_error(req, RCODE_SERVFAIL);
+}
+
+void dns_forward(struct daemon *d, struct dns_request *req, struct upstream *to)
+{
+	forward(d, req, to, dns_request_max(req));
 }
 
 /* An address that could not be written down might be given to another name after a restart. */
@@ -163,7 +168,7 @@ static void answer(struct daemon *d, struct dns_request *req)
 	struct stub_reply reply;
 
 	if (decide(d, req, &reply) < 0) {
-		reply_error(req, RCODE_SERVFAIL);
+		dns_reply_error(req, RCODE_SERVFAIL);
 		return;
 	}
 	daemon_pump(d);
@@ -172,7 +177,7 @@ static void answer(struct daemon *d, struct dns_request *req)
 	switch (reply.outcome) {
 	case STUB_ANSWER:
 		if (answer_may_be_lost(d, &reply))
-			reply_error(req, RCODE_SERVFAIL);
+			dns_reply_error(req, RCODE_SERVFAIL);
 		else
 			(void)dns_request_reply(req, reply.bytes, reply.len);
 		break;
@@ -180,7 +185,7 @@ static void answer(struct daemon *d, struct dns_request *req)
 		forward(d, req, d->upstream, reply.answer_max);
 		break;
 	case STUB_SITE:
-		forward(d, req, d->site, reply.answer_max);
+		forward(d, req, site_of_gateway(d, reply.gateway), reply.answer_max);
 		break;
 	case STUB_DROP:
 		break;
@@ -195,7 +200,7 @@ static void refuse(struct daemon *d, struct dns_request *req)
 
 	dataplane_count(d->dp, FQ_R_DNS_REFUSED, 1);
 	if (bucket_take(d->refusals, &everybody, instant_now()))
-		reply_error(req, RCODE_REFUSED);
+		dns_reply_error(req, RCODE_REFUSED);
 }
 
 static bool is_response(const struct dns_request *req)

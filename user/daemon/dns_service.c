@@ -138,7 +138,9 @@ static int upstreams_apply(struct daemon *d)
 	if (f->dns && same_servers(&f->upstream, &c->edge.dns.upstream) &&
 	    same_servers(&f->site, &c->gateway.resolver.servers))
 		return 0;
-	r = upstream_change(d, &c->edge.dns.upstream, &d->upstream, "names that are no resource");
+	if (c->has_edge)
+		r = upstream_change(d, &c->edge.dns.upstream, &d->upstream,
+				    "names that are no resource");
 	if (r >= 0)
 		r = upstream_change(d, &c->gateway.resolver.servers, &d->site,
 				    "SRV and TXT of resources");
@@ -167,6 +169,28 @@ static int listen_on(struct daemon *d, const struct config_endpoint *at, unsigne
 	return dns_server_new(d->event, &s, &d->dns, error);
 }
 
+/* What the transport has dropped before anything looked into it. */
+void dns_report(struct daemon *d)
+{
+	struct dns_server_counters now, *told = &d->dns_told;
+
+	if (!d->dns)
+		return;
+	now = dns_server_counters(d->dns);
+	dataplane_count(d->dp, FQ_R_DNS_MALFORMED, now.malformed - told->malformed);
+	dataplane_count(d->dp, FQ_R_DNS_OVERLOAD,
+			now.overload - told->overload + now.tcp_refused - told->tcp_refused);
+	*told = now;
+}
+
+/* New listeners begin to count at 0. */
+static void listeners_end(struct daemon *d)
+{
+	dns_report(d);
+	d->dns_told = (struct dns_server_counters){0};
+	dns_server_free(TAKE_PTR(d->dns));
+}
+
 /* New addresses that cannot be had leave the old ones in force. */
 static int listeners_apply(struct daemon *d)
 {
@@ -178,7 +202,7 @@ static int listeners_apply(struct daemon *d)
 	if (d->dns && f->listen_count == c->edge.dns.listen_count &&
 	    memcmp(f->listen, c->edge.dns.listen, sizeof(f->listen)) == 0)
 		return 0;
-	dns_server_free(TAKE_PTR(d->dns));
+	listeners_end(d);
 	r = listen_on(d, c->edge.dns.listen, c->edge.dns.listen_count, error);
 	if (r < 0) {
 		log_event(LOG_ERR, "cannot listen for DNS", log_str("reason", error));
@@ -239,7 +263,7 @@ int dns_apply(struct daemon *d)
 		return r;
 	}
 	d->in_force.dns = true;
-	return listeners_apply(d);
+	return d->config->has_edge ? listeners_apply(d) : 0;
 }
 
 void dns_stop(struct daemon *d)

@@ -12,38 +12,6 @@
 
 #include "daemon/daemon.h"
 
-const char *name_of_client(const struct daemon *d, uint32_t id)
-{
-	const char *name = store_name(d->store, STORE_CLIENT, id);
-
-	return name ? name : "?";
-}
-
-const char *name_of_resource(const struct daemon *d, uint32_t id)
-{
-	const char *uuid = store_name(d->store, STORE_RESOURCE, id);
-	const struct config_resource *c = uuid ? config_resource(d, uuid) : NULL;
-
-	if (c)
-		return c->name;
-	return uuid ? uuid : "?";
-}
-
-const struct config_resource *config_resource(const struct daemon *d, const char *uuid)
-{
-	for (unsigned int i = 0; i < d->config->resource_count; i++)
-		if (strcmp(d->config->resources[i].id, uuid) == 0)
-			return &d->config->resources[i];
-	return NULL;
-}
-
-const char *name_of_gateway(const struct daemon *d, uint32_t id)
-{
-	const char *name = id == LOCAL_GATEWAY ? "local" : store_name(d->store, STORE_GATEWAY, id);
-
-	return name ? name : "?";
-}
-
 #define CLOCK_JITTER_NS (100 * NSEC_PER_MSEC)
 
 /*
@@ -64,12 +32,20 @@ struct instant instant_of_wall(struct daemon *d, time_t wall)
 	return instant_add((struct instant){wall_ns}, -d->wall_offset_ns);
 }
 
+/* Whose proxy addresses a client uses. */
+static int scope_of_client(struct daemon *d, const struct config_client *c, uint32_t *ret_scope)
+{
+	*ret_scope = LOCAL_SCOPE;
+	if (!c->remote)
+		return 0;
+	return store_id(d->store, STORE_EDGE, d->config->gateway.edges[c->edge].name, ret_scope);
+}
+
 static int add_clients(struct daemon *d, struct policy *p)
 {
 	for (unsigned int i = 0; i < d->config->client_count; i++) {
 		const struct config_client *c = &d->config->clients[i];
 		struct policy_client row = {
-			.scope = LOCAL_SCOPE,
 			.name = c->name,
 			.prefixes = c->prefixes,
 			.prefix_count = c->prefix_count,
@@ -77,6 +53,8 @@ static int add_clients(struct daemon *d, struct policy *p)
 		int r;
 
 		r = store_id(d->store, STORE_CLIENT, c->name, &row.id);
+		if (r >= 0)
+			r = scope_of_client(d, c, &row.scope);
 		if (r >= 0)
 			r = policy_add_client(p, &row);
 		if (r < 0) {
@@ -133,22 +111,6 @@ struct overriding {
 	struct policy *policy;
 };
 
-bool client_configured(const struct daemon *d, const char *name)
-{
-	for (unsigned int i = 0; i < d->config->client_count; i++)
-		if (strcmp(d->config->clients[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-const char *uuid_of_resource(const struct daemon *d, const char *name)
-{
-	for (unsigned int i = 0; i < d->config->resource_count; i++)
-		if (strcmp(d->config->resources[i].name, name) == 0)
-			return d->config->resources[i].id;
-	return NULL;
-}
-
 /* Grants by hand outlive the clients and resources they name: those are passed over. */
 static int override_grant(void *ctx, const struct store_grant *g)
 {
@@ -200,6 +162,24 @@ static int apply_to_gateway(struct daemon *d)
 	return gateway_set_policy(d->gateway, TAKE_PTR(p), instant_now());
 }
 
+/* The gateways that serve a resource, in the order of preference. */
+static int gateways_of_resource(struct daemon *d, const struct config_resource *c,
+				struct edge_resource *ret)
+{
+	const struct config_edge *e = &d->config->edge;
+
+	ret->gateways[0] = LOCAL_GATEWAY;
+	ret->gateway_count = e->gateway_count ? c->gateway_count : 1;
+	for (unsigned int i = 0; i < c->gateway_count && e->gateway_count; i++) {
+		int r = store_id(d->store, STORE_GATEWAY, e->gateways[c->gateways[i]].name,
+				 &ret->gateways[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int apply_to_edge(struct daemon *d)
 {
 	static const enum ip_stack stack[] = {
@@ -220,11 +200,11 @@ static int apply_to_edge(struct daemon *d)
 			.name = c->name,
 			.pattern = c->address,
 			.ip_stack = stack[c->ip_stack],
-			.gateways = {LOCAL_GATEWAY},
-			.gateway_count = 1,
 		};
 		memcpy(list[i].uuid, c->id, sizeof(list[i].uuid));
 		r = store_id(d->store, STORE_RESOURCE, c->id, &list[i].id);
+		if (r >= 0)
+			r = gateways_of_resource(d, c, &list[i]);
 		if (r < 0)
 			return r;
 	}
@@ -235,7 +215,9 @@ int policy_apply(struct daemon *d)
 {
 	int r;
 
-	r = apply_to_gateway(d);
+	r = resource_index_build(d);
+	if (r >= 0)
+		r = apply_to_gateway(d);
 	if (r >= 0)
 		r = apply_to_edge(d);
 	if (r < 0)
@@ -248,10 +230,13 @@ int policy_apply(struct daemon *d)
 void quotas_apply(struct daemon *d)
 {
 	for (unsigned int i = 0; i < d->config->client_count; i++) {
-		uint32_t id;
+		const struct config_client *c = &d->config->clients[i];
+		uint32_t id, scope;
 
-		if (store_id(d->store, STORE_CLIENT, d->config->clients[i].name, &id) == 0)
-			dataplane_quota_set(d->dp, id, d->config->gateway.sessions.per_client);
+		if (store_id(d->store, STORE_CLIENT, c->name, &id) == 0 &&
+		    scope_of_client(d, c, &scope) == 0)
+			dataplane_quota_set(d->dp, id, scope,
+					    d->config->gateway.sessions.per_client);
 	}
 }
 
@@ -263,12 +248,34 @@ struct unused_ids {
 	size_t count;
 };
 
+static bool configured(const struct daemon *d, enum store_kind kind, const char *key)
+{
+	const struct config *c = d->config;
+
+	switch (kind) {
+	case STORE_CLIENT:
+		return client_configured(d, key);
+	case STORE_RESOURCE:
+		return config_resource(d, key);
+	case STORE_GATEWAY:
+		for (unsigned int i = 0; i < c->edge.gateway_count; i++)
+			if (strcmp(c->edge.gateways[i].name, key) == 0)
+				return true;
+		return false;
+	default:
+		for (unsigned int i = 0; i < c->gateway.edge_count; i++)
+			if (strcmp(c->gateway.edges[i].name, key) == 0)
+				return true;
+		return false;
+	}
+}
+
 static int collect_unused(void *ctx, uint32_t id, const char *key)
 {
 	struct unused_ids *u = ctx;
 	uint32_t *ids;
 
-	if (u->kind == STORE_CLIENT ? client_configured(u->d, key) : !!config_resource(u->d, key))
+	if (configured(u->d, u->kind, key))
 		return 0;
 	ids = reallocarray(u->ids, u->count + 1, sizeof(*ids));
 	if (!ids)
@@ -290,8 +297,12 @@ static int purge_kind(struct daemon *d, enum store_kind kind)
 		struct dp_match match = {0};
 		uint64_t flushed;
 
-		*(kind == STORE_CLIENT ? &match.client : &match.resource) = &u.ids[i];
-		r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
+		if (kind == STORE_CLIENT)
+			match.client = &u.ids[i];
+		else
+			match.resource = &u.ids[i];
+		if (kind == STORE_CLIENT || kind == STORE_RESOURCE)
+			r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
 		if (r >= 0)
 			r = store_id_purge(d->store, kind, u.ids[i]);
 	}
@@ -301,10 +312,10 @@ static int purge_kind(struct daemon *d, enum store_kind kind)
 
 int ids_purge(struct daemon *d)
 {
-	int r = purge_kind(d, STORE_CLIENT);
+	int r = 0;
 
-	if (r >= 0)
-		r = purge_kind(d, STORE_RESOURCE);
+	for (enum store_kind kind = 0; kind < STORE_KINDS && r >= 0; kind++)
+		r = purge_kind(d, kind);
 	if (r < 0)
 		log_event(LOG_ERR, "cannot free what is configured no longer", log_errno(r));
 	return r;

@@ -80,25 +80,33 @@ static void deliver_to_gateway(struct daemon *d, const struct letter *l)
 	}
 }
 
-/* The edge's side of a gateway that said DomainStatus. */
+void edge_take_status(struct daemon *d, uint32_t gateway, const struct control_message *msg)
+{
+	const struct edge_status status = {
+		.gateway = gateway,
+		.generation = msg->generation,
+		.uuid = msg->resource,
+		.domain = &msg->domain,
+		.active = msg->status == CONTROL_ACTIVE,
+	};
+	enum edge_status_outcome outcome;
+	int r;
+
+	r = edge_status(d->edge, &status, instant_now(), &outcome);
+	if (r < 0)
+		log_limited(LOG_WARNING, "edge cannot handle a message", log_errno(r));
+	else if (outcome == EDGE_STATUS_STALE)
+		dataplane_count(d->dp, FQ_R_STATUS_STALE, 1);
+}
+
 static void deliver_to_edge(struct daemon *d, const struct letter *l)
 {
-	enum edge_status_outcome outcome;
 	struct control_message msg;
 	int r;
 
 	r = control_decode(l->bytes, l->len, &msg);
-	if (r >= 0 && msg.event == CONTROL_DOMAIN_STATUS) {
-		const struct edge_status status = {
-			.gateway = LOCAL_GATEWAY,
-			.generation = msg.generation,
-			.uuid = msg.resource,
-			.domain = &msg.domain,
-			.active = msg.status == CONTROL_ACTIVE,
-		};
-
-		r = edge_status(d->edge, &status, instant_now(), &outcome);
-	}
+	if (r >= 0 && msg.event == CONTROL_DOMAIN_STATUS)
+		edge_take_status(d, LOCAL_GATEWAY, &msg);
 	if (r < 0) {
 		dataplane_count(d->dp, FQ_R_CONTROL_INVALID, 1);
 		log_limited(LOG_WARNING, "edge cannot handle a message", log_errno(r));
@@ -153,6 +161,7 @@ static void set_deadline(struct daemon *d)
 {
 	struct instant at = instant_min(edge_deadline(d->edge), gateway_deadline(d->gateway));
 
+	at = instant_min(at, gateways_deadline(d));
 	if (at.ns == INSTANT_NEVER.ns) {
 		(void)sd_event_source_set_enabled(d->deadline, SD_EVENT_OFF);
 		return;

@@ -11,13 +11,10 @@
 
 const char *config_unsupported(const struct config *c)
 {
-	if (!c->has_edge || !c->has_gateway)
-		return "edge and gateway run in one process only: a section edge is needed, "
-		       "without edge.gateways";
-	if (c->edge.gateway_count)
-		return "edge.gateways: edge and gateway run in one process only";
-	if (c->gateway.has_listen)
-		return "gateway.listen: edge and gateway run in one process only";
+	if (c->has_edge && !c->edge.gateway_count && c->gateway.has_listen)
+		return "gateway.listen beside an edge without edge.gateways: a gateway serves the "
+		       "edge of its own process or edges elsewhere, not both; run two daemons "
+		       "(bpffs, state, control_socket)";
 	return NULL;
 }
 
@@ -33,6 +30,10 @@ static const char *needs_restart(const struct config *old, const struct config *
 		return "state";
 	if (strcmp(old->control_socket, new->control_socket))
 		return "control_socket";
+	if (old->has_edge != new->has_edge || !old->edge.gateway_count != !new->edge.gateway_count)
+		return "edge (from or to gateways elsewhere)";
+	if (old->gateway.has_listen != new->gateway.has_listen)
+		return "gateway.listen (to begin or to end it)";
 	if (memcmp(&old->limits, &new->limits, sizeof(old->limits)))
 		return "limits";
 	return NULL;
@@ -138,8 +139,11 @@ static int apply_parts(struct daemon *d, const struct config *old)
 	if (!d->options.has_log_format)
 		log_open(d->config->log.format,
 			 d->options.verbose ? LOG_DEBUG : d->config->log.level);
+	failed += gateways_apply(d) < 0;
+	failed += edges_apply(d) < 0;
 	failed += resolver_apply(d) < 0;
 	failed += dns_apply(d) < 0;
+	failed += site_apply(d) < 0;
 	failed += links_attach_all(d) < 0;
 	detach_unlisted(d, old);
 	daemon_pump(d);

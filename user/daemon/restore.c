@@ -47,6 +47,19 @@ static int restore_domain(void *ctx, const struct store_domain *row)
 	return stale_add(s, &(struct store_entry){.domain = row->id});
 }
 
+/* A domain of edges elsewhere: only its number is ours. */
+static int restore_name(void *ctx, const struct store_remote *row)
+{
+	struct stale *s = ctx;
+	struct dname name;
+	int r;
+
+	r = dname_from_text(row->name, &name);
+	if (r >= 0)
+		r = names_restore(s->d->names, &name, row->id);
+	return r >= 0 || r == -ENOMEM ? r : stale_add(s, &(struct store_entry){.domain = row->id});
+}
+
 static int restore_entry(void *ctx, const struct store_entry *row)
 {
 	struct stale *s = ctx;
@@ -59,8 +72,8 @@ static int restore_entry(void *ctx, const struct store_entry *row)
 	};
 	int r;
 
-	/* New maps, after a reboot: nothing is translated before it is asked for again. */
-	if (!dataplane_taken_over(s->d->dp))
+	/* New maps, after a reboot: nothing is translated here before it is asked for again. */
+	if (row->gateway == LOCAL_GATEWAY && !dataplane_taken_over(s->d->dp))
 		rec.state = EDGE_FAILED;
 	r = edge_restore_entry(s->d->edge, &rec, instant_now());
 	return r >= 0 || r == -ENOMEM ? r : stale_add(s, row);
@@ -127,12 +140,12 @@ static int restore_records(void *ctx, const struct store_records *row)
 		.addr = {[GATEWAY_A] = row->v4, [GATEWAY_AAAA] = row->v6},
 		.count = {[GATEWAY_A] = row->v4_count, [GATEWAY_AAAA] = row->v6_count},
 	};
-	struct edge_domain_view view;
 	struct daemon *d = ctx;
+	struct dname name;
 
-	if (!edge_find_id(d->edge, row->domain, &view))
+	if (!name_of_domain(d, row->domain, &name))
 		return 0;
-	return gateway_restore_records(d->gateway, view.name, &rec);
+	return gateway_restore_records(d->gateway, &name, &rec);
 }
 
 struct xlat_list {
@@ -164,12 +177,16 @@ static int restore_xlat(struct daemon *d, const struct dpview_proxy *row)
 {
 	const struct fq_xlat_key key = {.scope = row->scope, .proxy = row->proxy};
 	struct edge_domain_view view;
+	struct dname name;
 	int r;
 
-	if (!edge_find_proxy(d->edge, &row->proxy, &view) || view.id != row->xlat.domain)
+	if (key.scope == LOCAL_SCOPE &&
+	    (!edge_find_proxy(d->edge, &row->proxy, &view) || view.id != row->xlat.domain))
+		return 0;
+	if (!name_of_domain(d, row->xlat.domain, &name))
 		return 0;
 	r = dataplane_xlat_set(d->dp, key.scope, &key.proxy, &row->xlat);
-	return r < 0 ? r : gateway_restore_xlat(d->gateway, view.name, &key, &row->xlat);
+	return r < 0 ? r : gateway_restore_xlat(d->gateway, &name, &key, &row->xlat);
 }
 
 /*
@@ -185,7 +202,8 @@ static int end_orphans(struct daemon *d)
 		uint64_t flushed;
 		int r;
 
-		if (edge_find_id(d->edge, d->used[i], &view))
+		/* Those of edges elsewhere are theirs to know. */
+		if (d->used[i] >= NAMES_FIRST || edge_find_id(d->edge, d->used[i], &view))
 			continue;
 		r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
 		if (r < 0)
@@ -196,12 +214,25 @@ static int end_orphans(struct daemon *d)
 	return 0;
 }
 
+static int restore_names(struct daemon *d)
+{
+	struct stale names = {.d = d};
+	int r = store_foreach_remote(d->store, restore_name, &names);
+
+	for (size_t i = 0; i < names.count; i++)
+		(void)store_delete_remote(d->store, names.rows[i].domain);
+	free(names.rows);
+	return r;
+}
+
 int gateway_restore_all(struct daemon *d)
 {
 	struct xlat_list l = {0};
 	int r;
 
-	r = dpview_proxies(d->view, collect_xlat, &l);
+	r = restore_names(d);
+	if (r >= 0)
+		r = dpview_proxies(d->view, collect_xlat, &l);
 	for (size_t i = 0; i < l.count && r >= 0; i++)
 		r = restore_xlat(d, &l.rows[i]);
 	free(l.rows);

@@ -125,15 +125,53 @@ void settings_dataplane(const struct daemon *d, const struct config *c, struct d
 	ret_s->program.hash_seed = hash_seed(d);
 }
 
-/* A domain's id is the edge's; the edge in this process knows it before the gateway hears of it. */
+#define MARK_NAMES "next_name"
+
+/* A name that an edge elsewhere asks for: its number outlives us, with the sessions that bear it.
+ */
+static int far_domain_id(struct daemon *d, const struct dname *name, uint32_t *ret_id)
+{
+	struct store_remote row;
+	int r = names_id(d->names, name, ret_id);
+
+	if (r <= 0)
+		return r;
+	row.id = *ret_id;
+	memcpy(row.name, name->text, name->len + 1);
+	(void)store_put_remote(d->store, &row);
+	(void)store_put_meta(d->store, MARK_NAMES, names_mark(d->names));
+	return 0;
+}
+
+/*
+ * A domain's id is the edge's; the edge in this process knows it before the gateway hears of it.
+ */
 static int domain_id(void *ctx, const struct dname *name, uint32_t *ret_id)
 {
 	struct edge_domain_view view;
 	struct daemon *d = ctx;
 
+	if (d->config->gateway.has_listen)
+		return far_domain_id(d, name, ret_id);
 	if (!edge_find_name(d->edge, name, &view))
 		return -ENOENT;
 	*ret_id = view.id;
+	return 0;
+}
+
+int names_start(struct daemon *d)
+{
+	uint8_t key[DNAME_KEY_LEN];
+	uint64_t mark;
+	int r;
+
+	if (getrandom(key, sizeof(key), 0) < 0)
+		return -errno;
+	r = names_new(key, &d->names);
+	if (r < 0)
+		return r;
+	if (store_get_meta(d->store, MARK_NAMES, &mark) == 0)
+		names_restore_mark(d->names, (uint32_t)mark);
 	return 0;
 }
 
@@ -148,6 +186,10 @@ int settings_gateway(struct daemon *d, struct gateway_settings *ret_s)
 	s.resolutions_max = d->config->limits.resolutions;
 	s.resolutions_per_scope = d->config->limits.resolutions;
 	s.xlat_per_scope = d->config->limits.domains * PROXIES_MAX;
+	if (d->config->gateway.has_listen) {
+		s.resolutions_per_scope = d->config->gateway.per_edge.resolutions;
+		s.xlat_per_scope = d->config->gateway.per_edge.translations;
+	}
 	s.domain_id = domain_id;
 	s.ctx = d;
 	*ret_s = s;

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * This gateway's edges on other machines: each is a scope in which proxy addresses mean something
+ * of its own. The control transport authenticates what they say, the gateway's core acts on it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "daemon/daemon.h"
+
+#define META_INCARNATION "incarnation"
+
+static struct far_edge *edge_find(const struct daemon *d, uint32_t scope)
+{
+	for (unsigned int i = 0; i < d->far_edge_count; i++)
+		if (d->far_edges[i].scope == scope)
+			return &d->far_edges[i];
+	return NULL;
+}
+
+bool edge_scope_of(const struct daemon *d, const struct fq_addr *addr, uint32_t *ret_scope)
+{
+	for (unsigned int i = 0; i < d->far_edge_count; i++) {
+		if (!ipaddr_equal(&d->far_edges[i].addr, addr))
+			continue;
+		*ret_scope = d->far_edges[i].scope;
+		return true;
+	}
+	return false;
+}
+
+/* ---- messages ---- */
+
+void scope_send(struct daemon *d, uint32_t scope, const struct control_message *msg)
+{
+	int r = d->to_edges ? control_udp_send(d->to_edges, scope, msg) : -ENOENT;
+
+	/* Nothing heard of it in this process: it will ask. */
+	if (r < 0 && r != -ENOTCONN)
+		log_limited(LOG_ERR, "cannot send to an edge",
+			    log_str("edge", name_of_scope(d, scope)), log_errno(r));
+}
+
+static void on_heard(void *ctx, uint32_t scope)
+{
+	struct daemon *d = ctx;
+	struct far_edge *e = edge_find(d, scope);
+
+	if (e)
+		e->heard = instant_now();
+}
+
+static void on_message(void *ctx, uint32_t scope, const struct control_message *msg)
+{
+	struct daemon *d = ctx;
+	int r = 0;
+
+	switch (msg->event) {
+	case CONTROL_ASSIGNED_IPS:
+		r = gateway_assigned(d->gateway, scope, msg, instant_now());
+		break;
+	case CONTROL_GOODBYE:
+		log_limited(LOG_INFO, "edge says goodbye",
+			    log_str("edge", name_of_scope(d, scope)));
+		r = gateway_scope_gone(d->gateway, scope);
+		break;
+	default:
+		break;
+	}
+	if (r < 0)
+		log_limited(LOG_WARNING, "gateway cannot handle a message",
+			    log_str("edge", name_of_scope(d, scope)), log_errno(r));
+	daemon_pump(d);
+}
+
+/* ---- configuration ---- */
+
+/*
+ * The life of our translations: as long as the maps' (a reboot ends it). Edges are told with every
+ * ProbeReply, so that they do not take for confirmed what is not here any more.
+ */
+static int incarnation(struct daemon *d, uint16_t *ret)
+{
+	uint64_t stored;
+	int r;
+
+	r = store_get_meta(d->store, META_INCARNATION, &stored);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == 0 && dataplane_taken_over(d->dp)) {
+		*ret = (uint16_t)stored;
+		return 0;
+	}
+	do
+		if (getrandom(ret, sizeof(*ret), 0) < 0)
+			return -errno;
+	while (!*ret || (r == 0 && *ret == stored));
+	return store_put_meta(d->store, META_INCARNATION, *ret);
+}
+
+static bool same_endpoint(const struct config_endpoint *a, const struct config_endpoint *b)
+{
+	return ipaddr_equal(&a->addr, &b->addr) && a->port == b->port;
+}
+
+static int open_transport(struct daemon *d)
+{
+	const struct config_endpoint *at = &d->config->gateway.listen;
+	struct control_udp_settings s = {
+		.role = CONTROL_ROLE_GATEWAY,
+		.has_local = true,
+		.addr = at->addr,
+		.port = at->port,
+		.freebind = true,
+		.on_heard = on_heard,
+		.on_message = on_message,
+		.ctx = d,
+	};
+	char error[CONTROL_UDP_ERROR_LEN];
+	struct control_udp *new;
+	int r;
+
+	if (d->to_edges && same_endpoint(&d->in_force.control, at))
+		return 0;
+	r = incarnation(d, &s.incarnation);
+	if (r < 0)
+		return r;
+	r = control_udp_new(d->event, &s, &new, error);
+	if (r < 0) {
+		log_event(LOG_ERR, "cannot listen for edges", log_str("reason", error));
+		return r;
+	}
+	control_udp_free(d->to_edges);
+	d->to_edges = new;
+	d->in_force.control = *at;
+	return 0;
+}
+
+static int set_peers(struct daemon *d, const struct far_edge *list)
+{
+	const struct config_gateway *g = &d->config->gateway;
+	_cleanup_(freep) struct control_udp_peer *peers = calloc(g->edge_count + 1, sizeof(*peers));
+	uint64_t epoch;
+	int r;
+
+	if (!peers)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < g->edge_count; i++)
+		peers[i] = (struct control_udp_peer){
+			.id = list[i].scope,
+			.addr = list[i].addr,
+			.key = g->edges[i].key.given ? g->edges[i].key.bytes : NULL,
+		};
+	r = control_epoch(d, &epoch);
+	return r < 0 ? r : control_udp_peers_set(d->to_edges, peers, g->edge_count, epoch);
+}
+
+/* Edges that are configured no longer are told, and their translations go. */
+static void say_goodbyes(struct daemon *d, const struct far_edge *list, unsigned int count)
+{
+	for (unsigned int i = 0; i < d->far_edge_count; i++) {
+		uint32_t scope = d->far_edges[i].scope;
+		bool listed = false;
+
+		for (unsigned int k = 0; k < count; k++)
+			listed |= list[k].scope == scope;
+		if (listed)
+			continue;
+		scope_goodbye(d, scope);
+		dataplane_scope_quota_set(d->dp, scope, 0);
+	}
+}
+
+void scope_goodbye(struct daemon *d, uint32_t scope)
+{
+	const struct control_message goodbye = {.event = CONTROL_GOODBYE};
+
+	scope_send(d, scope, &goodbye);
+	(void)gateway_scope_gone(d->gateway, scope);
+}
+
+static int list_edges(struct daemon *d, struct far_edge *list)
+{
+	const struct config_gateway *g = &d->config->gateway;
+
+	for (unsigned int i = 0; i < g->edge_count; i++) {
+		const struct config_gateway_edge *c = &g->edges[i];
+		const struct far_edge *old;
+		int r;
+
+		list[i] = (struct far_edge){.addr = c->addr, .heard = INSTANT_NEVER};
+		memcpy(list[i].name, c->name, sizeof(list[i].name));
+		r = store_id(d->store, STORE_EDGE, c->name, &list[i].scope);
+		if (r < 0)
+			return r;
+		old = edge_find(d, list[i].scope);
+		if (old && ipaddr_equal(&old->addr, &c->addr))
+			list[i].heard = old->heard;
+	}
+	return 0;
+}
+
+int edges_apply(struct daemon *d)
+{
+	const struct config_gateway *g = &d->config->gateway;
+	_cleanup_(freep) struct far_edge *list = calloc(g->edge_count + 1, sizeof(*list));
+	int r;
+
+	if (!list)
+		return -ENOMEM;
+	if (!g->has_listen && !d->to_edges)
+		return 0;
+	r = list_edges(d, list);
+	if (r >= 0) {
+		say_goodbyes(d, list, g->edge_count);
+		r = g->has_listen ? open_transport(d) : 0;
+	}
+	if (r >= 0 && g->has_listen)
+		r = set_peers(d, list);
+	if (r < 0) {
+		log_event(LOG_ERR, "cannot change the edges", log_errno(r));
+		return r;
+	}
+	if (!g->has_listen)
+		control_udp_free(TAKE_PTR(d->to_edges));
+	free(d->far_edges);
+	d->far_edges = TAKE_PTR(list);
+	d->far_edge_count = g->edge_count;
+	for (unsigned int i = 0; i < d->far_edge_count; i++)
+		dataplane_scope_quota_set(d->dp, d->far_edges[i].scope, g->per_edge.sessions);
+	return 0;
+}
+
+void edges_stop(struct daemon *d)
+{
+	control_udp_free(TAKE_PTR(d->to_edges));
+	free(TAKE_PTR(d->far_edges));
+	d->far_edge_count = 0;
+}
