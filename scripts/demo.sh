@@ -9,17 +9,22 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=scripts/lab.sh
 . "$here/lab.sh"
+# shellcheck source=scripts/demo-split.sh
+. "$here/demo-split.sh"
 
 usage() {
     cat <<'USAGE'
-usage: scripts/demo.sh [up | down | help]      (as root)
+usage: scripts/demo.sh [split] [up | down | help]      (as root)
 
   (nothing)  build, make the lab, tell the story, remove the lab
   up         build, make the lab, start the daemon, and leave it running
   down       remove the lab, also one that was left over
   help       this text
 
-LAB_PREFIX (fqdnat) names the lab: its namespaces are fqdnat-client, fqdnat-gw, fqdnat-net.
+  split      the second act: edges and gateways on machines of their own, and a path between
+             them that loses messages
+
+LAB_PREFIX (fqdnat) names the lab: its namespaces are fqdnat-client, fqdnat-gw, fqdnat-net, ...
 USAGE
 }
 
@@ -36,6 +41,7 @@ else
     bold='' dim='' green='' red='' plain=''
 fi
 step=0
+place_width=6
 
 chapter() {
     step=$((step + 1))
@@ -47,11 +53,11 @@ say() {
 }
 
 # Run a command at a place, show both it and its output, keep the output in $out and its status in
-# $status: at client|gw|net COMMAND...
+# $status: at client|gw|net|NODE COMMAND...
 at() {
     local place=$1
     shift
-    printf '  %s%-6s$ %s%s\n' "$dim" "$place" "$*" "$plain"
+    printf '  %s%-*s$ %s%s\n' "$dim" "$place_width" "$place" "$*" "$plain"
     status=0
     out=$(run_at "$place" "$@" 2>&1) || status=$?
     [ -z "$out" ] || printf '%s\n' "$out" | sed 's/^/    /'
@@ -64,6 +70,9 @@ run_at() {
     client) lab_client bash -c "$*" ;;
     net) lab_net bash -c "$*" ;;
     gw) lab_gw env PATH="$LAB_BUILD:$PATH" FQDNAT_BPFFS="$LAB_BPFFS" bash -c "$(own_socket "$*")" ;;
+    edge) lab_on edge-a run_at gw "$@" ;;
+    client-*) lab_on "$place" run_at client "$@" ;;
+    *) lab_on "$place" run_at gw "$@" ;;
     esac
 }
 
@@ -74,15 +83,17 @@ own_socket() {
 
 # Check the step's claim: claim TEXT COMMAND...
 claim() {
-    local text=$1
+    local text=$1 log
     shift
     if "$@" >/dev/null 2>&1; then
         printf '  %sok%s      %s\n' "$green" "$plain" "$text"
         return
     fi
     printf '  %sFAILED%s  %s\n' "$red" "$plain" "$text"
-    printf '\nThe log of the daemon ends with:\n' >&2
-    tail -n 15 "$LAB_LOG/fqdnatd.log" >&2 || true
+    for log in "$LAB_LOG"/fqdnatd*.log; do
+        printf '\nThe log of the daemon ends with: (%s)\n' "$log" >&2
+        tail -n 15 "$log" >&2 || true
+    done
     exit 1
 }
 
@@ -257,21 +268,35 @@ story() {
     printf '\n%sAll of it worked.%s Look around yourself: scripts/demo.sh up\n' "$green" "$plain"
 }
 
+# A part of the act that is played: act start|story|look_around
+act() {
+    if [ "$LAB_LAYOUT" = split ]; then
+        "split_$1"
+    else
+        "$1"
+    fi
+}
+
 main() {
+    LAB_LAYOUT=box
+    if [ "${1-}" = split ]; then
+        LAB_LAYOUT='split'
+        shift
+    fi
     lab_init "${LAB_PREFIX:-fqdnat}"
     case ${1-} in
     '')
         prepare
         trap lab_down EXIT
-        start
-        story
+        act start
+        act story
         ;;
     up)
         prepare
         trap lab_down EXIT
-        start
+        act start
         trap - EXIT
-        look_around
+        act look_around
         ;;
     down)
         [ "$(id -u)" = 0 ] || die "must be root"
@@ -280,7 +305,7 @@ main() {
         ;;
     help | -h | --help) usage ;;
     *)
-        echo "demo.sh: \"$1\" is unknown; expected up, down, help or nothing" >&2
+        echo "demo.sh: \"$1\" is unknown; expected split, up, down, help or nothing" >&2
         exit 2
         ;;
     esac

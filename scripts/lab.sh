@@ -13,6 +13,8 @@
 #
 # The far side has no route back to the client: whatever is answered was translated.
 #
+# LAB_LAYOUT=split makes another one, with edges and gateways on machines of their own: lab-split.sh.
+#
 # Everything of a lab carries its prefix: namespaces PREFIX-*, files in /run/PREFIX-lab. A lab that
 # was killed at any point is removed by lab_down with the same prefix. Only processes recorded in
 # /run/PREFIX-lab/pids are ever killed, and only if they are still the ones that were recorded.
@@ -20,6 +22,9 @@
 export LC_ALL=C
 LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 LAB_BUILD=${LAB_BUILD:-$LAB_ROOT/build}
+LAB_LAYOUT=${LAB_LAYOUT:-box} # box, split
+# shellcheck source=scripts/lab-split.sh
+. "$LAB_ROOT/scripts/lab-split.sh"
 
 # What lab_config writes; set before lab_up or lab_config to change it. Each list is YAML.
 LAB_MODE=${LAB_MODE:-auto}
@@ -47,20 +52,29 @@ lab_init() {
     LAB_SOCKET=$LAB_RUN/control.sock
     LAB_STATE=$LAB_RUN/state
     LAB_LOG=$LAB_RUN/log
+    LAB_DAEMON=fqdnatd
+    [ "$LAB_LAYOUT" = box ] || {
+        lab_node client-a
+        lab_node edge-a
+    }
 }
 
 lab_say() {
     echo "lab: $*" >&2
 }
 
-# Run something at one of the three places. The gateway keeps the host's mounts (ip netns exec
+# Run something at one of the places. The gateway keeps the host's mounts (ip netns exec
 # would hide /sys/fs/bpf); the client has a resolv.conf of its own.
 lab_client() { ip netns exec "$LAB_CLIENT" "$@"; }
 lab_gw() { nsenter --net="/run/netns/$LAB_GW" -- "$@"; }
 lab_net() { ip netns exec "$LAB_NET" "$@"; }
 
-# The command line, talking to the lab's daemon.
+# The command line, talking to the lab's daemon: lab_fqdnat [NODE] WORDS...
 lab_fqdnat() {
+    if lab_is_node "${1-}"; then
+        lab_on "$1" lab_fqdnat "${@:2}"
+        return
+    fi
     FQDNAT_STATE=$LAB_STATE lab_gw "$LAB_BUILD/fqdnat" -s "$LAB_SOCKET" -b "$LAB_BPFFS" "$@"
 }
 
@@ -151,12 +165,29 @@ lab_address() {
     done
 }
 
-lab_network() {
+# Make a namespace in which addresses are usable at once.
+lab_netns() {
+    ip netns add "$1"
+    lab_sysctl "$1" net/ipv6/conf/all/accept_dad=0 net/ipv6/conf/default/accept_dad=0
+    ip -n "$1" link set lo up
+}
+
+# Let a client's interface behave as one of a real machine: lab_take_redirected NS DEV
+lab_take_redirected() {
+    # Frames that XDP redirects into a veth arrive only if its peer polls (NAPI): GRO does that.
+    ip netns exec "$1" ethtool -K "$2" gro on
+
+    # Without this, all the way to the gateway's ICMP error and back is one call stack below the
+    # client's connect(), whose socket is locked: Linux then keeps the error to itself until the SYN is
+    # sent again. Packets that arrive in a thread of their own behave as from a real link.
+    ip netns exec "$1" sh -c "echo 1 >/sys/class/net/$2/threaded" 2>/dev/null ||
+        lab_say "no threaded NAPI here: clients notice refusals a second late"
+}
+
+lab_network_box() {
     local netns
     for netns in "$LAB_CLIENT" "$LAB_GW" "$LAB_NET"; do
-        ip netns add "$netns"
-        lab_sysctl "$netns" net/ipv6/conf/all/accept_dad=0 net/ipv6/conf/default/accept_dad=0
-        ip -n "$netns" link set lo up
+        lab_netns "$netns"
     done
     lab_sysctl "$LAB_GW" net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1
 
@@ -169,15 +200,8 @@ lab_network() {
     ip -n "$LAB_CLIENT" route add default via 192.0.2.1
     ip -n "$LAB_CLIENT" -6 route add default via 2001:db8:1::1
 
-    # Frames that XDP redirects into a veth arrive only if its peer polls (NAPI): GRO does that.
-    lab_client ethtool -K eth0 gro on
+    lab_take_redirected "$LAB_CLIENT" eth0
     lab_net ethtool -K eth0 gro on
-
-    # Without this, all the way to the gateway's ICMP error and back is one call stack below the
-    # client's connect(), whose socket is locked: Linux then keeps the error to itself until the SYN is
-    # sent again. Packets that arrive in a thread of their own behave as from a real link.
-    lab_client sh -c 'echo 1 >/sys/class/net/eth0/threaded' 2>/dev/null ||
-        lab_say "no threaded NAPI here: clients notice refusals a second late"
 }
 
 lab_sysctl() {
@@ -192,12 +216,13 @@ lab_sysctl() {
 # --- the far side ------------------------------------------------------------------------
 
 lab_dns_server() {
-    local dir=$LAB_RUN/knot zone
+    local dir=$LAB_RUN/knot zone listen="198.51.100.53@53, 2001:db8:2::53@53"
+    [ "$LAB_LAYOUT" = box ] || listen+=", 10.9.0.53@53"
     mkdir -p "$dir/db"
     {
         printf '%s\n' 'server:' \
             "    rundir: $dir" \
-            '    listen: [198.51.100.53@53, 2001:db8:2::53@53]' \
+            "    listen: [$listen]" \
             '    udp-workers: 1' '    tcp-workers: 1' '    background-workers: 1' \
             'control:' "    listen: $dir/knot.sock" \
             'log:' '  - target: stderr' '    any: warning' \
@@ -307,9 +332,12 @@ lab_listens() { [ "$(lab_net ss -Hltn "sport = :$1" | wc -l)" -eq "$2" ]; }
 
 # --- gateway -----------------------------------------------------------------------------
 
-# Write the daemon's configuration from the LAB_ variables above.
-lab_config() {
-    cat >"$LAB_CONFIG.new" <<YAML
+# Write the daemons' configuration from the LAB_ variables above.
+lab_config() { "lab_config_$LAB_LAYOUT" "$@"; }
+
+lab_config_box() {
+    {
+        cat <<YAML
 bpffs: $LAB_BPFFS
 state: $LAB_STATE
 control_socket: $LAB_SOCKET
@@ -324,44 +352,88 @@ gateway:
   timeouts: $LAB_TIMEOUTS
 clients:
 $LAB_CLIENTS
+YAML
+        lab_config_resources
+        echo "grants:"
+        echo "$LAB_GRANTS"
+    } >"$LAB_CONFIG.new"
+    mv "$LAB_CONFIG.new" "$LAB_CONFIG"
+}
+
+# Where gateways are on other machines, each resource has its own order of them.
+lab_config_resources() {
+    local intranet='' open=''
+    if [ "$LAB_LAYOUT" = split ]; then
+        intranet="    gateways: $LAB_GATEWAYS_INTRANET"
+        open="    gateways: $LAB_GATEWAYS_OPEN"
+    fi
+    cat <<YAML
 resources:
   - id: 5f0a7c1e-6d0f-4f0e-9d3b-2f6f0c1f7a10
     name: intranet
     address: "*.corp.example"
     filters: $LAB_FILTERS
+$intranet
   - id: 5f0a7c1e-6d0f-4f0e-9d3b-2f6f0c1f7a11
     name: private
     address: "*.priv.example"
   - id: 5f0a7c1e-6d0f-4f0e-9d3b-2f6f0c1f7a12
     name: open
     address: "*.open.example"
-grants:
-$LAB_GRANTS
+$open
 YAML
-    mv "$LAB_CONFIG.new" "$LAB_CONFIG"
 }
 
-# Start the daemon and wait until it answers.
+# Start the daemon and wait until it answers: lab_daemon_start [NODE] OPTIONS...
 lab_daemon_start() {
-    lab_spawn fqdnatd "$LAB_GW" "$LAB_BUILD/fqdnatd" -c "$LAB_CONFIG" "$@"
+    if lab_is_node "${1-}"; then
+        lab_on "$1" lab_daemon_start "${@:2}"
+        return
+    fi
+    lab_daemon_spawn "$@"
+    lab_daemon_wait
+}
+
+lab_daemon_spawn() {
+    lab_spawn "$LAB_DAEMON" "$LAB_GW" "$LAB_BUILD/fqdnatd" -c "$LAB_CONFIG" "$@"
+}
+
+lab_daemon_wait() {
     lab_until 60 lab_daemon_answers_or_gone
     lab_daemon_answers || {
-        lab_say "fqdnatd does not start:"
-        tail -n 20 "$LAB_LOG/fqdnatd.log" >&2
+        lab_say "$LAB_DAEMON does not start:"
+        tail -n 20 "$LAB_LOG/$LAB_DAEMON.log" >&2
         return 1
     }
 }
 
+# All of them, side by side: the kernel takes a while to verify programs. lab_daemons_start OPTIONS...
+lab_daemons_start() {
+    local node
+    if [ "$LAB_LAYOUT" = box ]; then
+        lab_daemon_start "$@"
+        return
+    fi
+    for node in "${LAB_GATEWAYS[@]}" "${LAB_EDGES[@]}"; do
+        lab_on "$node" lab_daemon_spawn "$@"
+    done
+    for node in "${LAB_GATEWAYS[@]}" "${LAB_EDGES[@]}"; do
+        lab_on "$node" lab_daemon_wait
+    done
+}
+
 lab_daemon_answers() { lab_fqdnat -j config show >/dev/null 2>&1; }
-lab_daemon_answers_or_gone() { lab_daemon_answers || lab_gone fqdnatd; }
+lab_daemon_answers_or_gone() { lab_daemon_answers || lab_gone "$LAB_DAEMON"; }
 
-lab_daemon_stop() { lab_stop fqdnatd; }
+# lab_daemon_stop [NODE]
+lab_daemon_stop() { lab_stop "${1:+fqdnatd-}${1:-$LAB_DAEMON}"; }
 
-# The hard way.
+# The hard way: lab_daemon_kill [NODE]
 lab_daemon_kill() {
-    kill -9 "$(lab_pid fqdnatd)"
-    lab_until 5 lab_gone fqdnatd
-    rm -f "$LAB_RUN/pids/fqdnatd"
+    local name=${1:+fqdnatd-}${1:-$LAB_DAEMON}
+    kill -9 "$(lab_pid "$name")"
+    lab_until 5 lab_gone "$name"
+    rm -f "$LAB_RUN/pids/$name"
 }
 
 # --- up and down -------------------------------------------------------------------------
@@ -374,35 +446,51 @@ lab_lock() {
     flock -w "${LAB_LOCK_WAIT_S:-10}" "$LAB_LOCK_FD"
 }
 
-# Everything but the daemon. A left-over lab of the same prefix is removed first.
+# Everything but the daemons. A left-over lab of the same prefix is removed first.
 lab_up() {
     lab_down
-    mkdir -p "$LAB_RUN/pids" "$LAB_LOG" "$LAB_STATE" "$LAB_BPFFS" "/etc/netns/$LAB_CLIENT"
+    mkdir -p "$LAB_RUN/pids" "$LAB_LOG" "$LAB_RUN/bpf"
     # A bpffs of its own: ip netns exec would hide the one in /sys.
-    mount -t bpf bpf "$LAB_BPFFS"
-    printf 'nameserver 192.0.2.1\nnameserver 2001:db8:1::1\noptions timeout:5 attempts:1\n' \
-        >"/etc/netns/$LAB_CLIENT/resolv.conf"
-    lab_network
+    mount -t bpf bpf "$LAB_RUN/bpf"
+    mkdir -p "$LAB_STATE" "$LAB_BPFFS"
+    if [ "$LAB_LAYOUT" = split ]; then
+        lab_resolv_conf "$LAB_PREFIX-client-a" 192.0.2.1 2001:db8:1::1
+        lab_resolv_conf "$LAB_PREFIX-client-b" 203.0.113.1 2001:db8:3::1
+        lab_keys
+    else
+        lab_resolv_conf "$LAB_CLIENT" 192.0.2.1 2001:db8:1::1
+    fi
+    "lab_network_$LAB_LAYOUT"
     lab_far_side
     lab_config
 }
 
-# Remove what lab_up and lab_spawn made, however far they came. Silent where there is nothing.
+# What programs in a namespace ask: lab_resolv_conf NS SERVER...
+lab_resolv_conf() {
+    mkdir -p "/etc/netns/$1"
+    printf 'nameserver %s\n' "${@:2}" >"/etc/netns/$1/resolv.conf"
+    echo 'options timeout:5 attempts:1' >>"/etc/netns/$1/resolv.conf"
+}
+
+# Remove what lab_up and lab_spawn made, of either layout, however far they came. Silent where there
+# is nothing.
 lab_down() {
-    local file netns
+    local file netns name
     for file in "$LAB_RUN"/pids/*; do
         if [ -e "$file" ]; then
             lab_stop "${file##*/}"
         fi
     done
-    for netns in "$LAB_CLIENT" "$LAB_GW" "$LAB_NET"; do
+    for name in client gw {client,edge,gw}-{a,b} net; do
+        netns=$LAB_PREFIX-$name
         if [ -e "/run/netns/$netns" ]; then
             ip netns delete "$netns" 2>/dev/null || rm -f "/run/netns/$netns"
         fi
+        rm -rf "/etc/netns/$netns"
     done
-    if mountpoint -q "$LAB_BPFFS" 2>/dev/null; then
-        umount "$LAB_BPFFS"
+    if mountpoint -q "$LAB_RUN/bpf" 2>/dev/null; then
+        umount "$LAB_RUN/bpf"
     fi
-    rm -rf "/etc/netns/$LAB_CLIENT" "$LAB_RUN"
+    rm -rf "$LAB_RUN"
     rmdir /etc/netns 2>/dev/null || true
 }

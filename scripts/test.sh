@@ -4,17 +4,16 @@
 # Install what is missing, build, and run every test. A line for each test program, the output of
 # those that failed, the reason of each skip; the last line is "N passed, M failed, K skipped".
 #
-# Test programs print TAP lines: ok, not ok, ok # SKIP (cmocka, asked for TAP, writes a skip as
-# "not ok # SKIP"). A program that ends with an error but without a failed test counts as one failure.
+# Test programs print TAP lines, see tests/lib/tap.awk; a skip without a reason is a failure. A program
+# that ends with an error but without a failed test counts as one failure.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-2}
-limit_s=${TIMEOUT_S:-300}
+limit_s=${TIMEOUT_S:-900}
 logs=build/test-logs
 verbose=0
 no_build=0
-skip_line='^(not )?ok .*# *skip'
 passed=0
 failed=0
 skipped=0
@@ -25,7 +24,7 @@ usage: scripts/test.sh [-v] [-n] [SUITE [PATTERN]]      (as root)
 
   SUITE    all (default), or one of
            build   compiles without a warning with gcc and clang
-           lint    format, shell scripts, man pages, list of behaviours
+           lint    format, shell scripts, man pages, list of behaviours, this script
            unit    unit and scenario tests, plain -O2
            san     the same under ASan and UBSan
            clang   tests of the pure packet headers, built with clang
@@ -36,7 +35,7 @@ usage: scripts/test.sh [-v] [-n] [SUITE [PATTERN]]      (as root)
   -v       print the output of passing tests, too
   -n       neither install nor build, run what is there
 
-Environment: JOBS (2) run at the same time, TIMEOUT_S (300) for each test program.
+Environment: JOBS (2) run at the same time, TIMEOUT_S (900) for each test program.
 USAGE
 }
 
@@ -94,12 +93,11 @@ run_suite() {
 
 # Count the TAP lines of a log and print the program's line.
 report() {
-    local suite=$1 name=$2 log status good bad skip word=ok
+    local suite=$1 name=$2 log tally status good bad skip word=ok
     log=$(log_of "$suite" "$name")
     status=$(cat "$log.status")
-    skip=$(grep -Eci "$skip_line" "$log" || true)
-    good=$(grep -Eiv "$skip_line" "$log" | grep -Ec '^ok ' || true)
-    bad=$(grep -Eiv "$skip_line" "$log" | grep -Ec '^not ok ' || true)
+    tally=$(awk -f tests/lib/tap.awk "$log")
+    read -r good bad skip <<<"$tally"
     if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
         bad=1
         echo "not ok - ended with status $status" >>"$log"
@@ -114,7 +112,7 @@ report() {
     failed=$((failed + bad))
     skipped=$((skipped + skip))
     printf '%-4s  %-6s %-28s %s\n' "$word" "$suite" "$name" "$(counts "$good" "$bad" "$skip")"
-    grep -Ei "^# *skip|$skip_line" "$log" | sed 's/^/        /' || true
+    sed '1d; s/^/        /' <<<"$tally"
     if [ "$bad" -ne 0 ]; then
         echo "        $log:"
         grep -vE '^ok |^$|^  [A-Z]+ +[^ ]+$' "$log" | tail -n 40 | sed 's/^/        /'
@@ -170,6 +168,7 @@ installs() {
 }
 
 suite_lint() {
+    run_suite lint tests/lib/test_*.sh
     check lint format-and-scripts make lint
     check lint bootstrap scripts/bootstrap.sh --test
     check lint behaviours scripts/check-behaviours.sh

@@ -13,6 +13,7 @@ trap 'status=$?; umount -l "$LAB_STATE" 2>/dev/null; (exit "$status"); e2e_end' 
 mount -t tmpfs -o size=1m fqdnat-state "$LAB_STATE"
 lab_daemon_start
 settle web.corp.example confirmed
+settle four.corp.example confirmed
 proxy=$(address web.corp.example)
 
 hup() { kill -HUP "$(lab_pid fqdnatd)"; }
@@ -31,6 +32,10 @@ claim_eq "names of others are answered" NOERROR "$(status_of www.example)"
 claim_match "a grant that cannot be written is no success" 'not written' \
     "$(lab_fqdnat grant add client lan resource private 2>&1 || true)"
 
+before=$(reason store_failed)
+claim "a name can be forgotten" lab_fqdnat domain forget four.corp.example
+claim_until 10 "writing is tried again and again" grown store_failed $((before + 1))
+
 # A-08: a revocation must not depend on the disk.
 LAB_GRANTS='  - {client: lan, resource: open}'
 lab_config
@@ -39,9 +44,16 @@ claim_until 5 "a reload takes effect all the same" log_has 'configuration reload
 claim_match "what was revoked is refused" '^icmp 3 (13|0) ' "$(probe tcp "$proxy" 80)"
 
 rm "$LAB_STATE/ballast"
+claim_until 5 "what waited is written when there is room, without being asked" log_has 'state is written again'
 new_name_works() { [ "$(status_of "space$RANDOM.open.example")" = NOERROR ]; }
 claim_until 10 "new names are answered when there is room again" new_name_works
-claim "the log says so" log_has 'state is written again'
+
+# Nothing that waited was lost.
+lab_daemon_kill
+lab_daemon_start
+known() { lab_fqdnat -j domain show "$1" | jq -e 'length > 0'; }
+claim_not "a name that was forgotten meanwhile stays forgotten" known four.corp.example
+claim "one that was there before is there" known web.corp.example
 
 # --- an address that is taken ------------------------------------------------------------
 

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Limits: a full session table, a client's quota, an exhausted pool. New ones are refused and counted, what is
-# there stays.
+# there stays, also when a reload changes them.
 set -euo pipefail
 # shellcheck source=tests/lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
 
-LAB_SESSIONS='{max: 16, per_client: 12}'
+LAB_SESSIONS='{max: 18, per_client: 12}'
 # Room for one domain: .0 is never used.
 LAB_POOL4=100.96.0.0/29
 LAB_CLIENTS='  - {name: lan, prefixes: [192.0.2.2/32, "2001:db8:1::/64"]}
@@ -29,22 +29,53 @@ claim "counted as quota" grown quota 0
 claim_eq "its sessions go on" "answers 1" "$(probe udp "$proxy" 7 --from-port 40001)"
 
 # The whole table.
-for port in {40001..40004}; do
+for port in {40001..40006}; do
     probe udp "$proxy" 7 --from 192.0.2.99 --from-port "$port"
 done >"$LAB_RUN/answers"
-claim_eq "another client gets what is left" 4 "$(grep -c 'answers 1' "$LAB_RUN/answers")"
-claim_eq "until the table is full" "icmp 3 13 $proxy" "$(probe udp "$proxy" 7 --from 192.0.2.99 --from-port 40005)"
+claim_eq "another client gets what is left" 6 "$(grep -c 'answers 1' "$LAB_RUN/answers")"
+claim_eq "until the table is full" "icmp 3 13 $proxy" "$(probe udp "$proxy" 7 --from 192.0.2.99 --from-port 40007)"
 claim "counted as table_full" grown table_full 0
 for port in {40001..40012}; do
     probe udp "$proxy" 7 --from-port "$port"
 done >"$LAB_RUN/answers"
 claim_eq "no live session was touched" 12 "$(grep -c 'answers 1' "$LAB_RUN/answers")"
-claim_eq "sixteen sessions" 16 "$(sessions)"
+claim_eq "eighteen sessions" 18 "$(sessions)"
 
 # Flushed, there is room again.
 claim "one client's sessions are flushed" lab_fqdnat session flush client 192.0.2.2
-claim_eq "the other's stay" 4 "$(sessions)"
+claim_eq "the other's stay" 6 "$(sessions)"
 claim_eq "new ones are made" "answers 1" "$(probe udp "$proxy" 7 --from-port 40013)"
+
+# A reload changes both limits at once, and touches no session.
+limits_are() {
+    lab_fqdnat -j client show | jq -e --argjson q "$1" 'all(.[]; .sessions_max == $q)'
+}
+reload_with() {
+    LAB_SESSIONS=$1
+    lab_config
+    kill -HUP "$(lab_pid fqdnatd)"
+}
+reload_with '{max: 18, per_client: 3}'
+claim_until 5 "a reload changes the quota of every client" limits_are 3
+before=$(reason quota)
+for port in {40013..40016}; do
+    probe udp "$proxy" 7 --from-port "$port"
+done >"$LAB_RUN/answers"
+claim_eq "three sessions of one client" 3 "$(grep -c 'answers 1' "$LAB_RUN/answers")"
+claim_eq "the fourth is refused" "icmp 3 13 $proxy" "$(tail -n 1 "$LAB_RUN/answers")"
+claim "counted as quota" grown quota "$before"
+claim_eq "another that has more keeps them" "answers 1" \
+    "$(probe udp "$proxy" 7 --from 192.0.2.99 --from-port 40004)"
+reload_with '{max: 16, per_client: 16}'
+claim_until 5 "it can be raised again" limits_are 16
+before=$(reason table_full)
+for port in {40016..40023}; do
+    probe udp "$proxy" 7 --from-port "$port"
+done >"$LAB_RUN/answers"
+claim_eq "more sessions are made, as many as the smaller table takes" 7 \
+    "$(grep -c 'answers 1' "$LAB_RUN/answers")"
+claim_eq "then it is full" "icmp 3 13 $proxy" "$(tail -n 1 "$LAB_RUN/answers")"
+claim "counted as table_full" grown table_full "$before"
 
 # P-10: the pool.
 status() { lab_client dig +tries=1 +time=5 "$1" A | sed -n 's/.*status: \([A-Z]*\),.*/\1/p'; }

@@ -78,7 +78,7 @@ claim_until() {
 # skip TEXT REASON
 skip() {
     e2e_count=$((e2e_count + 1))
-    echo "ok $e2e_count # SKIP $1: $2"
+    echo "ok $e2e_count - $1 # SKIP $2"
 }
 
 # --- the lab -----------------------------------------------------------------------------
@@ -92,20 +92,23 @@ e2e_lab() {
 
 e2e_up() {
     e2e_lab
-    lab_daemon_start "$@"
+    lab_daemons_start "$@"
 }
 
 # shellcheck disable=SC2317 # called by trap
 e2e_end() {
-    local status=$?
+    local status=$? log
     trap - EXIT
     set +e
     if [ "$status" -ne 0 ]; then
         e2e_result 1 "$e2e_name ran to its end (stopped with status $status)"
     fi
     if [ "$e2e_failed" -ne 0 ]; then
-        echo "# the daemon's log ends with:"
-        tail -n 25 "$LAB_LOG/fqdnatd.log" 2>/dev/null | sed 's/^/# /'
+        for log in "$LAB_LOG"/fqdnatd*.log; do
+            [ -e "$log" ] || continue
+            echo "# the daemon's log ends with: ($log)"
+            tail -n 25 "$log" 2>/dev/null | sed 's/^/# /'
+        done
     fi
     [ -z "${LAB_RUN-}" ] || lab_down
     echo "1..$e2e_count"

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Lookups of the gateway: how many, what their answers do, and when they are repeated. */
-#include <errno.h>
-
 #include "gateway_lab.h"
 
 /* G-04: one family fails, the other is used. */

@@ -23,6 +23,8 @@
 #include "base/log.h"
 #include "base/log_line.h"
 
+#include "../lib/skip.h"
+
 #define FIELDS(...) ((const struct log_field[]){__VA_ARGS__, {.type = LOG_TYPE_END}})
 
 static const char *finish(struct log_line *line)
@@ -289,10 +291,8 @@ static void journal_gets_fields_of_their_own(void **state)
 		try_journal();
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 77) {
-		print_message("skipped: cannot make a mount namespace (not root?)\n");
-		skip();
-	}
+	if (WEXITSTATUS(status) == 77)
+		skip_because("cannot make a mount namespace (not root?)");
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 

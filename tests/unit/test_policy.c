@@ -7,8 +7,6 @@
 
 #include "gateway_lab.h"
 
-#define WWW "www.corp.example"
-
 static const struct fq_filter *filter_of(struct lab *lab, uint32_t resource)
 {
 	unsigned int at = LAB_FIND(lab, filter, filters, resource);
@@ -500,8 +498,6 @@ static void restart_removes_what_is_not_permitted(void **state)
 	assert_int_equal(lab->xlats, 0);
 	assert_int_equal(gateway_usage(lab->gw).domains, 0);
 }
-
-#define LAB_TEST(fn) cmocka_unit_test_setup_teardown(fn, lab_setup, lab_teardown)
 
 int main(void)
 {

@@ -1,119 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The gateway's resolver and the upstream forwarder against a DNS server with all its faults. */
+/* The gateway's resolver against a DNS server with all its faults. */
 #include <errno.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 
-#include <cmocka.h>
-
-#include "base/instant.h"
-#include "base/ipaddr.h"
-#include "dns_fake.h"
-#include "io/resolver.h"
-#include "io/upstream.h"
-
-#define N(a)       (sizeof(a) / sizeof((a)[0]))
-#define TIMEOUT_MS 800
-
-#define FORWARDS_MAX 700
-
-struct got {
-	enum resolver_outcome outcome;
-	struct fq_addr addrs[RESOLVER_ADDRESSES_MAX];
-	unsigned int count;
-	uint32_t ttl_s;
-	unsigned int times;
-};
-
-struct lab {
-	struct fake fake;
-	sd_event *event;
-	const char *server[2];
-	struct got a, aaaa;
-	struct resolver *resolver;
-	struct upstream *upstream;
-
-	enum upstream_outcome outcome;
-	uint8_t answer[4096];
-	size_t answer_len;
-	unsigned int answers;
-};
-
-static void on_answer(void *ctx, const struct dname *name, const struct resolver_answer *answer)
-{
-	struct lab *lab = ctx;
-	struct got *got = answer->family == AF_INET ? &lab->a : &lab->aaaa;
-
-	assert_true(name->len > 0);
-	got->outcome = answer->outcome;
-	got->count = answer->count;
-	got->ttl_s = answer->ttl_s;
-	got->times++;
-	for (unsigned int i = 0; i < answer->count; i++)
-		got->addrs[i] = answer->addrs[i];
-}
-
-static void on_forwarded(void *ctx, enum upstream_outcome outcome, const uint8_t *bytes, size_t len)
-{
-	struct lab *lab = ctx;
-
-	lab->outcome = outcome;
-	lab->answers++;
-	lab->answer_len = len;
-	assert_true(len <= sizeof(lab->answer));
-	if (len)
-		memcpy(lab->answer, bytes, len);
-}
-
-/* Run the loop until @*counter reaches @n, or fail. */
-static void run_until(struct lab *lab, const unsigned int *counter, unsigned int n)
-{
-	struct instant end = instant_add(instant_now(), 10 * NSEC_PER_SEC);
-
-	while (*counter < n) {
-		assert_true(sd_event_run(lab->event, 100 * 1000) >= 0);
-		assert_false(instant_reached(end, instant_now()));
-	}
-}
-
-static void open_with(struct lab *lab, const char *server)
-{
-	struct resolver_settings rs = {.timeout_ms = TIMEOUT_MS};
-	struct upstream_settings us = {.timeout_ms = TIMEOUT_MS, .in_flight_max = FORWARDS_MAX};
-
-	lab->server[0] = server;
-	rs.servers = us.servers = (struct dns_servers){.text = lab->server, .count = 1};
-	assert_int_equal(resolver_new(lab->event, &rs, on_answer, lab, &lab->resolver), 0);
-	assert_int_equal(upstream_new(lab->event, &us, &lab->upstream), 0);
-}
-
-static int setup(void **state)
-{
-	struct lab *lab = calloc(1, sizeof(*lab));
-
-	assert_int_equal(fake_start(&lab->fake), 0);
-	assert_int_equal(sd_event_new(&lab->event), 0);
-	open_with(lab, lab->fake.text);
-	*state = lab;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct lab *lab = *state;
-
-	resolver_free(lab->resolver);
-	upstream_free(lab->upstream);
-	sd_event_unref(lab->event);
-	fake_stop(&lab->fake);
-	free(lab);
-	return 0;
-}
+#include "resolver_lab.h"
 
 static void query(struct lab *lab, const char *text)
 {
@@ -394,29 +284,6 @@ static void wildcard_is_every_address_of_the_host(void **state)
 	assert_int_not_equal(tried, 0);
 }
 
-static int compare_ports(const void *a, const void *b)
-{
-	return *(const uint16_t *)a - *(const uint16_t *)b;
-}
-
-/* Ports that queries of the fake server have come from; each how often at most. */
-static unsigned int ports(struct fake *fake, unsigned int *ret_shared)
-{
-	unsigned int count = fake->udp_queries < FAKE_PORTS ? fake->udp_queries : FAKE_PORTS;
-	unsigned int distinct = 0, run = 0;
-
-	*ret_shared = 0;
-	qsort(fake->ports, count, sizeof(fake->ports[0]), compare_ports);
-	for (unsigned int i = 0; i < count; i++) {
-		bool same = i > 0 && fake->ports[i] == fake->ports[i - 1];
-
-		distinct += !same;
-		run = same ? run + 1 : 1;
-		*ret_shared = run > *ret_shared ? run : *ret_shared;
-	}
-	return distinct;
-}
-
 /* RFC 5452 9.2: who has seen a query's port knows nothing about the next one's. */
 static void each_lookup_has_its_port(void **state)
 {
@@ -436,141 +303,6 @@ static void each_lookup_has_its_port(void **state)
 	assert_int_equal(lab->fake.udp_queries, 400);
 	assert_in_range(ports(&lab->fake, &shared), 200, 200);
 	assert_in_range(shared, 1, 2); /* A and AAAA */
-}
-
-/* A query of type ANY with EDNS (DO set, 1232 bytes) and ID 0xbeef; returns its length. */
-static size_t make_query(const char *label, uint8_t *q)
-{
-	static const uint8_t header[12] = {0xbe, 0xef, 0x01, 0x10, 0, 1, 0, 0, 0, 0, 0, 1};
-	static const uint8_t rest[] = {4, 't', 'e', 's', 't', 0, 0, 255, 0, 1};
-	static const uint8_t opt[] = {0, 0, 41, 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0};
-	size_t len = 12, n = strlen(label);
-
-	memcpy(q, header, 12);
-	q[len++] = (uint8_t)n;
-	memcpy(q + len, label, n);
-	len += n;
-	memcpy(q + len, rest, sizeof(rest));
-	len += sizeof(rest);
-	memcpy(q + len, opt, sizeof(opt));
-	return len + sizeof(opt);
-}
-
-static void forward(struct lab *lab, const char *label)
-{
-	uint8_t q[512];
-	size_t len = make_query(label, q);
-
-	lab->answers = 0;
-	assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
-	assert_int_equal(lab->answers, 0);
-	run_until(lab, &lab->answers, 1);
-	assert_int_equal(upstream_in_flight(lab->upstream), 0);
-}
-
-static void query_is_forwarded_as_it_came(void **state)
-{
-	struct lab *lab = *state;
-	uint8_t q[512];
-	size_t len = make_query("www", q);
-
-	forward(lab, "www");
-	assert_int_equal(lab->outcome, UPSTREAM_ANSWERED);
-	assert_memory_equal(lab->answer, q, 2);
-	assert_int_equal(lab->fake.last_len, len);
-	assert_memory_equal(lab->fake.last + 2, q + 2, len - 2);
-}
-
-/* RFC 5452 9.2 */
-static void forwarded_queries_leave_from_many_ports(void **state)
-{
-	struct lab *lab = *state;
-	uint8_t q[512];
-	size_t len = make_query("www", q);
-	unsigned int shared;
-
-	for (unsigned int i = 0; i < 200; i++)
-		assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
-	assert_int_equal(upstream_in_flight(lab->upstream), 200);
-	run_until(lab, &lab->answers, 200);
-	assert_int_equal(lab->fake.udp_queries, 200);
-	assert_in_range(ports(&lab->fake, &shared), 25, 200);
-	assert_in_range(shared, 1, 8);
-}
-
-static void nothing_is_in_flight_where_there_is_nobody(void **state)
-{
-	(void)state;
-	assert_int_equal(upstream_in_flight(NULL), 0);
-	assert_int_equal(resolver_in_flight(NULL), 0);
-}
-
-/* D-05: a timeout is told apart from a failure; any RCODE of the server is passed on. */
-static void forwarding_outcomes(void **state)
-{
-	static const struct {
-		const char *label;
-		enum upstream_outcome outcome;
-		uint8_t rcode;
-	} rows[] = {
-		{"nx", UPSTREAM_ANSWERED, 3},       {"nodata", UPSTREAM_ANSWERED, 0},
-		{"servfail", UPSTREAM_ANSWERED, 2}, {"refused", UPSTREAM_ANSWERED, 5},
-		{"silent", UPSTREAM_TIMEOUT, 0},    {"wrongid", UPSTREAM_TIMEOUT, 0},
-		{"short", UPSTREAM_TIMEOUT, 0},
-	};
-	struct lab *lab = *state;
-
-	for (size_t i = 0; i < N(rows); i++) {
-		forward(lab, rows[i].label);
-		if (lab->outcome != rows[i].outcome)
-			fail_msg("%s: %d", rows[i].label, lab->outcome);
-		if (lab->outcome == UPSTREAM_ANSWERED)
-			assert_int_equal(lab->answer[3] & 15, rows[i].rcode);
-	}
-}
-
-/* D-04: what is truncated, or long, comes whole by TCP. */
-static void long_answers_come_by_tcp(void **state)
-{
-	struct lab *lab = *state;
-	uint8_t q[512];
-	size_t len = make_query("big", q);
-
-	q[len - 11 - 3] = FAKE_AAAA; /* low byte of the type */
-	lab->answers = 0;
-	assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
-	run_until(lab, &lab->answers, 1);
-	assert_int_equal(lab->outcome, UPSTREAM_ANSWERED);
-	assert_int_equal(lab->answer[2] & 2, 0);
-	assert_true(lab->answer_len > 1000);
-	assert_int_equal(lab->fake.tcp_queries, 1);
-}
-
-static unsigned int open_files(void)
-{
-	unsigned int count = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
-}
-
-static void forwarding_is_bounded(void **state)
-{
-	struct lab *lab = *state;
-	uint8_t q[512];
-	size_t len = make_query("silent", q);
-
-	assert_int_equal(upstream_forward(lab->upstream, q, 11, on_forwarded, lab), -EBADMSG);
-	for (unsigned int i = 0; i < FORWARDS_MAX; i++)
-		assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
-	assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), -EBUSY);
-	assert_in_range(open_files(), 64, 100); /* sockets, too */
-	run_until(lab, &lab->answers, FORWARDS_MAX);
-	assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
-	upstream_free(TAKE_PTR(lab->upstream));
-	assert_int_equal(lab->answers, FORWARDS_MAX);
-	assert_in_range(open_files(), 3, 40);
 }
 
 static void second_server_is_asked_when_the_first_fails(void **state)
@@ -595,8 +327,6 @@ static void second_server_is_asked_when_the_first_fails(void **state)
 	assert_int_equal(lab->aaaa.outcome, RESOLVER_OK);
 }
 
-#define LAB_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -613,12 +343,6 @@ int main(void)
 		LAB_TEST(own_listeners_are_no_servers),
 		LAB_TEST(wildcard_is_every_address_of_the_host),
 		LAB_TEST(each_lookup_has_its_port),
-		LAB_TEST(forwarded_queries_leave_from_many_ports),
-		LAB_TEST(nothing_is_in_flight_where_there_is_nobody),
-		LAB_TEST(query_is_forwarded_as_it_came),
-		LAB_TEST(forwarding_outcomes),
-		LAB_TEST(long_answers_come_by_tcp),
-		LAB_TEST(forwarding_is_bounded),
 		LAB_TEST(second_server_is_asked_when_the_first_fails),
 	};
 
