@@ -84,6 +84,14 @@ fq_global enum fq_reason policy_resource(const struct policy_ask *ask, __u32 res
 	return FQ_OK;
 }
 
+fq_inline bool policy_xlat_lists(const struct fq_xlat *x, __u32 resource)
+{
+	for (int i = 0; i < FQ_XLAT_RESOURCES; i++)
+		if (i < x->resources && x->resource[i] == resource)
+			return true;
+	return false;
+}
+
 /*
  * The first of a proxy address's resources that permits it (M-06: they are in order of
  * specificity, and one that denies is passed over).

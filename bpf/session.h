@@ -29,13 +29,31 @@ fq_inline __be16 session_peer_port(const struct fq_pkt *p, __u8 dir)
 	return dir == FQ_DIR_OUT ? p->dport : p->sport;
 }
 
+static __noinline enum fq_reason session_right(const struct fq_session *s,
+					       const struct fq_xlat_key *key,
+					       const struct policy_ask *ask,
+					       struct policy_right *ret_right)
+{
+	const struct fq_xlat *x = bpf_map_lookup_elem(&xlat, key);
+	enum fq_reason r;
+
+	if (!x || x->domain != s->domain)
+		return policy_resource(ask, s->resource, ret_right);
+	if (policy_xlat_lists(x, s->resource)) {
+		r = policy_resource(ask, s->resource, ret_right);
+		if (!r)
+			return FQ_OK;
+	}
+	return policy_xlat(ask, x, ret_right);
+}
+
 /*
  * Ask the policy anew, and note its answer in the session. Of a forwarded one only the client is
  * asked about: the rest is its gateway's business.
  *
- * The resource by which the session was permitted comes first; if it permits no longer,
- * another one of the same domain and proxy address may (M-06). Whatever has become of the
- * translation itself is of no interest: session first.
+ * The resource by which the session was permitted comes first; if it permits no longer, or no
+ * longer publishes the name, another one of the same domain and proxy address may (M-06). Whatever
+ * has become of the translation itself is of no interest: session first.
  */
 fq_global enum fq_reason session_permit(struct fq_session *s, const struct fq_pkt *p, __u64 now,
 					__u32 gen)
@@ -43,6 +61,7 @@ fq_global enum fq_reason session_permit(struct fq_session *s, const struct fq_pk
 	struct policy_ask ask = {.now = now};
 	struct policy_right right = {};
 	const struct fq_client *client;
+	struct fq_xlat_key key = {};
 	enum fq_reason r;
 	__u8 dir;
 
@@ -55,20 +74,11 @@ fq_global enum fq_reason session_permit(struct fq_session *s, const struct fq_pk
 	ask.port = session_peer_port(p, dir);
 	ask.proto = p->tuple.proto;
 	ask.client = client->client;
-	r = s->gateway ? FQ_OK : policy_resource(&ask, s->resource, &right);
-	if (r) {
-		struct fq_xlat_key key = {
-			.scope = client->scope,
-			.proxy = dir == FQ_DIR_OUT ? p->tuple.dst : s->src,
-		};
-		const struct fq_xlat *x = bpf_map_lookup_elem(&xlat, &key);
-
-		if (!x || x->domain != s->domain)
-			return r;
-		r = policy_xlat(&ask, x, &right);
-		if (r)
-			return r;
-	}
+	key.scope = client->scope;
+	key.proxy = dir == FQ_DIR_OUT ? p->tuple.dst : s->src;
+	r = s->gateway ? FQ_OK : session_right(s, &key, &ask, &right);
+	if (r)
+		return r;
 	WRITE_ONCE(s->resource, right.resource);
 	WRITE_ONCE(s->grant_expires, right.expires);
 	WRITE_ONCE(s->peer_port, ask.port);

@@ -35,10 +35,10 @@ claim_eq "an unknown neighbour" "answers 1 2 3" "$(probe udp "$v4" 7 --count 3)"
 lab_mute slow
 lab_zone set slow 60 A 198.51.100.11
 proxy=$(address slow.corp.example)
-probe udp "$proxy" 7 --count 2 --timeout 8 >"$LAB_RUN/held.out" &
+probe udp "$proxy" 7 --count 2 --timeout 15 >"$LAB_RUN/held.out" &
 waiting=$!
 held() { [ "$(lab_fqdnat -j domain show slow.corp.example | jq '[.[].held_packets] | add')" -eq 2 ]; }
-claim_until 2 "packets of a pending domain are held" held
+claim_until 10 "packets of a pending domain are held" held
 lab_unmute slow
 wait "$waiting"
 # The resolver's short time may be over before it asks again: then the name is asked for once more.

@@ -207,6 +207,7 @@ static void apply(struct box_gateway *g, const struct gateway_action *a)
 		break;
 	case GATEWAY_FILTER_SET:
 	case GATEWAY_FILTER_DEL:
+	case GATEWAY_SESSIONS_END: /* end_sessions knows by itself */
 	case GATEWAY_POLICY_CHANGED:
 		break;
 	}

@@ -194,6 +194,28 @@ static void session_moves_to_another_resource_of_its_domain(void **state)
 	assert_int_equal(in(t, PKT_TCP, 443), FQ_R_REVOKED);
 }
 
+/* F-09: a resource whose pattern no longer publishes the name permits its sessions no longer,
+ * whatever its grant; another one may. */
+static void session_loses_a_resource_that_left_its_name(void **state)
+{
+	const uint32_t second = RESOURCE2;
+	const struct fq_filter any = {.allow_all = 1};
+	const struct fq_tuple key = web_tuple();
+	struct prog *t = *state;
+
+	share(t);
+	prog_filter(t, RESOURCE2, &any);
+	assert_int_equal(out(t, PKT_TCP, PROXY4, 443), FQ_R_TRANSLATED);
+	prog_xlat(t, PROXY4, SERVER4, DOMAIN, &second, 1);
+	prog_policy_changed(t);
+	assert_int_equal(out(t, PKT_TCP, PROXY4, 443), FQ_R_NOT_GRANTED);
+
+	prog_grant(t, CLIENT, RESOURCE2, 0);
+	prog_policy_changed(t);
+	assert_int_equal(out(t, PKT_TCP, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(prog_session(t, &key).resource, RESOURCE2);
+}
+
 /* The proxy address has moved to another domain: its resources are none of the session's. */
 static void session_gets_no_right_from_another_domain(void **state)
 {
@@ -359,6 +381,7 @@ int main(void)
 		T(first_permitting_resource_wins),
 		T(refusal_names_the_nearest_miss),
 		T(session_moves_to_another_resource_of_its_domain),
+		T(session_loses_a_resource_that_left_its_name),
 		T(session_gets_no_right_from_another_domain),
 		T(revoked_grant_stops_the_session),
 		T(narrowed_filter_stops_the_session),

@@ -79,6 +79,8 @@ struct lab {
 	unsigned int statuses;
 	struct dname resolve[1024];
 	unsigned int resolves, changes, goodbyes, records, gone, sets, dels, actions;
+	unsigned int ended;
+	uint32_t ended_resource;
 	unsigned int limited, invalid;
 	struct fq_addr record[GATEWAY_FAMILIES][GATEWAY_ADDRESSES_MAX];
 	unsigned int record_count[GATEWAY_FAMILIES];
@@ -186,6 +188,10 @@ static inline void lab_apply(struct lab *lab, const struct gateway_action *a)
 	case GATEWAY_DOMAIN_GONE:
 		lab->gone++;
 		break;
+	case GATEWAY_SESSIONS_END:
+		lab->ended++;
+		lab->ended_resource = a->end.resource;
+		break;
 	case GATEWAY_EVENT:
 		lab->limited += a->event.reason == FQ_R_RESOLVE_LIMITED;
 		lab->invalid += a->event.reason == FQ_R_CONTROL_INVALID;
@@ -204,7 +210,8 @@ static inline void lab_drain(struct lab *lab)
 static inline void lab_clear(struct lab *lab)
 {
 	lab->statuses = lab->resolves = lab->changes = lab->goodbyes = lab->records = 0;
-	lab->gone = lab->sets = lab->dels = lab->actions = lab->limited = lab->invalid = 0;
+	lab->ended = lab->gone = lab->sets = lab->dels = lab->actions = lab->limited =
+		lab->invalid = 0;
 }
 
 static inline void lab_client(struct lab *lab, uint32_t id, uint32_t scope, const char *prefix)

@@ -156,6 +156,12 @@ static void a_late_message_does_not_take_addresses_back(void **state)
 	/* And it does not make the one in between count. */
 	lab_send(lab, 0, &old);
 	assert_int_equal(lab->invalid, 2);
+	/* Nor does an earlier message about the name's own earlier addresses. */
+	assert_int_equal(lab->invalid, 2);
+	new = lab_message(LAB_CORP, "b.corp.example", 1, 5);
+	lab_send(lab, 0, &new);
+	assert_int_equal(lab->invalid, 3);
+	assert_string_equal(lab_block(lab, 0, GATEWAY_A, 1), ".,.,.,.");
 	/* Without a generation nothing is late. */
 	old.generation = 0;
 	lab_send(lab, 0, &old);

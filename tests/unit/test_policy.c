@@ -157,6 +157,11 @@ static void changed_pattern_takes_effect(void **state)
 	assert_int_equal(lab_xlat(lab, 0, lab_proxy(GATEWAY_A, 0, 0))->resource[0], LAB_WWW);
 	assert_string_equal(lab_block(lab, 0, GATEWAY_A, 1), ".,.,.,.");
 	assert_int_equal(gateway_usage(lab->gw).domains, 1);
+	/* A-08: running sessions are told: those of the first name ask again, as another resource
+	 * may permit them, those of the second end. */
+	assert_int_equal(lab->changes, 1);
+	assert_int_equal(lab->ended, 1);
+	assert_int_equal(lab->ended_resource, LAB_CORP);
 	lab_assign(lab, 0, LAB_CORP, "a.corp.example", 1);
 	lab_expect_status(lab, 0, 1, false);
 }

@@ -142,21 +142,28 @@ static bool older(uint32_t generation, uint32_t than)
 }
 
 /*
- * Has the edge given one of the proxy addresses to another domain after it sent this? Then a
- * message that was late on its way must not take it back: packets would reach the old host.
+ * Has the edge, after it sent this, given one of the proxy addresses to another domain, or the
+ * domain other ones? Then a message that was late on its way must not undo it: packets would reach
+ * the old host, or none.
  */
 static bool overtaken(const struct gateway *gw, const struct control_message *msg,
 		      const struct request *request)
 {
+	const struct gw_binding *own = NULL;
+
+	if (request->domain)
+		own = gw_binding_find(gw, request->scope->id, request->domain->id);
 	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
 		for (unsigned int i = 0; i < request->count[f]; i++) {
 			const struct fq_xlat_key key = {.scope = request->scope->id,
 							.proxy = request->proxies[f][i]};
 			const struct gw_xlat *xlat = gw_xlat_find(gw, &key);
 
-			if (xlat && xlat->binding &&
-			    older(msg->generation, xlat->binding->generation) &&
-			    xlat->binding->domain != request->domain)
+			if (xlat && xlat->binding != own &&
+			    older(msg->generation, xlat->binding->generation))
+				return true;
+			if (own && (!xlat || xlat->binding != own) &&
+			    older(msg->generation, own->generation))
 				return true;
 		}
 	}

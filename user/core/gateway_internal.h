@@ -112,6 +112,7 @@ struct gateway {
 	struct gw_scope *scopes;
 	struct timers refreshes;
 	unsigned int lookups;
+	bool narrowed; /* a translation has lost a resource: sessions are to ask again */
 	struct instant next_expiry; /* of a grant */
 	struct instant expired_at;  /* grants were looked through */
 
@@ -170,7 +171,7 @@ int gw_binding_get(struct gateway *gw, struct gw_scope *scope, struct gw_domain 
 		   struct gw_binding **ret_binding);
 
 /* Reserved places that gw_binding_free takes at most. */
-#define BINDING_ACTIONS (GATEWAY_FAMILIES * PROXIES_PER_FAMILY + 1)
+#define BINDING_ACTIONS (GATEWAY_FAMILIES * (PROXIES_PER_FAMILY + FQ_XLAT_RESOURCES) + 1)
 
 /* Remove a binding with its translations, and its domain if that was the last. */
 void gw_binding_free(struct gateway *gw, struct gw_binding *binding);

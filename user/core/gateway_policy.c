@@ -159,7 +159,8 @@ int gateway_set_policy(struct gateway *gw, struct policy *policy, struct instant
 	int r;
 
 	r = gw_reserve(gw, policy_size(gw->policy) + policy_size(policy) + HASH_COUNT(gw->xlats) +
-				   HASH_COUNT(gw->bindings) + HASH_COUNT(gw->scopes) + 1);
+				   HASH_COUNT(gw->bindings) * BINDING_ACTIONS +
+				   HASH_COUNT(gw->scopes) + 1);
 	if (r < 0)
 		return r;
 	old = gw->policy;
@@ -170,11 +171,12 @@ int gateway_set_policy(struct gateway *gw, struct policy *policy, struct instant
 	policy_foreach_grant(old, revoke_grant, &removed);
 	policy_foreach_client(old, remove_prefixes, &removed);
 	policy_foreach_resource(old, remove_filter, &removed);
+	gw->narrowed = false;
 	review_bindings(gw);
 	policy_foreach_resource(gw->policy, set_filter, &added);
 	policy_foreach_client(gw->policy, set_prefixes, &added);
 	policy_foreach_grant(gw->policy, set_grant, &added);
-	if (removed.changed || added.changed)
+	if (removed.changed || added.changed || gw->narrowed)
 		push_changed(gw);
 	say_goodbyes(gw);
 	gw->next_expiry = policy_next_expiry(gw->policy);

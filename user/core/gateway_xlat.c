@@ -299,22 +299,58 @@ void gw_binding_install(struct gateway *gw, struct gw_binding *binding)
 	}
 }
 
+/* Resources of a domain whose sessions end, each once. */
+struct ended {
+	uint32_t resource[GATEWAY_FAMILIES * FQ_XLAT_RESOURCES];
+	unsigned int count;
+};
+
+/* Nothing publishes the name any more: what is gone or revoked stops by itself, the rest not. */
+static void end_sessions(struct gateway *gw, const struct fq_xlat *value, struct ended *ended)
+{
+	for (unsigned int i = 0; i < value->resources; i++) {
+		struct gateway_action *action;
+		unsigned int at = 0;
+
+		while (at < ended->count && ended->resource[at] != value->resource[i])
+			at++;
+		if (at < ended->count || at == sizeof(ended->resource) / sizeof(uint32_t))
+			continue;
+		ended->resource[ended->count++] = value->resource[i];
+		action = gw_push(gw, GATEWAY_SESSIONS_END);
+		action->end.domain = value->domain;
+		action->end.resource = value->resource[i];
+	}
+}
+
+/* The value without the resources that do not publish the name any more. */
+static struct fq_xlat reviewed(const struct gateway *gw, const struct gw_xlat *xlat)
+{
+	struct fq_xlat value = xlat->value;
+
+	memset(value.resource, 0, sizeof(value.resource));
+	value.resources = 0;
+	for (unsigned int k = 0; k < xlat->value.resources; k++) {
+		uint32_t resource = xlat->value.resource[k];
+
+		if (policy_matches(gw->policy, resource, &xlat->binding->domain->name))
+			(void)value_permit(gw->policy, &value, resource);
+	}
+	return value;
+}
+
 void gw_binding_review(struct gateway *gw, struct gw_binding *binding)
 {
+	struct ended ended = {0};
+
 	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
 		for (unsigned int i = binding->count[f]; i-- > 0;) {
 			struct gw_xlat *xlat = binding->xlat[f][i];
-			struct fq_xlat value = xlat->value;
+			struct fq_xlat value = reviewed(gw, xlat);
 
-			memset(value.resource, 0, sizeof(value.resource));
-			value.resources = 0;
-			for (unsigned int k = 0; k < xlat->value.resources; k++) {
-				uint32_t resource = xlat->value.resource[k];
-
-				if (policy_matches(gw->policy, resource, &binding->domain->name))
-					(void)value_permit(gw->policy, &value, resource);
-			}
+			gw->narrowed |= value.resources < xlat->value.resources;
 			if (!value.resources) {
+				end_sessions(gw, &xlat->value, &ended);
 				xlat_unlink(gw, xlat);
 				xlat_drop(gw, xlat);
 			} else if (memcmp(&value, &xlat->value, sizeof(value)) != 0) {

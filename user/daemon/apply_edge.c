@@ -8,6 +8,20 @@
 
 #include "daemon/daemon.h"
 
+#define GENERATIONS_AHEAD 65536
+
+/*
+ * A generation must not be used again by a process to come: the store is ahead of those in use, so
+ * that it need not be written with each.
+ */
+static void mark_generation(struct daemon *d, uint32_t generation)
+{
+	if ((int32_t)(d->generation_mark - generation) > GENERATIONS_AHEAD / 2)
+		return;
+	d->generation_mark = generation + GENERATIONS_AHEAD;
+	(void)store_put_meta(d->store, META_GENERATION, d->generation_mark);
+}
+
 static void send_assigned(struct daemon *d, const struct edge_action *a)
 {
 	struct control_message msg = {
@@ -19,6 +33,7 @@ static void send_assigned(struct daemon *d, const struct edge_action *a)
 
 	memcpy(msg.resource, a->send.uuid, sizeof(msg.resource));
 	memcpy(msg.proxies, a->proxies.addr, a->proxies.count * sizeof(msg.proxies[0]));
+	mark_generation(d, a->send.generation);
 	log_limited(LOG_DEBUG, "assigned ips sent", log_str("domain", a->name->text),
 		    log_str("resource", name_of_resource(d, a->send.resource)),
 		    log_str("gateway", name_of_gateway(d, a->send.gateway)),

@@ -107,6 +107,16 @@ static int apply_to_maps(struct daemon *d, const struct gateway_action *a)
 	}
 }
 
+static void end_sessions(struct daemon *d, const struct gateway_action *a)
+{
+	const struct dp_match match = {.domain = &a->end.domain, .resource = &a->end.resource};
+	uint64_t flushed;
+	int r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
+
+	if (r < 0)
+		log_limited(LOG_ERR, "cannot end sessions", log_errno(r));
+}
+
 void gateway_apply(struct daemon *d, const struct gateway_action *a)
 {
 	int r;
@@ -125,6 +135,9 @@ void gateway_apply(struct daemon *d, const struct gateway_action *a)
 		/* The edge in this process has no other gateway to turn to. */
 		if (a->goodbye.scope != LOCAL_SCOPE)
 			scope_goodbye(d, a->goodbye.scope);
+		break;
+	case GATEWAY_SESSIONS_END:
+		end_sessions(d, a);
 		break;
 	case GATEWAY_POLICY_CHANGED:
 		dataplane_policy_changed(d->dp);

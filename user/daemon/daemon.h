@@ -115,7 +115,8 @@ struct daemon {
 	unsigned int remote_count;
 	struct far_edge *far_edges;
 	unsigned int far_edge_count;
-	struct names *names; /* of domains, for far_edges */
+	struct names *names;      /* of domains, for far_edges */
+	uint32_t generation_mark; /* in the store: no process has used it or a later one */
 	struct control_told {
 		uint64_t count[FQ_REASON_MAX]; /* of control messages, that are in stats */
 	} control_told;
@@ -286,6 +287,9 @@ int gateway_restore_all(struct daemon *d);
 
 void used_domains_refresh(struct daemon *d);
 bool used_domains_contain(const struct daemon *d, uint32_t domain);
+
+/* Name of the store's number from which on generations were never used. */
+#define META_GENERATION "generation"
 
 /* ---- settings.c: configuration to the settings of each part ---- */
 

@@ -221,7 +221,14 @@ static int64_t longest_timeout(const struct config_gateway *g)
 int settings_edge(struct daemon *d, struct edge_settings *ret_s)
 {
 	const struct config *c = d->config;
+	uint64_t mark;
+	int r;
 
+	/* Without a mark the wall clock has to do: later than whatever a lost store has used. */
+	r = store_get_meta(d->store, META_GENERATION, &mark);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	d->generation_mark = r == 0 ? (uint32_t)mark : (uint32_t)time(NULL);
 	*ret_s = (struct edge_settings){
 		.pool =
 			{
@@ -232,8 +239,7 @@ int settings_edge(struct daemon *d, struct edge_settings *ret_s)
 		.domains_max = c->limits.domains,
 		.held_bytes_max = c->limits.held_bytes,
 		.held_max_ns = EDGE_HELD_MAX_NS,
-		/* Generations go on rising over restarts without being stored one by one. */
-		.generation = (uint32_t)time(NULL),
+		.generation = d->generation_mark,
 		.in_use = domain_in_use,
 		.ctx = d,
 	};
