@@ -76,7 +76,7 @@ static int domain_do(struct request *q,
 	r = fn(q->d->edge, &name, instant_now());
 	if (r == -ENOENT)
 		return fail(q, r, "no domain '%s'", name.text);
-	daemon_pump(q->d);
+	daemon_drain(q->d);
 	return r;
 }
 
@@ -169,7 +169,7 @@ static int grant_keep(struct request *q, const struct store_grant *row)
 {
 	int r = store_put_grant(q->d->store, row);
 
-	daemon_pump(q->d);
+	daemon_drain(q->d);
 	if (r >= 0 && q->d->store_failing)
 		return fail(q, -EIO, "in force, but not written: %s", store_error(q->d->store));
 	return r;

@@ -161,8 +161,14 @@ void daemon_stop(struct daemon *d);
 
 /* ---- pump.c ---- */
 
-/* Carry actions and messages until both roles are quiet; commit; set the timer. */
+/*
+ * Carry actions and messages until both roles are quiet; commit; set the timer. Of very many
+ * actions a part, and the rest when the loop has served others.
+ */
 void daemon_pump(struct daemon *d);
+
+/* The same, all of it: for whoever tells others that it is done. */
+void daemon_drain(struct daemon *d);
 /* Encode a message for the other role; delivered by the pump. */
 void mailbox_post(struct daemon *d, struct mailbox *box, const struct control_message *msg);
 void mailbox_done(struct mailbox *box);

@@ -163,15 +163,29 @@ static int decide(struct daemon *d, struct dns_request *req, struct stub_reply *
 	return stub_handle(d->edge, &q, instant_now(), ret_reply);
 }
 
+/* The id of the next new domain: another one than before means that there is one. */
+static uint32_t next_domain(const struct daemon *d)
+{
+	struct edge_marks marks;
+
+	edge_marks(d->edge, &marks);
+	return marks.next_domain;
+}
+
 static void answer(struct daemon *d, struct dns_request *req)
 {
+	uint32_t next = next_domain(d);
 	struct stub_reply reply;
 
 	if (decide(d, req, &reply) < 0) {
 		dns_reply_error(req, RCODE_SERVFAIL);
 		return;
 	}
-	daemon_pump(d);
+	/* The packet path is to know a new domain's addresses before the application does. */
+	if (next_domain(d) != next)
+		daemon_drain(d);
+	else
+		daemon_pump(d);
 	if (reply.reason)
 		dataplane_count(d->dp, reply.reason, 1);
 	switch (reply.outcome) {

@@ -5,12 +5,16 @@
  * queued, never nested.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/daemon.h"
 
 #define STORE_RETRY_NS NSEC_PER_SEC
+
+/* A gateway that falls silent may concern a million domains: others want to be served meanwhile. */
+#define ACTIONS_AT_ONCE 4096
 
 void mailbox_done(struct mailbox *box)
 {
@@ -113,14 +117,15 @@ static void deliver_to_edge(struct daemon *d, const struct letter *l)
 	}
 }
 
-static bool pump_once(struct daemon *d)
+/* @budget: actions of the edge that may still be applied */
+static bool pump_once(struct daemon *d, unsigned int *budget)
 {
 	struct gateway_action ga;
 	struct edge_action ea;
 	struct letter *l;
 	bool moved = false;
 
-	while (edge_next(d->edge, &ea)) {
+	for (; *budget && edge_next(d->edge, &ea); (*budget)--) {
 		edge_apply(d, &ea);
 		moved = true;
 	}
@@ -157,11 +162,12 @@ static void commit(struct daemon *d)
 	d->store_retry = instant_add(instant_now(), STORE_RETRY_NS);
 }
 
-static void set_deadline(struct daemon *d)
+/* @more: there is something to do at once */
+static void set_deadline(struct daemon *d, bool more)
 {
 	struct instant at = instant_min(edge_deadline(d->edge), gateway_deadline(d->gateway));
 
-	at = instant_min(at, gateways_deadline(d));
+	at = more ? instant_now() : instant_min(at, gateways_deadline(d));
 	if (at.ns == INSTANT_NEVER.ns) {
 		(void)sd_event_source_set_enabled(d->deadline, SD_EVENT_OFF);
 		return;
@@ -170,18 +176,28 @@ static void set_deadline(struct daemon *d)
 	(void)sd_event_source_set_enabled(d->deadline, SD_EVENT_ONESHOT);
 }
 
-void daemon_pump(struct daemon *d)
+static void pump(struct daemon *d, unsigned int budget)
 {
 	if (d->pumping || !d->deadline)
 		return;
 	d->pumping = true;
-	while (pump_once(d))
+	while (budget && pump_once(d, &budget))
 		;
 	/* A full disk is not asked again with every query: each try writes everything that waits.
 	 */
 	if (store_pending(d->store) &&
 	    (!d->store_failing || instant_reached(d->store_retry, instant_now())))
 		commit(d);
-	set_deadline(d);
+	set_deadline(d, !budget);
 	d->pumping = false;
+}
+
+void daemon_pump(struct daemon *d)
+{
+	pump(d, ACTIONS_AT_ONCE);
+}
+
+void daemon_drain(struct daemon *d)
+{
+	pump(d, UINT_MAX);
 }

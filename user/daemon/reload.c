@@ -124,7 +124,7 @@ static int apply_whole(struct daemon *d, struct config *new)
 		d->config = old;
 		(void)policy_apply(d);
 	}
-	daemon_pump(d);
+	daemon_drain(d);
 	return r;
 }
 
@@ -146,7 +146,7 @@ static int apply_parts(struct daemon *d, const struct config *old)
 	failed += site_apply(d) < 0;
 	failed += links_attach_all(d) < 0;
 	detach_unlisted(d, old);
-	daemon_pump(d);
+	daemon_drain(d);
 	return failed;
 }
 
