@@ -250,6 +250,21 @@ static __noinline enum fq_reason hook_slow(struct xdp_md *ctx, const struct fq_p
 	return plan->forwarded ? FQ_R_FORWARDED_SLOW : FQ_R_TRANSLATED_SLOW;
 }
 
+/* A packet on its way to a gateway, back to who injects it; the interface stands before the frame.
+ */
+static __noinline enum fq_reason hook_hand_back(struct xdp_md *ctx, __u32 oif)
+{
+	__u32 *meta;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)))
+		return FQ_R_SLOW_FAILED;
+	meta = (void *)(long)ctx->data_meta;
+	if ((void *)(meta + 1) > frame_data(ctx))
+		return FQ_R_SLOW_FAILED;
+	*meta = oif;
+	return FQ_R_FORWARDED_SLOW;
+}
+
 /*
  * Translate and send.
  *
@@ -275,6 +290,10 @@ fq_inline enum fq_reason hook_forward(struct xdp_md *ctx, const struct fq_pkt *p
 	if (!plan->slow || plan->gateway) {
 		__builtin_memcpy(eth->h_dest, plan->dmac, ETH_ALEN);
 		__builtin_memcpy(eth->h_source, plan->smac, ETH_ALEN);
+	}
+	if (plan->mode == FQ_MODE_INJECT && plan->gateway) {
+		*ret_verdict = XDP_TX;
+		return hook_hand_back(ctx, plan->oif);
 	}
 	if (plan->slow)
 		return hook_slow(ctx, p, plan);

@@ -11,7 +11,8 @@
 #include "open.h"
 #include "parse.h"
 
-#define TOUCH_AGAIN_NS 2000000000ULL /* C-08: the daemon is told again after this long */
+#define FORWARDED_ALIVE_NS 5000000000ULL /* answers so new show that a gateway forwards */
+#define TOUCH_AGAIN_NS     2000000000ULL /* C-08: the daemon is told again after this long */
 
 fq_inline bool pool_contains(const struct fq_pkt *p)
 {
@@ -84,7 +85,7 @@ static __noinline enum fq_reason edge_stage(struct xdp_md *ctx, const struct fq_
 	touch_at = READ_ONCE(e->touch_at);
 	if (touch_at && now >= touch_at &&
 	    __sync_val_compare_and_swap(&e->touch_at, touch_at, now + TOUCH_AGAIN_NS) == touch_at)
-		upcall_touch(ctx, e->domain, 0, &p->tuple.dst);
+		upcall_touch(ctx->ingress_ifindex, e->domain, 0, &p->tuple.dst);
 	return FQ_OK;
 }
 
@@ -172,19 +173,36 @@ static __noinline enum fq_reason out_new(struct xdp_md *ctx, const struct fq_pkt
 	return gateway_stage(ctx, p, plan, client, now);
 }
 
-/*
- * End a forwarded session: its flow is translated here from now on. The out entry goes last, see
- * user/dataplane/sessions.c; who removes it adjusts the counts.
- */
-static __noinline void forwarded_end(const struct fq_session *s, const struct fq_pkt *p)
+/* The other half of a forwarded session, by its out packet. */
+fq_inline struct fq_tuple forwarded_in(const struct fq_session *s, const struct fq_pkt *p)
 {
-	struct fq_tuple in = {
+	return (struct fq_tuple){
 		.src = p->tuple.dst,
 		.dst = p->tuple.src,
 		.sport = p->tuple.dport,
 		.dport = s->port,
 		.proto = p->tuple.proto,
 	};
+}
+
+/* Answers have come of late: the gateway forwards, whatever has become of its messages. */
+static __noinline bool forwarded_alive(const struct fq_session *s, const struct fq_pkt *p,
+				       __u64 now)
+{
+	struct fq_tuple in = forwarded_in(s, p);
+	const struct fq_session *partner = session_find(&in);
+	__u64 last = partner ? READ_ONCE(partner->last) : 0;
+
+	return last && now < last + FORWARDED_ALIVE_NS;
+}
+
+/*
+ * End a forwarded session: its flow is translated here from now on. The out entry goes last, see
+ * user/dataplane/sessions.c; who removes it adjusts the counts.
+ */
+static __noinline void forwarded_end(const struct fq_session *s, const struct fq_pkt *p)
+{
+	struct fq_tuple in = forwarded_in(s, p);
 	__u32 client = s->client;
 
 	bpf_map_delete_elem(&sessions, &in);
@@ -207,7 +225,7 @@ fq_inline enum fq_reason forwarded_stage(struct xdp_md *ctx, struct fq_session *
 	enum fq_reason r;
 
 	plan->gateway = before;
-	if (g && g->up && !(p->tcp_flags & FQ_TCP_SYN))
+	if (g && !(p->tcp_flags & FQ_TCP_SYN) && (g->up || forwarded_alive(*s, p, now)))
 		return FQ_OK;
 	r = edge_stage(ctx, p, plan, now);
 	if (r)
@@ -340,6 +358,8 @@ fq_inline enum fq_reason pipeline(struct xdp_md *ctx, enum fq_reason r, struct f
 		s = session_find(&p->tuple);
 		if (!s)
 			return FQ_R_TABLE_FULL;
+		if (!plan->oif) /* another CPU's, whose verdict may have been another */
+			plan->gateway = READ_ONCE(s->gateway);
 	}
 	return session_stage(ctx, s, p, plan, now);
 }

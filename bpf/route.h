@@ -106,15 +106,16 @@ fq_inline struct fq_gateway *gateway_find(__u32 id)
 	return g && !addr_is_zero(&g->addr) ? g : NULL;
 }
 
-/* The neighbour on the way to the gateway is not known: have the daemon talk to the gateway. */
-fq_inline void gateway_tell(struct xdp_md *ctx, const struct fq_pkt *p, const struct fq_plan *plan,
+/* The neighbour on the way to the gateway is not known: have user space make the kernel look for
+ * it. */
+fq_inline void gateway_tell(const struct fq_plan *plan, const struct fq_addr *hop,
 			    struct fq_gateway *g, __u64 now)
 {
 	__u64 told_at = READ_ONCE(g->told_at);
 
 	if ((!told_at || now - told_at >= GATEWAY_TELL_NS) &&
 	    __sync_val_compare_and_swap(&g->told_at, told_at, now) == told_at)
-		upcall_touch(ctx, plan->domain, plan->gateway, &p->tuple.dst);
+		upcall_touch(plan->oif, plan->domain, plan->gateway, hop);
 }
 
 /*
@@ -128,6 +129,7 @@ fq_global enum fq_reason route_gateway(struct xdp_md *ctx, const struct fq_pkt *
 {
 	struct bpf_fib_lookup fib = {.ifindex = ctx->ingress_ifindex};
 	struct fq_gateway *g;
+	struct fq_addr hop;
 	bool neighbour;
 	enum fq_reason r;
 
@@ -148,6 +150,11 @@ fq_global enum fq_reason route_gateway(struct xdp_md *ctx, const struct fq_pkt *
 	r = route_ask(ctx, &fib, plan, &neighbour);
 	if (r || neighbour)
 		return r;
-	gateway_tell(ctx, p, plan, g, now);
+	/* The lookup has put the next hop in the place of the destination. */
+	if (fib.family == FQ_AF_INET)
+		addr_set4(&hop, fib.ipv4_dst);
+	else
+		__builtin_memcpy(&hop, fib.ipv6_dst, sizeof(hop));
+	gateway_tell(plan, &hop, g, now);
 	return FQ_R_GATEWAY_UNRESOLVED;
 }

@@ -54,8 +54,7 @@ fq_global bool upcall_frame(struct xdp_md *ctx, struct fq_upcall *head, __u32 l3
 }
 
 /* See FQ_UPCALL_TOUCH. Lost if the ring is full: the next packet tells. */
-fq_inline void upcall_touch(struct xdp_md *ctx, __u32 domain, __u16 gateway,
-			    const struct fq_addr *proxy)
+fq_inline void upcall_touch(__u32 ifindex, __u32 domain, __u16 gateway, const struct fq_addr *addr)
 {
 	struct fq_upcall *u = bpf_ringbuf_reserve(&upcalls, sizeof(*u), 0);
 
@@ -64,9 +63,9 @@ fq_inline void upcall_touch(struct xdp_md *ctx, __u32 domain, __u16 gateway,
 	*u = (struct fq_upcall){
 		.kind = FQ_UPCALL_TOUCH,
 		.domain = domain,
-		.ifindex = ctx->ingress_ifindex,
+		.ifindex = ifindex,
 		.gateway = gateway,
-		.proxy = *proxy,
+		.proxy = *addr,
 	};
 	bpf_ringbuf_submit(u, 0);
 }

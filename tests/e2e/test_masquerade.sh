@@ -13,6 +13,7 @@ ip -n "$LAB_NET" -6 route add 2001:db8:77::/64 via 2001:db8:2::1
 settle web.corp.example confirmed
 v4=$(address web.corp.example)
 v6=$(address web.corp.example AAAA)
+# T-03: the source that the masquerade setting says.
 claim_match "given addresses: IPv4" '^198\.51\.100\.10 203\.0\.113\.5 ' "$(who 4 web.corp.example)"
 claim_match "given addresses: IPv6" '^2001:db8:2::10 2001:db8:77::5 ' "$(who 6 web.corp.example)"
 claim "given addresses: ping" lab_client ping -n -c 2 -i 0.1 -W 2 "$v4"

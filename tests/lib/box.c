@@ -148,7 +148,7 @@ static void make_resource(struct box *box, struct box_config *c, unsigned int r)
 		.present = pick(box, 8) > 0,
 		.names = patterns[r][p].names,
 		.rank = patterns[r][p].rank,
-		.stack = box->reuses ? IP_STACK_DUAL : pick(box, 3),
+		.stack = pick(box, 3),
 	};
 	for (unsigned int i = 0; i < count; i++)
 		c->resource[r].gateways[i] = 1 + (first + i) % box->gateways;
@@ -214,11 +214,6 @@ static void make_world(struct box *box)
 	box->edges = 1 + pick(box, pick(box, 2) ? BOX_EDGES : 2);
 	box->gateways = 1 + pick(box, BOX_GATEWAYS);
 	box->limited = pick(box, 8) == 0;
-	/*
-	 * Not both in one world: packets of all families go to the gateway of the most specific
-	 * resource that is confirmed. If that has told its gateway of one family only, an address
-	 * of the other may be known there by the name that it had before.
-	 */
 	box->reuses = pick(box, 2);
 	make_config(box);
 	for (unsigned int e = 1; e <= box->edges; e++) {

@@ -13,7 +13,8 @@
  *	box_edge.c		an edge: its inputs
  *	box_edge_apply.c	what it does
  *	box_edge_compare.c	what it should have done
- *	box_gateway.c		a gateway: messages, lookups, maps
+ *	box_gateway.c		a gateway: messages, maps, policy
+ *	box_gateway_lookup.c	its resolver
  *	box_gateway_status.c	what it may say
  *	box_path.c		packets, from the application to the host and back
  */
@@ -210,7 +211,7 @@ struct box {
 	struct box_packet packet[BOX_PACKETS]; /* from 1 */
 	unsigned int packets, flows;
 	bool limited; /* gateways have tight limits */
-	bool reuses;  /* edges give addresses another name, and all resources have one stack */
+	bool reuses;  /* edges give addresses another name */
 	bool verbose; /* tell what happens, to stderr */
 	bool mild;    /* the end: nothing is lost any more */
 	struct box_totals *totals;
@@ -278,6 +279,14 @@ void box_gateway_grant(struct box_gateway *g, unsigned int edge, unsigned int re
 bool box_gateway_publishes(const struct box_gateway *g, unsigned int name, unsigned int resource);
 bool box_gateway_granted(const struct box_gateway *g, unsigned int edge, unsigned int resource);
 sim_fn box_gateway_receive; /* @ctx: the gateway, @arg: edge */
+
+/* Apply all actions. */
+void box_gateway_drain(struct box_gateway *g);
+
+/* ---- box_gateway_lookup.c ---- */
+
+/* Begin a lookup. */
+void box_gateway_resolve(struct box_gateway *g, const struct gateway_action *a);
 
 /* ---- box_gateway_status.c ---- */
 

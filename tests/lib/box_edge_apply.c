@@ -127,31 +127,61 @@ static unsigned int number_of(const struct held_frame *f)
 	return f->bytes[f->l3_offset + 9] == 6 ? l4[6] << 8 | l4[7] : l4[8] << 8 | l4[9];
 }
 
+static unsigned int take_at(struct box_edge *e, unsigned int name, unsigned int i)
+{
+	unsigned int packet = e->held[name][i];
+
+	BOX_MUST(e->box, i < e->held_count[name]);
+	e->held_count[name]--;
+	memmove(e->held[name] + i, e->held[name] + i + 1,
+		(e->held_count[name] - i) * sizeof(unsigned int));
+	return packet;
+}
+
 unsigned int box_edge_take_held(struct box_edge *e, unsigned int name)
 {
-	unsigned int first = e->held[name][0];
+	return take_at(e, name, 0);
+}
 
-	BOX_MUST(e->box, e->held_count[name] > 0);
-	e->held_count[name]--;
-	memmove(e->held[name], e->held[name] + 1, e->held_count[name] * sizeof(unsigned int));
-	return first;
+/* The first that nobody has sent again for too long. */
+static unsigned int take_old(struct box_edge *e, unsigned int name)
+{
+	unsigned int i = 0;
+
+	while (i < e->held_count[name] &&
+	       now_ns(e) - e->box->packet[e->held[name][i]].held_ns < BOX_HELD_MAX_NS)
+		i++;
+	return take_at(e, name, i);
+}
+
+/* The oldest whose verdict in the map is @verdict by now; the packet on offer if none is held. */
+static unsigned int take_decided(struct box_input *in, unsigned int name,
+				 enum fq_edge_verdict verdict)
+{
+	struct box_edge *e = in->e;
+	unsigned int offered = in->offered;
+
+	for (unsigned int i = 0; i < e->held_count[name]; i++) {
+		const struct fq_addr *proxy = &e->box->packet[e->held[name][i]].proxy;
+
+		if (box_edge_verdict(e, proxy)->verdict == verdict)
+			return take_at(e, name, i);
+	}
+	in->offered = 0;
+	return offered;
 }
 
 /* C-02, C-23: what comes back was held, and comes in the order in which it went. */
 static void take_frames(struct box_input *in, struct held_frame *frames, unsigned int count,
-			unsigned int name)
+			unsigned int name, enum fq_edge_verdict verdict)
 {
 	struct box_edge *e = in->e;
 	unsigned int n = 0;
 
 	for (const struct held_frame *f = frames; f; f = f->next, n++) {
-		unsigned int number = number_of(f), expected = in->offered;
+		unsigned int number = number_of(f);
 
-		if (e->held_count[name])
-			expected = box_edge_take_held(e, name);
-		else
-			in->offered = 0;
-		BOX_MUST(e->box, number == expected);
+		BOX_MUST(e->box, number == take_decided(in, name, verdict));
 		box_path_packet(e, number);
 	}
 	BOX_MUST(e->box, n == count);
@@ -180,6 +210,7 @@ static void held_event(struct box_input *in, const struct edge_action *a, unsign
 		break;
 	case EDGE_HELD_DUPLICATE: /* C-04, C-05: it keeps its place */
 		BOX_MUST(box, is_held(e, name, in->offered));
+		box->packet[in->offered].held_ns = now_ns(e);
 		box->packet[in->offered].dropped++;
 		in->offered = 0;
 		break;
@@ -190,15 +221,12 @@ static void held_event(struct box_input *in, const struct edge_action *a, unsign
 		break;
 	case EDGE_HELD_DROPPED:
 		if (a->held.refused) {
-			take_frames(in, a->held.refused, a->held.count, name);
+			take_frames(in, a->held.refused, a->held.count, name, FQ_EDGE_REFUSE);
 			break;
 		}
-		for (unsigned int i = 0; i < a->held.count; i++) {
-			struct box_packet *p = &box->packet[box_edge_take_held(e, name)];
-
-			BOX_MUST(box, !in->is_tick || now_ns(e) - p->held_ns >= BOX_HELD_MAX_NS);
-			p->dropped++;
-		}
+		for (unsigned int i = 0; i < a->held.count; i++)
+			box->packet[in->is_tick ? take_old(e, name) : box_edge_take_held(e, name)]
+				.dropped++;
 		break;
 	}
 }
@@ -220,6 +248,7 @@ static void store_state(struct box_edge *e, const struct edge_action *a, unsigne
 		.resource = a->state.resource,
 		.state = a->state.stored,
 		.generation = a->state.generation,
+		.families = a->state.families,
 	};
 }
 
@@ -260,7 +289,7 @@ void box_edge_apply(struct box_input *in, struct edge_action *a)
 		del_verdict(e, a);
 		break;
 	case EDGE_RELEASE:
-		take_frames(in, a->frames.first, a->frames.count, name);
+		take_frames(in, a->frames.first, a->frames.count, name, FQ_EDGE_FORWARD);
 		break;
 	case EDGE_HELD_EVENT:
 		held_event(in, a, name);
@@ -276,6 +305,7 @@ void box_edge_apply(struct box_input *in, struct edge_action *a)
 		memset(e->entry[name], 0, sizeof(e->entry[name]));
 		break;
 	case EDGE_GATEWAY_WANTED:
+		BOX_MUST(e->box, e->peer[a->wanted.gateway].state != PEER_UP);
 		peer_wanted(&e->peer[a->wanted.gateway], e->box->sim.now);
 		break;
 	case EDGE_RESOURCE_IGNORED:

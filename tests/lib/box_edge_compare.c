@@ -65,12 +65,27 @@ static void compare_entry(const struct box_edge *e, const struct edge_domain_vie
 		BOX_MUST(e->box, entry->buffering == m->hold);
 }
 
+/* What packets to an address of the domain meet. Return: whether they wait. */
+static bool compare_verdict(struct box_edge *e, const struct edge_domain_view *v, unsigned int name,
+			    const struct fq_addr *proxy)
+{
+	const struct box_verdict *row = box_edge_verdict(e, proxy);
+	unsigned int family = ipaddr_is_v4(proxy) ? GATEWAY_A : GATEWAY_AAAA, gateway = 0;
+	enum model_verdict verdict = model_verdict(&e->model, name, family, &gateway);
+
+	BOX_MUST(e->box, row->used && row->name == name && row->domain == v->id);
+	BOX_MUST(e->box, (unsigned int)row->verdict == (unsigned int)verdict);
+	BOX_MUST(e->box, row->verdict == v->verdict[family]);
+	if (verdict == MODEL_FORWARD)
+		BOX_MUST(e->box, row->gateway == gateway);
+	return verdict == MODEL_HOLD;
+}
+
 static void compare_name(struct box_edge *e, unsigned int name)
 {
+	bool waits[GATEWAY_FAMILIES] = {false};
 	struct edge_domain_view v;
 	struct dname n;
-	enum model_verdict verdict;
-	unsigned int gateway = 0;
 
 	BOX_MUST(e->box, dname_from_text(box_names[name], &n) == 0);
 	BOX_MUST(e->box, edge_find_name(e->edge, &n, &v) == e->model.known[name]);
@@ -79,20 +94,16 @@ static void compare_name(struct box_edge *e, unsigned int name)
 	for (unsigned int r = 0; r < MODEL_RESOURCES; r++)
 		compare_entry(e, &v, name, r);
 	BOX_MUST(e->box, v.held == e->held_count[name]);
-	verdict = model_verdict(&e->model, name, &gateway);
-	for (unsigned int i = 0; i < v.proxies->count; i++) {
-		const struct box_verdict *row = box_edge_verdict(e, &v.proxies->addr[i]);
-
-		BOX_MUST(e->box, row->used && row->name == name && row->domain == v.id);
-		BOX_MUST(e->box, (unsigned int)row->verdict == (unsigned int)verdict);
-		if (verdict == MODEL_FORWARD)
-			BOX_MUST(e->box, row->gateway == gateway);
-	}
+	for (unsigned int i = 0; i < v.proxies->count; i++)
+		waits[i < PROXIES_V4 ? GATEWAY_A : GATEWAY_AAAA] =
+			compare_verdict(e, &v, name, &v.proxies->addr[i]);
 	/* C-02, C-24: nothing waits but in HOLD, and nothing for ever. */
-	BOX_MUST(e->box, e->held_count[name] == 0 || verdict == MODEL_HOLD);
-	for (unsigned int i = 0; i < e->held_count[name]; i++)
-		BOX_MUST(e->box, now_ns(e) - e->box->packet[e->held[name][i]].held_ns <=
-					 2 * BOX_HELD_MAX_NS);
+	for (unsigned int i = 0; i < e->held_count[name]; i++) {
+		const struct box_packet *p = &e->box->packet[e->held[name][i]];
+
+		BOX_MUST(e->box, waits[p->family]);
+		BOX_MUST(e->box, now_ns(e) - p->held_ns <= 2 * BOX_HELD_MAX_NS);
+	}
 }
 
 void box_edge_finish(struct box_input *in)

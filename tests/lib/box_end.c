@@ -44,6 +44,16 @@ static void query_everything(struct box *box)
 	}
 }
 
+/* Whether the applications of an edge try an address that resource @r has a part in. */
+static bool is_tried(const struct box_edge *e, unsigned int name, unsigned int r)
+{
+	const struct edge_answer *a = &e->answer[name].answer;
+	unsigned int stack = e->model.resource[r].stack;
+
+	return e->answer[name].known &&
+	       ((a->ipv4 && stack != IP_STACK_IPV6) || (a->ipv6 && stack != IP_STACK_IPV4));
+}
+
 /* No domain stays Pending while messages can get through and someone asks. */
 static void check_nothing_pending(struct box *box)
 {
@@ -53,7 +63,7 @@ static void check_nothing_pending(struct box *box)
 				const struct box_edge *edge = box->edge[e];
 				enum model_state state = edge->model.entry[n][r].state;
 
-				if (!edge->answer[n].known)
+				if (!is_tried(edge, n, r))
 					continue;
 				if (state == MODEL_PENDING || state == MODEL_RECREATING)
 					box_say(box, "edge %u: %s, resource %u is open", e,
@@ -127,7 +137,7 @@ static void check_packets(struct box *box)
 
 				if (!packet[e][n][f])
 					continue;
-				arrives = model_verdict(&box->edge[e]->model, n, &gateway) ==
+				arrives = model_verdict(&box->edge[e]->model, n, f, &gateway) ==
 						  MODEL_FORWARD &&
 					  should_arrive(box, e, n, f, gateway);
 				if (arrives)

@@ -52,87 +52,6 @@ bool box_gateway_granted(const struct box_gateway *g, unsigned int edge, unsigne
 	       g->box->sim.now.ns < g->box->grant[edge][resource].expires.ns;
 }
 
-/* ---- lookups ---- */
-
-static void drain(struct box_gateway *g);
-
-/* What of a lookup's halves counts; a lookup that failed takes nothing back (RFC 8767). */
-static void learn(struct box_gateway *g, unsigned int name)
-{
-	const enum gateway_outcome *outcome = g->lookup[name].outcome;
-	bool nxdomain = outcome[0] == GATEWAY_NXDOMAIN || outcome[1] == GATEWAY_NXDOMAIN;
-
-	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
-		bool failed = outcome[f] == GATEWAY_FAILED || outcome[f] == GATEWAY_TIMEOUT;
-
-		if (!failed || nxdomain)
-			g->latest[name][f] =
-				outcome[f] == GATEWAY_OK ? g->lookup[name].hosts[f] : 0;
-	}
-	box_say(g->box, "gateway %u: %s resolves to %x, %x (outcomes %d, %d)", g->id,
-		box_names[name], g->latest[name][0], g->latest[name][1], outcome[0], outcome[1]);
-	memset(&g->lookup[name], 0, sizeof(g->lookup[name]));
-}
-
-static uint64_t lookup_arg(const struct box_gateway *g, unsigned int name, unsigned int family)
-{
-	return (uint64_t)g->incarnation << 32 | name << 8 | family;
-}
-
-static void on_answer(void *ctx, uint64_t arg, const uint8_t *bytes, size_t len)
-{
-	struct box_gateway *g = ctx;
-	unsigned int name = (arg >> 8) & 0xff, family = arg & 0xff;
-	const struct box_zone *zone = &g->zone[name];
-	struct fq_addr addrs[BOX_HOSTS + 2];
-	struct gateway_answer answer = {
-		.family = family,
-		.outcome = zone->outcome[family],
-		.addrs = addrs,
-		.ttl_s = 1 + sim_pick(&g->box->sim, 20),
-	};
-	struct dname n;
-
-	(void)bytes;
-	(void)len;
-	if (!g->gw || arg >> 32 != g->incarnation)
-		return;
-	BOX_MUST(g->box, g->lookup[name].running && !g->lookup[name].in[family]);
-	g->lookup[name].in[family] = true;
-	g->lookup[name].outcome[family] = answer.outcome;
-	if (answer.outcome == GATEWAY_OK) {
-		g->lookup[name].hosts[family] = zone->hosts[family];
-		g->ever[name][family] |= zone->hosts[family];
-		for (unsigned int i = 0; i < BOX_HOSTS; i++)
-			if (zone->hosts[family] >> i & 1)
-				addrs[answer.count++] = box_host(g->id, name, family, i);
-		/* Addresses that no packet may reach. */
-		BOX_MUST(g->box,
-			 ipaddr_parse(family ? "::1" : "127.0.0.1", &addrs[answer.count++]) == 0);
-	}
-	if (g->lookup[name].in[!family])
-		learn(g, name);
-	BOX_MUST(g->box, dname_from_text(box_names[name], &n) == 0);
-	BOX_MUST(g->box, gateway_resolved(g->gw, &n, &answer, g->box->sim.now) == 0);
-	drain(g);
-}
-
-static void resolve(struct box_gateway *g, const struct gateway_action *a)
-{
-	int name = box_name_index(a->resolve.name.text);
-
-	BOX_MUST(g->box, name >= 0 && !g->lookup[name].running); /* lookups are shared */
-	g->lookup[name].running = true;
-	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
-		bool late = g->zone[name].outcome[f] == GATEWAY_TIMEOUT;
-		int64_t ns = g->zone[name].delay_ns;
-
-		ns += sim_pick(&g->box->sim, 50) * NSEC_PER_MSEC;
-		sim_after(&g->box->sim, late ? 5 * NSEC_PER_SEC : ns, on_answer, g,
-			  lookup_arg(g, (unsigned int)name, f), NULL, 0);
-	}
-}
-
 /* ---- actions ---- */
 
 static void scope_gone(struct box_gateway *g, unsigned int edge)
@@ -162,7 +81,7 @@ static void apply(struct box_gateway *g, const struct gateway_action *a)
 
 	switch (a->kind) {
 	case GATEWAY_RESOLVE:
-		resolve(g, a);
+		box_gateway_resolve(g, a);
 		break;
 	case GATEWAY_STATUS:
 		box_gateway_status(g, a);
@@ -215,7 +134,7 @@ static void apply(struct box_gateway *g, const struct gateway_action *a)
 
 static void arm(struct box_gateway *g);
 
-static void drain(struct box_gateway *g)
+void box_gateway_drain(struct box_gateway *g)
 {
 	struct gateway_action a;
 
@@ -235,7 +154,7 @@ static void on_timer(void *ctx, uint64_t arg, const uint8_t *bytes, size_t len)
 	if (g->timer.ns == g->box->sim.now.ns)
 		g->timer = INSTANT_NEVER;
 	BOX_MUST(g->box, gateway_tick(g->gw, g->box->sim.now) == 0);
-	drain(g);
+	box_gateway_drain(g);
 }
 
 static void arm(struct box_gateway *g)
@@ -271,7 +190,7 @@ static void on_assigned(struct box_gateway *g, unsigned int edge, const struct c
 	    (int32_t)(msg->generation - g->newest[edge][ask.name]) > 0)
 		g->newest[edge][ask.name] = msg->generation;
 	BOX_MUST(g->box, gateway_assigned(g->gw, edge, msg, g->box->sim.now) == 0);
-	drain(g);
+	box_gateway_drain(g);
 	if (g->asks > before) /* it waits for a lookup */
 		box_gateway_check_moved(g, &ask);
 }
@@ -290,7 +209,7 @@ void box_gateway_receive(void *ctx, uint64_t arg, const uint8_t *bytes, size_t l
 		box_post(g->box, edge, g->id, false, &msg);
 	} else if (msg.event == CONTROL_GOODBYE) { /* */
 		scope_gone(g, edge);
-		drain(g);
+		box_gateway_drain(g);
 	} else if (msg.event == CONTROL_ASSIGNED_IPS) {
 		on_assigned(g, edge, &msg);
 	}
@@ -374,7 +293,7 @@ void box_gateway_configure(struct box_gateway *g, unsigned int config)
 		if (g->box->config[config].resource[r].present)
 			add_resource(g, policy, r);
 	BOX_MUST(g->box, gateway_set_policy(g->gw, policy, g->box->sim.now) == 0);
-	drain(g);
+	box_gateway_drain(g);
 	end_sessions(g);
 }
 
@@ -389,7 +308,7 @@ void box_gateway_grant(struct box_gateway *g, unsigned int edge, unsigned int re
 		BOX_MUST(g->box, gateway_grant_add(g->gw, &grant) == 0);
 	else /* it may have expired */
 		(void)gateway_grant_del(g->gw, grant.client, grant.resource);
-	drain(g);
+	box_gateway_drain(g);
 }
 
 /* ---- restarts ---- */
@@ -449,7 +368,7 @@ void box_gateway_start(struct box_gateway *g)
 	memset(g->grant, 0, sizeof(g->grant));
 	box_gateway_configure(g, g->config);
 	restore(g);
-	drain(g);
+	box_gateway_drain(g);
 }
 
 void box_gateway_stop(struct box_gateway *g, bool goodbye)

@@ -68,14 +68,19 @@ struct dname bed_name(const char *text)
 	return n;
 }
 
-struct fq_addr bed_proxy(const struct bed *bed, const char *name)
+static struct fq_addr proxy_of(const struct bed *bed, const char *name, unsigned int i)
 {
 	struct dname n = bed_name(name);
 	struct edge_domain_view v;
 
 	if (!edge_find_name(bed->edge, &n, &v))
 		return (struct fq_addr){0};
-	return v.proxies->addr[0];
+	return v.proxies->addr[i];
+}
+
+struct fq_addr bed_proxy(const struct bed *bed, const char *name)
+{
+	return proxy_of(bed, name, 0);
 }
 
 enum edge_state bed_state(const struct bed *bed, const char *name, char resource)
@@ -163,13 +168,16 @@ static void say_verdict(struct bed *bed, const struct edge_action *a)
 {
 	static const char *const words[] = {"forward", "hold", "refuse"};
 	char gateway[16] = "", touch[32] = "";
+	const char *family = "";
 
 	if (a->verdict.gateway)
 		snprintf(gateway, sizeof(gateway), " @%u", a->verdict.gateway);
 	if (a->verdict.touch_at.ns != INSTANT_NEVER.ns)
 		snprintf(touch, sizeof(touch), " touch %lld",
 			 (long long)(instant_sub(a->verdict.touch_at, bed->now) / NSEC_PER_MSEC));
-	say(bed, "%s %s%s%s", a->name->text, words[a->verdict.verdict], gateway, touch);
+	if (a->proxies.count < PROXIES_MAX)
+		family = ipaddr_is_v4(&a->proxies.addr[0]) ? "/4" : "/6";
+	say(bed, "%s%s %s%s%s", a->name->text, family, words[a->verdict.verdict], gateway, touch);
 }
 
 /* The number that a packet carries: the last two bytes of UDP, the end of TCP's sequence number. */
@@ -305,10 +313,12 @@ uint16_t bed_syn_frame(uint8_t buf[BED_FRAME_MAX], const struct fq_addr *to, uin
 	return len;
 }
 
-static int do_packet(struct bed *bed, const char *name, uint16_t number, const uint32_t *stamp)
+/* @at: which address of the domain. */
+static int do_packet(struct bed *bed, const char *name, unsigned int at, uint16_t number,
+		     const uint32_t *stamp)
 {
 	uint8_t buf[BED_FRAME_MAX];
-	struct fq_addr proxy = bed_proxy(bed, name);
+	struct fq_addr proxy = proxy_of(bed, name, at);
 	struct held_offer offer = {.bytes = buf, .l3_offset = ETH_LEN, .ifindex = 7};
 
 	offer.len = stamp ? bed_syn_frame(buf, &proxy, number, *stamp)
@@ -385,9 +395,11 @@ static int do_input(struct bed *bed, const char *input)
 	if (strcmp(verb, "gone") == 0)
 		return edge_gateway_gone(bed->edge, (uint32_t)atoi(name), bed->now);
 	if (strcmp(verb, "packet") == 0)
-		return do_packet(bed, name, (uint16_t)number, NULL);
+		return do_packet(bed, name, 0, (uint16_t)number, NULL);
+	if (strcmp(verb, "packet6") == 0)
+		return do_packet(bed, name, PROXIES_V4, (uint16_t)number, NULL);
 	if (strcmp(verb, "syn") == 0)
-		return do_packet(bed, name, (uint16_t)number, &stamp);
+		return do_packet(bed, name, 0, (uint16_t)number, &stamp);
 	if (strcmp(verb, "active") == 0 || strcmp(verb, "inactive") == 0)
 		return do_status(bed, input + at, verb[0] == 'a');
 	return do_name(bed, verb, name);

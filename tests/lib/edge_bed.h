@@ -8,7 +8,8 @@
  * Resources are letters, gateways small numbers. Inputs:
  *
  *	query, requery, refresh, forget NAME
- *	packet NAME N		a UDP packet with the number N in it
+ *	packet NAME N		a UDP packet with the number N in it, to the first IPv4 address
+ *	packet6 NAME N		the same to the first IPv6 address
  *	syn NAME N STAMP	a TCP SYN with sequence number N and a timestamp
  *	touch NAME
  *	active, inactive NAME RESOURCE@GATEWAY [#GENERATION]	default: the last one sent
@@ -20,7 +21,7 @@
  *	new NAME, changed NAME, del NAME, forgotten NAME, ignored RESOURCE
  *	RESOURCE@GATEWAY STATE>STATE		(of the domain named last)
  *	send RESOURCE@GATEWAY #GENERATION V4+V6 [again N]
- *	NAME forward|hold|refuse [@GATEWAY] [touch MS]
+ *	NAME[/4|/6] forward|hold|refuse [@GATEWAY] [touch MS]	/4, /6: of this family only
  *	want GATEWAY				(only if bed.say_wanted)
  *	release NAME N N N, full|duplicate|dropped|limit NAME COUNT
  *

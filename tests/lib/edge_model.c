@@ -378,10 +378,16 @@ static bool is_flowing(const struct model_entry *e)
 	return e->state == MODEL_CONFIRMED || (open && !e->hold);
 }
 
-/* Entries that still fit the configuration come back answered, so that nothing is asked. */
+/*
+ * Entries that still fit the configuration, families and all, come back answered, so that nothing
+ * is asked.
+ */
 void model_restart(struct edge_model *m, const struct model_resource list[MODEL_RESOURCES],
 		   int64_t now_ns)
 {
+	struct model_resource old[MODEL_RESOURCES];
+
+	memcpy(old, m->resource, sizeof(old));
 	memset(m->up, 0, sizeof(m->up));
 	memset(m->lost, 0, sizeof(m->lost));
 	memset(m->met, 0, sizeof(m->met));
@@ -392,7 +398,7 @@ void model_restart(struct edge_model *m, const struct model_resource list[MODEL_
 			struct model_entry *e = &m->entry[n][r];
 
 			if (e->state == MODEL_NONE || !model_publishes(m, n, r) ||
-			    !is_listed(m, r, e->gateway)) {
+			    old[r].stack != list[r].stack || !is_listed(m, r, e->gateway)) {
 				*e = (struct model_entry){0};
 				continue;
 			}
@@ -403,7 +409,7 @@ void model_restart(struct edge_model *m, const struct model_resource list[MODEL_
 		}
 }
 
-enum model_verdict model_verdict(const struct edge_model *m, unsigned int name,
+enum model_verdict model_verdict(const struct edge_model *m, unsigned int name, unsigned int family,
 				 unsigned int *ret_gateway)
 {
 	unsigned int rank = ~0U;
@@ -414,6 +420,8 @@ enum model_verdict model_verdict(const struct edge_model *m, unsigned int name,
 
 		if (!model_publishes(m, name, r))
 			continue;
+		if (m->resource[r].stack && m->resource[r].stack != family + 1)
+			continue; /* its gateway was not told of these addresses (P-06) */
 		if (is_flowing(e) && m->resource[r].rank < rank) { /* the most specific one */
 			v = MODEL_FORWARD;
 			rank = m->resource[r].rank;

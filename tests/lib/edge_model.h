@@ -43,7 +43,7 @@ struct model_resource {
 	bool present;
 	unsigned int names; /* bit n: it publishes name n */
 	unsigned int rank;  /* of its pattern: lower is more specific; no two are alike */
-	unsigned int stack; /* enum ip_stack */
+	unsigned int stack; /* 0: both families, 1: IPv4, 2: IPv6 */
 	unsigned int gateways[MODEL_GATEWAYS]; /* in their order; 0 ends */
 };
 
@@ -119,6 +119,10 @@ bool model_is_overdue(const struct edge_model *m, unsigned int name, int64_t now
 /* Whether resource @r publishes @name now. */
 bool model_publishes(const struct edge_model *m, unsigned int name, unsigned int r);
 
-/* What packets of the name meet, and with MODEL_FORWARD which gateway. */
-enum model_verdict model_verdict(const struct edge_model *m, unsigned int name,
+/*
+ * What packets of the name meet, and with MODEL_FORWARD which gateway.
+ *
+ * @family: 0: IPv4, 1: IPv6; only resources that have it count
+ */
+enum model_verdict model_verdict(const struct edge_model *m, unsigned int name, unsigned int family,
 				 unsigned int *ret_gateway);

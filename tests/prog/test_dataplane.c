@@ -78,6 +78,28 @@ static void reopening_keeps_sessions_and_translations(void **state)
 	assert_int_equal(dataplane_sessions_max_set(again, 8192), 4096);
 }
 
+/* The maps of domains are made as large as asked for, and stay. */
+static void domains_have_the_room_that_was_configured(void **state)
+{
+	struct dp_settings settings = dpt_settings();
+	_cleanup_(dataplane_freep) struct dataplane *dp = NULL;
+
+	(void)state;
+	settings.domains_max = 1000000;
+	settings.translations_max = 3000;
+	assert_int_equal(dataplane_open(&settings, NULL, &dp), 0);
+	assert_int_equal(dataplane_domains_capacity(dp), 1000000);
+	assert_int_equal(dataplane_translations_capacity(dp), 3000);
+	dataplane_free(TAKE_PTR(dp));
+
+	settings.domains_max = 2000000;
+	settings.translations_max = 0;
+	assert_int_equal(dataplane_open(&settings, NULL, &dp), 0);
+	assert_true(dataplane_taken_over(dp));
+	assert_int_equal(dataplane_domains_capacity(dp), 1000000);
+	assert_int_equal(dataplane_translations_capacity(dp), 3000);
+}
+
 static void counters_are_recomputed_after_a_crash(void **state)
 {
 	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
@@ -385,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(open_pins_everything, dpt_clean),
 		cmocka_unit_test_teardown(reopening_keeps_sessions_and_translations, dpt_clean),
+		cmocka_unit_test_teardown(domains_have_the_room_that_was_configured, dpt_clean),
 		cmocka_unit_test_teardown(counters_are_recomputed_after_a_crash, dpt_clean),
 		cmocka_unit_test_teardown(another_abi_version_is_refused_and_explained, dpt_clean),
 		cmocka_unit_test_teardown(a_map_of_another_shape_is_refused_and_named, dpt_clean),

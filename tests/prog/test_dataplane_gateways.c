@@ -147,8 +147,7 @@ static void a_held_packet_reaches_the_gateway(void **state)
 		assert_true(dataplane_upcalls_poll(dp, keep_held, &held, 1) >= 0);
 	use_gateway(dp, DPT_SERVER4, FQ_EDGE_FORWARD);
 	assert_int_equal(dataplane_inject(dp, held.frame, held.len, held.ifindex, &injected), 0);
-	assert_int_equal(injected, DP_INJECT_CONSUMED);
-	assert_int_equal(dataplane_upcalls_poll(dp, keep_held, &held, 10), 1);
+	assert_int_equal(injected, DP_INJECT_SENT);
 
 	assert_received(server, "held");
 	assert_int_equal(held.count, 1);

@@ -191,8 +191,8 @@ static void query_concerns_all_entries(void **state)
 	RUN(UP, {0, "up 2", ""},
 	    {0, "query b.x",
 	     "new b.x; B@2 none>pending; send B@2 #1 4+0; A@1 none>pending; "
-	     "send A@1 #2 4+4; b.x hold @2"},
-	    {10, "inactive b.x B@2", "B@2 pending>failed; b.x hold @1"},
+	     "send A@1 #2 4+4; b.x/4 hold @2; b.x/6 hold @1"},
+	    {10, "inactive b.x B@2", "B@2 pending>failed; b.x/4 hold @1"},
 	    {20, "active b.x A@1", "A@1 pending>confirmed; b.x forward @1"},
 	    {5000, "query b.x",
 	     "B@2 failed>recreating; B@2 recreating>pending; send B@2 #3 4+0; "
@@ -207,13 +207,13 @@ static void one_resource_fails_alone(void **state)
 	RUN(UP, {0, "up 2", ""},
 	    {0, "query b.x",
 	     "new b.x; B@2 none>pending; send B@2 #1 4+0; A@1 none>pending; "
-	     "send A@1 #2 4+4; b.x hold @2"},
+	     "send A@1 #2 4+4; b.x/4 hold @2; b.x/6 hold @1"},
 	    {1, "packet b.x 1", ""},
 	    {10, "active b.x B@2",
-	     "B@2 pending>confirmed; b.x forward @2 touch 1990; release b.x 1"},
-	    {20, "inactive b.x A@1", "A@1 pending>failed; b.x forward @2"},
+	     "B@2 pending>confirmed; b.x/4 forward @2 touch 1990; release b.x 1"},
+	    {20, "inactive b.x A@1", "A@1 pending>failed; b.x/4 forward @2; b.x/6 refuse"},
 	    {30, "packet b.x 2", "release b.x 2"},
-	    {40, "inactive b.x B@2", "B@2 confirmed>failed; b.x refuse"});
+	    {40, "inactive b.x B@2", "B@2 confirmed>failed; b.x/4 refuse"});
 }
 
 /* C-15: a status that nobody asked for. */

@@ -33,9 +33,9 @@ struct entry_model {
 struct domain_model {
 	bool known;
 	struct entry_model entry[RESOURCES];
-	bool has_verdict;
-	bool passed; /* packets were to be forwarded */
-	enum fq_edge_verdict verdict;
+	bool has_verdict[2]; /* by family: IPv4, IPv6 */
+	bool passed;         /* packets were to be forwarded */
+	enum fq_edge_verdict verdict[2];
 	unsigned int last_number; /* of the packet offered last */
 	bool last_is_syn;
 };
@@ -50,8 +50,9 @@ struct model {
 	struct domain_model domain[NAMES];
 	bool up[GATEWAYS + 1], lost[GATEWAYS + 1];
 	uint32_t serves[RESOURCES][2]; /* gateways, in order; 0: none */
-	bool about_gateway;            /* the input is up, lost or gone */
-	unsigned int held[NAMES];      /* before the input */
+	enum ip_stack stack[RESOURCES];
+	bool about_gateway;       /* the input is up, lost or gone */
+	unsigned int held[NAMES]; /* before the input */
 	struct domain_model before[NAMES];
 	unsigned int offered, gone; /* packets */
 	struct {
@@ -148,8 +149,13 @@ static void check_send(const struct edge_action *a, struct domain_model *d, int 
 	MUST(e->state == EDGE_PENDING);
 }
 
-/* C-02: released in order, each once. */
-static void check_release(const struct edge_action *a)
+static unsigned int family_of(const struct held_frame *f)
+{
+	return f->bytes[f->l3_offset + 16] == 100 ? 0 : 1; /* the pools begin so */
+}
+
+/* C-02: released in order, each once, and none whose family is still held. */
+static void check_release(const struct edge_action *a, const struct domain_model *d)
 {
 	int last = -1;
 
@@ -159,6 +165,7 @@ static void check_release(const struct edge_action *a)
 		int number = tcp ? l4[6] << 8 | l4[7] : l4[8] << 8 | l4[9];
 
 		MUST(number > last);
+		MUST(d->verdict[family_of(f)] != FQ_EDGE_HOLD);
 		last = number;
 		m.gone++;
 	}
@@ -188,6 +195,24 @@ static void check_new(const struct edge_action *a)
 				MUST(now_ms() >= m.resting[j].until_ms);
 }
 
+/* Whole families only. */
+static void note_verdict(const struct edge_action *a, struct domain_model *d)
+{
+	unsigned int count[2] = {0};
+
+	for (unsigned int i = 0; i < a->proxies.count; i++)
+		count[!ipaddr_is_v4(&a->proxies.addr[i])]++;
+	MUST(a->proxies.count && (!count[0] || count[0] == PROXIES_V4) &&
+	     (!count[1] || count[1] == PROXIES_V6));
+	for (unsigned int family = 0; family < 2; family++) {
+		if (!count[family])
+			continue;
+		d->has_verdict[family] = true;
+		d->verdict[family] = a->verdict.verdict;
+		d->passed = d->passed || a->verdict.verdict == FQ_EDGE_FORWARD;
+	}
+}
+
 static void on_action(struct bed *b, const struct edge_action *a, void *ctx)
 {
 	int name = a->name ? index_of(a->name->text) : 0;
@@ -201,17 +226,15 @@ static void on_action(struct bed *b, const struct edge_action *a, void *ctx)
 		check_send(a, d, name);
 		break;
 	case EDGE_SET_VERDICT:
-		d->has_verdict = true;
-		d->verdict = a->verdict.verdict;
-		d->passed = d->passed || d->verdict == FQ_EDGE_FORWARD;
+		note_verdict(a, d);
 		break;
 	case EDGE_RELEASE:
-		MUST(d->has_verdict && d->verdict != FQ_EDGE_HOLD);
-		check_release(a);
+		check_release(a, d);
 		break;
 	case EDGE_HELD_EVENT:
 		m.gone += a->held.count;
-		MUST(!a->held.refused || d->verdict == FQ_EDGE_REFUSE);
+		for (const struct held_frame *f = a->held.refused; f; f = f->next)
+			MUST(d->verdict[family_of(f)] == FQ_EDGE_REFUSE);
 		break;
 	case EDGE_STATE_CHANGED:
 		e = &d->entry[a->state.resource - 1];
@@ -260,18 +283,32 @@ static bool is_stranded(const struct edge_entry_view *e)
 	return m.lost[e->gateway] && e->state != EDGE_FAILED && first_up(e->resource);
 }
 
-/* The combined verdict, from scratch. */
-static enum fq_edge_verdict verdict_of(const struct edge_domain_view *v)
+static bool has_family(uint32_t resource, unsigned int family)
 {
-	bool forward = false, hold = v->entry_count < v->resource_count; /* EDGE_NONE */
+	enum ip_stack stack = m.stack[resource - 1];
 
+	return stack == IP_STACK_DUAL || (stack == IP_STACK_IPV6) == family;
+}
+
+/* The combined verdict of a family, from scratch. */
+static enum fq_edge_verdict verdict_of(const struct edge_domain_view *v, unsigned int family)
+{
+	unsigned int resources = 0, entries = 0;
+	bool forward = false, hold = false;
+
+	for (unsigned int i = 0; i < v->resource_count; i++)
+		resources += has_family(v->resources[i], family);
 	for (unsigned int i = 0; i < v->entry_count; i++) {
 		const struct edge_entry_view *e = &v->entries[i];
 		bool open = e->state == EDGE_PENDING || e->state == EDGE_RECREATING;
 
+		if (!has_family(e->resource, family))
+			continue;
+		entries++;
 		forward = forward || e->state == EDGE_CONFIRMED || (open && !e->buffering);
 		hold = hold || (open && e->buffering);
 	}
+	hold = hold || entries < resources; /* EDGE_NONE */
 	return forward ? FQ_EDGE_FORWARD : hold ? FQ_EDGE_HOLD : FQ_EDGE_REFUSE;
 }
 
@@ -280,9 +317,11 @@ static bool check_domain(const struct edge_domain_view *v, void *ctx)
 	const struct domain_model *d = &m.domain[index_of(v->name->text)];
 	struct sums *sums = ctx;
 
-	MUST(d->known && d->has_verdict);
-	MUST(d->verdict == verdict_of(v));
-	MUST(v->held == 0 || d->verdict == FQ_EDGE_HOLD);
+	MUST(d->known);
+	for (unsigned int family = 0; family < 2; family++)
+		MUST(d->has_verdict[family] && d->verdict[family] == v->verdict[family] &&
+		     d->verdict[family] == verdict_of(v, family));
+	MUST(v->held == 0 || d->verdict[0] == FQ_EDGE_HOLD || d->verdict[1] == FQ_EDGE_HOLD);
 	MUST(v->held <= HELD_PACKETS_MAX);
 	for (unsigned int i = 0; i < v->entry_count; i++) {
 		const struct entry_model *e = &d->entry[v->entries[i].resource - 1];
@@ -354,7 +393,8 @@ static void step_packet(char *input, size_t cap)
 	if (d->last_is_syn)
 		snprintf(input, cap, "syn %s %u %u", name_of(name), d->last_number, pick(1000));
 	else
-		snprintf(input, cap, "packet %s %u", name_of(name), d->last_number);
+		snprintf(input, cap, "%s %s %u", d->last_number % 3 ? "packet" : "packet6",
+			 name_of(name), d->last_number);
 	m.offered += d->known; /* else nobody's: an error, not kept */
 }
 
@@ -424,6 +464,7 @@ static void step_resources(void)
 
 	for (unsigned int i = 0; i < RESOURCES; i++) {
 		memcpy(m.serves[i], all[i].gateways, sizeof(m.serves[i]));
+		m.stack[i] = all[i].ip_stack;
 		if (pick(5))
 			list[count++] = all[i];
 	}

@@ -36,6 +36,7 @@ static const uint8_t lab_key[SEAL_KEY_BYTES] = {42, 1};
 
 /* What an end has reported. */
 struct end {
+	uint16_t incarnation; /* that it was told */
 	struct control_udp *udp;
 	unsigned int heard, messages;
 	uint32_t peer; /* of the last report */
@@ -48,6 +49,14 @@ struct lab {
 	struct end gateway, edge;
 	char error[CONTROL_UDP_ERROR_LEN];
 };
+
+static inline void lab_on_incarnation(void *ctx, uint32_t peer, uint16_t incarnation)
+{
+	struct end *end = ctx;
+
+	(void)peer;
+	end->incarnation = incarnation;
+}
 
 static inline void lab_on_heard(void *ctx, uint32_t peer)
 {
@@ -114,6 +123,7 @@ static inline struct control_udp_settings lab_settings(enum control_role role, s
 		.role = role,
 		.has_local = addr,
 		.on_heard = lab_on_heard,
+		.on_incarnation = lab_on_incarnation,
 		.on_message = lab_on_message,
 		.ctx = end,
 	};
@@ -135,10 +145,10 @@ static inline void lab_gateway(struct lab *lab, const char *listen, uint16_t por
 {
 	struct control_udp_settings settings =
 		lab_settings(CONTROL_ROLE_GATEWAY, &lab->gateway, listen);
-	struct control_udp_peer peer = {.id = LAB_EDGE, .addr = lab_addr(edge), .key = key};
+	struct control_udp_peer peer = {
+		.id = LAB_EDGE, .addr = lab_addr(edge), .key = key, .incarnation = LAB_INCARNATION};
 
 	settings.port = port;
-	settings.incarnation = LAB_INCARNATION;
 	assert_int_equal(control_udp_new(lab->event, &settings, &lab->gateway.udp, lab->error), 0);
 	lab_set(lab, lab->gateway.udp, &peer);
 }

@@ -115,6 +115,7 @@ static void defaults_are_filled_in(void **state)
 	assert_int_equal(c->gateway.timeouts.unconfirmed_s, 60);
 	assert_int_equal(c->limits.resolutions, 1000);
 	assert_int_equal(c->limits.domains, 65536);
+	assert_int_equal(c->limits.new_names_per_client, 10);
 	assert_int_equal(c->log.format, LOG_FORMAT_AUTO);
 	assert_int_equal(c->log.level, LOG_INFO);
 	assert_string_equal(c->bpffs, "/sys/fs/bpf/fqdnat");
@@ -273,6 +274,36 @@ static void sessions_per_client_follow_max(void **state)
 	assert_int_equal(c->gateway.sessions.per_client, 1000);
 }
 
+/* As many domains as the pools hold, and no more than the default if nobody says how many. */
+static void domains_are_bounded_by_the_pools(void **state)
+{
+	static const struct {
+		const char *pools, *limits;
+		unsigned int domains;
+	} cases[] = {
+		{"", "limits: {domains: 524288}\n", 524288},
+		{"pools: {ipv4: 100.64.0.0/10, ipv6: \"fd00:2021:1111:8000::/106\"}",
+		 "limits: {domains: 1048576}\n", 1048576},
+		{"pools: {ipv4: 10.0.0.0/8, ipv6: \"fd00:2021:1111::/48\"}",
+		 "limits: {domains: 4194304}\n", 4194304},
+		{"pools: {ipv4: 100.64.0.0/24}", "", 64},
+		{"pools: {ipv6: \"fd00:2021:1111:8000::/120\"}", "", 64},
+		{"pools: {ipv6: \"fd00:2021:1111:8000::/64\"}", "", 65536},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_(config_freep) struct config *c = NULL;
+		char text[512];
+
+		snprintf(text, sizeof(text),
+			 "interfaces: [a]\nedge:\n  dns: {listen: [192.0.2.1]}\n  %s\n%s",
+			 cases[i].pools, cases[i].limits);
+		c = parse_ok(text);
+		assert_int_equal(c->limits.domains, cases[i].domains);
+	}
+}
+
 /* What config show prints is a configuration that means the same. */
 static void json_round_trip_is_the_same(void **state)
 {
@@ -282,7 +313,8 @@ static void json_round_trip_is_the_same(void **state)
 		BASE,
 		BASE "gateway: {masquerade: [198.51.100.7, 2001:db8::7], ports: 2000}\n"
 		     "resources:\n" RESOURCE ", ip_stack: ipv6, filters: [icmp, {udp: 53}]}\n"
-		     "log: {format: json, level: debug}\nlimits: {domains: 7, dns_per_client: 0}\n",
+		     "log: {format: json, level: debug}\nlimits: {domains: 7, dns_per_client: 0, "
+		     "new_names_per_client: 0}\n",
 	};
 
 	(void)state;
@@ -352,6 +384,7 @@ int main(void)
 		cmocka_unit_test(sections_may_be_left_empty),
 		cmocka_unit_test(gateway_alone_does_not_know_the_edges_gateways),
 		cmocka_unit_test(sessions_per_client_follow_max),
+		cmocka_unit_test(domains_are_bounded_by_the_pools),
 		cmocka_unit_test(json_round_trip_is_the_same),
 		cmocka_unit_test(file_is_read_whole),
 		cmocka_unit_test(modes_are_words),

@@ -246,8 +246,13 @@ static const struct {
 	 "t.yaml:9: grants[1]: grant \"lan to web\" is used twice, first in line 8"},
 
 	/* the rest */
+	{BASE "limits: {domains: 524289}\n",
+	 "t.yaml:3: edge: the pools hold 524288 domains, limits.domains is 524289: expected pools "
+	 "of /10 for IPv4 and /106 for IPv6, or larger"},
+	{BASE "limits: {new_names_per_client: 1000001}\n",
+	 "t.yaml:4: limits.new_names_per_client: \"1000001\": expected a number from 0 to 1000000"},
 	{BASE "limits: {domains: 0}\n",
-	 "t.yaml:4: limits.domains: \"0\": expected a number from 1 to 131072"},
+	 "t.yaml:4: limits.domains: \"0\": expected a number from 1 to 4194304"},
 	{BASE "log: {level: warning}\n",
 	 "t.yaml:4: log.level: \"warning\": expected one of: error, warn, info, debug"},
 	{BASE "log: {format: xml}\n",

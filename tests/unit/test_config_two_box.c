@@ -84,6 +84,25 @@ static void gateway_has_edges(void **state)
 	assert_int_equal(c->gateway.per_edge.sessions, 900);
 }
 
+static void a_gateway_alone_has_its_edges_pools(void **state)
+{
+	_cleanup_(config_freep) struct config *c =
+		parse_ok("interfaces: [wan0]\n"
+			 "gateway:\n"
+			 "  listen: {address: \"100.96.0.1\"}\n"
+			 "  edges: [{name: home, address: 10.9.0.7, key_file: %/one}]\n"
+			 "  pools: {ipv4: 198.18.0.0/15, ipv6: \"2001:2::/107\"}\n");
+	json_t *json = config_to_json(c), *pools;
+
+	(void)state;
+	assert_addr(&c->edge.pool4.addr, "198.18.0.0");
+	assert_int_equal(c->edge.pool6.len, 107);
+	assert_false(c->has_edge);
+	pools = json_object_get(json_object_get(json, "gateway"), "pools");
+	assert_string_equal(json_string_value(json_object_get(pools, "ipv4")), "198.18.0.0/15");
+	json_decref(json);
+}
+
 static void ports_have_their_defaults(void **state)
 {
 	_cleanup_(config_freep) struct config *c =
@@ -229,6 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(edge_has_gateways),
 		cmocka_unit_test(gateway_has_edges),
+		cmocka_unit_test(a_gateway_alone_has_its_edges_pools),
 		cmocka_unit_test(ports_have_their_defaults),
 		cmocka_unit_test(one_box_has_no_peers),
 		cmocka_unit_test(one_process_may_be_both_for_others),

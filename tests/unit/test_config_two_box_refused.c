@@ -35,13 +35,15 @@ static const struct {
 	{GW "  edges: [{name: a b, address: 10.9.0.7}]\n",
 	 "t.yaml:5: gateway.edges[0].name: \"a b\": expected a name of 1 to 63 letters, digits, "
 	 "'.', '_' or '-'"},
+	{EDGE "gateway:\n  pools: {ipv4: 198.18.0.0/15}\n",
+	 "t.yaml:6: gateway.pools: the pools are those of edge.pools"},
 	{GW "  edges: [{name: a}]\n", "t.yaml:5: gateway.edges[0]: key \"address\" is missing"},
 	{GW "  edges: [{name: a, address: home.example}]\n",
 	 "t.yaml:5: gateway.edges[0].address: \"home.example\": expected an IPv4 or IPv6 address"},
 	{GW "  edges: [{name: a, address: 10.9.0.7}]\n  per_edge: {session: 7}\n",
 	 "t.yaml:6: gateway.per_edge: unknown key \"session\", did you mean \"sessions\"?"},
 	{GW "  edges: [{name: a, address: 10.9.0.7}]\n  per_edge: {translations: 7}\n",
-	 "t.yaml:6: gateway.per_edge.translations: \"7\": expected a number from 8 to 1048576"},
+	 "t.yaml:6: gateway.per_edge.translations: \"7\": expected a number from 8 to 33554432"},
 
 	/* used twice */
 	{EDGE "  gateways:\n  - {name: a, address: 10.9.0.1}\n  - {name: b, address: 10.9.0.1, "

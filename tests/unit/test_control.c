@@ -308,7 +308,10 @@ static void probes_are_a_numbered_header(void **state)
 	assert_int_equal(control_decode((const uint8_t[8]){4, 0, 0x12, 0x34, 0, 0, 0, 1}, 8, &back),
 			 0);
 	assert_int_equal(back.incarnation, 0x1234);
-	assert_int_equal(control_decode((const uint8_t[8]){3, 0, 0x12, 0x34, 0, 0, 0, 1}, 8, &back),
+	assert_int_equal(control_decode((const uint8_t[8]){3, 0, 0x12, 0x35, 0, 0, 0, 1}, 8, &back),
+			 0);
+	assert_int_equal(back.incarnation, 0x1235);
+	assert_int_equal(control_decode((const uint8_t[8]){2, 0, 0x12, 0x35, 0, 0, 0, 1}, 8, &back),
 			 0);
 	assert_int_equal(back.incarnation, 0);
 

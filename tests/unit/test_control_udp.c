@@ -113,9 +113,18 @@ static void probes_are_answered(void **state)
 
 	assert_int_equal(lab->edge.last.event, CONTROL_PROBE_REPLY);
 	assert_int_equal(lab->edge.last.generation, 77);
-	assert_int_equal(lab->edge.last.incarnation, LAB_INCARNATION);
+	assert_int_equal(lab->edge.incarnation, LAB_INCARNATION);
+	assert_int_equal(lab->gateway.incarnation, 0);
+
+	/* Another one, and the edge's own with its Probes. */
+	control_udp_incarnation_set(lab->gateway.udp, LAB_EDGE, 9);
+	control_udp_incarnation_set(lab->edge.udp, LAB_GATEWAY, 8);
+	lab_send_to_gateway(lab, CONTROL_PROBE);
+	LAB_UNTIL(lab, lab->edge.messages == 2);
+	assert_int_equal(lab->edge.incarnation, 9);
+	assert_int_equal(lab->gateway.incarnation, 8);
 	assert_int_equal(lab->edge.heard, 0);
-	assert_int_equal(lab->gateway.heard, 1);
+	assert_int_equal(lab->gateway.heard, 2);
 	assert_int_equal(lab->gateway.messages, 0);
 }
 

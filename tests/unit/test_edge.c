@@ -52,7 +52,8 @@ static void views_show_what_is_there(void **state)
 	bed_do(&bed, 2000, "query a.x");
 	bed_do(&bed, 2000, "query c.x");
 	assert_true(edge_find_name(bed.edge, &name, &v));
-	assert_int_equal(v.verdict, FQ_EDGE_HOLD);
+	assert_int_equal(v.verdict[0], FQ_EDGE_HOLD);
+	assert_int_equal(v.verdict[1], FQ_EDGE_HOLD);
 	assert_int_equal(v.held, 1);
 	assert_int_equal(v.entry_count, 2);
 	assert_int_equal(v.entries[0].state, EDGE_FAILED);

@@ -239,8 +239,9 @@ static void resources_of_a_domain_move_alone(void **state)
 	bed_do(&bed, 0, "query x.a");
 	bed_do(&bed, 1, "active x.a B@2");
 	expect(2, "active x.a A@1", "A@1 pending>confirmed; x.a forward @1");
-	expect(3, "lost 1", "A@1 confirmed>none; x.a forward @2");
-	expect(4, "touch x.a", "A@2 none>pending; send A@2 #3 4+4; x.a forward @2 touch 2000");
+	expect(3, "lost 1", "A@1 confirmed>none; x.a/4 forward @2; x.a/6 hold");
+	expect(4, "touch x.a",
+	       "A@2 none>pending; send A@2 #3 4+4; x.a/4 forward @2 touch 2000; x.a/6 hold @2");
 }
 
 /* C-14, C-20: what one gateway has refused, another one may still serve: packets ask it. */
@@ -356,6 +357,24 @@ static void waiting_queries_and_packets_want_gateways(void **state)
 	expect(800, "packet x.c 8", "want 1");
 	expect(900, "up 1",
 	       "A@2 recreating>none; x.a hold; C@1 none>pending; send C@1 #2 4+4; x.c hold @1");
+}
+
+/* After a restart its gateway is waited for though another one is up: that one need not be probed.
+ */
+static void gateways_that_are_up_are_not_wanted(void **state)
+{
+	const struct edge_resource list[] = {bed_resource('A', "**.a", IP_STACK_DUAL, 1, 2)};
+
+	(void)state;
+	bed_close(&bed);
+	bed_open(&bed, NULL);
+	bed.say_wanted = true;
+	reload("", list, 1);
+	restore("x.a", 1, 1, EDGE_CONFIRMED);
+	assert_int_equal(edge_restored(bed.edge), 0);
+	bed_do(&bed, 0, "up 2");
+	expect(1, "packet x.a 7", "want 1; release x.a 7");
+	expect(2, "query x.a", "A@1 confirmed>recreating; want 1");
 }
 
 /* ---- counts ---- */
@@ -530,6 +549,7 @@ int main(void)
 		P(unheard_gateway_keeps_restored_entries),
 		P(silent_gateway_loses_restored_entries),
 		P(waiting_queries_and_packets_want_gateways),
+		P(gateways_that_are_up_are_not_wanted),
 		P(gateways_count_their_entries),
 		P(lost_gateway_makes_no_storm),
 		P(lost_sole_gateway_makes_no_storm),

@@ -17,7 +17,7 @@ static void removed_resource_takes_its_entries(void **state)
 	bed_do(&bed, 2, "active b.x B@2");
 	before = bed_proxy(&bed, "b.x");
 
-	reload("B@2 confirmed>none; changed b.x; b.x forward @1", only_a, 1);
+	reload("B@2 confirmed>none; changed b.x; b.x/4 forward @1", only_a, 1);
 	expect(3, "active b.x B@2", "unknown");
 	reload("A@1 confirmed>none; changed b.x; b.x refuse", NULL, 0);
 	expect(4, "query b.x", "no match");
@@ -51,7 +51,7 @@ static void changed_pattern_reconciles_domains(void **state)
 	bed_do(&bed, 0, "query a.x");
 	bed_do(&bed, 1, "active a.x A@1");
 	bed_do(&bed, 1, "active b.x B@2");
-	reload("A@1 pending>none; changed b.x; b.x forward @2; "
+	reload("A@1 pending>none; changed b.x; b.x/4 forward @2; b.x/6 hold; "
 	       "A@1 confirmed>none; changed a.x; a.x hold",
 	       list, 3);
 	reload("", list, 3);
@@ -78,10 +78,11 @@ static void assigned_ips_follow_the_stack(void **state)
 	(void)state;
 	expect(0, "query a.x", "new a.x; A@1 none>pending; send A@1 #1 4+4; a.x hold @1");
 	expect(1, "packet a.x 1", "");
-	reload("A@1 pending>none; changed a.x; a.x hold", six, 1);
+	expect(1, "packet6 a.x 2", "");
+	reload("A@1 pending>none; changed a.x; a.x/4 refuse; a.x/6 hold; dropped a.x 1", six, 1);
 	expect(2, "active a.x A@1", "unknown"); /* which knows other addresses than are answered */
-	expect(3, "query a.x", "A@1 none>pending; send A@1 #2 0+4; a.x hold @1");
-	expect(4, "active a.x A@1", "A@1 pending>confirmed; a.x forward @1; release a.x 1");
+	expect(3, "query a.x", "A@1 none>pending; send A@1 #2 0+4; a.x/6 hold @1");
+	expect(4, "active a.x A@1", "A@1 pending>confirmed; a.x/6 forward @1; release a.x 2");
 }
 
 /* P-06, C-19: a gateway that was told of IPv4 only is told anew before IPv6 packets pass. */
@@ -94,7 +95,8 @@ static void changed_stack_is_asked_for_again(void **state)
 
 	(void)state;
 	reload("", four, 1);
-	expect(0, "query a.x", "new a.x; A@1 none>pending; send A@1 #1 4+0; a.x hold @1");
+	expect(0, "query a.x",
+	       "new a.x; A@1 none>pending; send A@1 #1 4+0; a.x/4 hold @1; a.x/6 refuse");
 	bed_do(&bed, 1, "active a.x A@1");
 	bed_do(&bed, 1, "query failed.x");
 	bed_do(&bed, 2, "inactive failed.x A@1");
@@ -122,7 +124,7 @@ static void changed_stack_leaves_others_alone(void **state)
 	bed_do(&bed, 0, "query b.x");
 	bed_do(&bed, 1, "active b.x A@1");
 	bed_do(&bed, 2, "active b.x B@2");
-	reload("B@2 confirmed>none; changed b.x; b.x forward @1", list, 2);
+	reload("B@2 confirmed>none; changed b.x; b.x/4 forward @1", list, 2);
 	expect(3000, "query b.x",
 	       "B@2 none>pending; send B@2 #3 4+4; A@1 confirmed>recreating; "
 	       "A@1 recreating>pending; send A@1 #4 4+4; b.x forward @1 touch 2000");

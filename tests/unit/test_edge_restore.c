@@ -19,6 +19,8 @@ static struct edge_domain_record record(uint32_t id, const char *name, const cha
 	return r;
 }
 
+static unsigned int told; /* families of the next record */
+
 static void restore(int expected, uint32_t gateway, uint32_t domain, char resource,
 		    enum edge_state was)
 {
@@ -28,6 +30,7 @@ static void restore(int expected, uint32_t gateway, uint32_t domain, char resour
 		.resource = (uint32_t)(resource - 'A' + 1),
 		.state = was,
 		.generation = 40 + domain,
+		.families = told,
 	};
 
 	assert_int_equal(edge_restore_entry(bed.edge, &r, bed.now), expected);
@@ -105,6 +108,31 @@ static void impossible_marks_are_refused(void **state)
 	edge_marks(bed.edge, &now);
 	assert_int_equal(now.next_domain, 2);
 	assert_int_equal(now.fresh4, 5);
+}
+
+/* P-06, C-19: what a gateway was told is of no use once the resource has other families. */
+static void changed_stack_is_noticed_after_a_restart(void **state)
+{
+	struct edge_domain_record a = record(1, "a.x", "100.96.4.0", "fd00:2021:1111:8000::100");
+	struct edge_domain_record b = record(2, "b.y", "100.96.5.0", "fd00:2021:1111:8000::200");
+	const struct edge_resource list[] = {
+		bed_resource('A', "**.x", IP_STACK_DUAL, 1, 0),
+		bed_resource('B', "**.y", IP_STACK_IPV6, 1, 0),
+	};
+
+	(void)state;
+	reload("", list, 2);
+	assert_int_equal(edge_restore_domain(bed.edge, &a, bed.now), 0);
+	assert_int_equal(edge_restore_domain(bed.edge, &b, bed.now), 0);
+	told = IP_FAMILY_V4;
+	restore(-ENOENT, 1, 1, 'A', EDGE_CONFIRMED);
+	restore(-ENOENT, 1, 2, 'B', EDGE_CONFIRMED);
+	told = IP_FAMILY_V6;
+	restore(0, 1, 2, 'B', EDGE_CONFIRMED);
+	told = 0; /* not known */
+
+	assert_string_equal(restored(), "a.x hold; b.y/4 refuse; b.y/6 forward @1");
+	expect(1, "packet a.x 1", "A@1 none>pending; send A@1 #43 4+4; a.x hold @1");
 }
 
 /* C-20: after a restart what flowed flows, what did not is refused and not retried. */
@@ -235,6 +263,7 @@ int main(void)
 		T(domains_are_restored),
 		T(marks_survive_a_restart),
 		T(impossible_marks_are_refused),
+		T(changed_stack_is_noticed_after_a_restart),
 		T(entries_are_restored),
 		T(impossible_records_are_refused),
 		T(stored_state_says_whether_packets_flow),

@@ -14,6 +14,7 @@ static const struct fq_addr proxy = {
 
 static struct held held;
 static struct held_budget budget;
+static uint8_t offered_family;
 static uint8_t frame[BED_FRAME_MAX];
 
 static int setup(void **state)
@@ -21,6 +22,7 @@ static int setup(void **state)
 	(void)state;
 	held = (struct held){0};
 	budget = (struct held_budget){.bytes_max = 1 << 20};
+	offered_family = IP_FAMILY_V4;
 	return 0;
 }
 
@@ -38,10 +40,13 @@ static struct instant at(int64_t s)
 
 static enum held_outcome offer(uint16_t len)
 {
-	return held_offer(
-		&held, &budget,
-		&(struct held_offer){.bytes = frame, .len = len, .l3_offset = 14, .ifindex = 3},
-		at(1));
+	return held_offer(&held, &budget,
+			  &(struct held_offer){.bytes = frame,
+					       .len = len,
+					       .l3_offset = 14,
+					       .ifindex = 3,
+					       .family = offered_family},
+			  at(1));
 }
 
 static enum held_outcome offer_udp(uint16_t number)
@@ -74,12 +79,13 @@ static enum held_outcome offer_syn6(uint16_t number, uint32_t stamp)
 static void taken_in_order(void **state)
 {
 	struct held_frame *frames, *f;
+	unsigned int count;
 	uint16_t n = 0;
 
 	(void)state;
 	for (uint16_t i = 0; i < 5; i++)
 		assert_int_equal(offer_udp(i), HELD_STORED);
-	frames = held_take(&held, &budget);
+	frames = held_take(&held, &budget, IP_FAMILY_ALL, &count);
 	for (f = frames; f; f = f->next, n++) {
 		uint16_t len = bed_udp_frame(frame, &proxy, n);
 
@@ -89,8 +95,47 @@ static void taken_in_order(void **state)
 		assert_int_equal(f->ifindex, 3);
 	}
 	assert_int_equal(n, 5);
+	assert_int_equal(count, 5);
 	assert_int_equal(held.count, 0);
 	held_frames_free(frames);
+}
+
+/* What is left after each taking stays in order, and is added to at its end. */
+static void one_family_is_taken_alone(void **state)
+{
+	const unsigned int families[] = {IP_FAMILY_V6, IP_FAMILY_V4, IP_FAMILY_V6, IP_FAMILY_V4,
+					 IP_FAMILY_V6};
+	struct held_frame *six, *four;
+	unsigned int count;
+
+	(void)state;
+	for (uint16_t i = 0; i < 5; i++) {
+		offered_family = (uint8_t)families[i];
+		assert_int_equal(offer_udp(i), HELD_STORED);
+	}
+
+	six = held_take(&held, &budget, IP_FAMILY_V6, &count);
+	assert_int_equal(count, 3);
+	assert_int_equal(held.count, 2);
+	assert_int_equal(budget.packets, 2);
+	offered_family = IP_FAMILY_V4;
+	assert_int_equal(offer_udp(5), HELD_STORED);
+	assert_null(held_take(&held, &budget, IP_FAMILY_V6, &count));
+	assert_int_equal(count, 0);
+	four = held_take(&held, &budget, IP_FAMILY_V4, &count);
+
+	assert_int_equal(count, 3);
+	assert_int_equal(held.count, 0);
+	assert_null(held.first);
+	assert_null(held.last);
+	for (const struct held_frame *f = six, *g = four; f && g; f = f->next, g = g->next) {
+		assert_int_equal(f->family, IP_FAMILY_V6);
+		assert_int_equal(g->family, IP_FAMILY_V4);
+		assert_true(!f->next || f->bytes[f->len - 1] < f->next->bytes[f->next->len - 1]);
+		assert_true(!g->next || g->bytes[g->len - 1] < g->next->bytes[g->next->len - 1]);
+	}
+	held_frames_free(six);
+	held_frames_free(four);
 }
 
 /* C-03: the 33rd overwrites the oldest, and says so. */
@@ -195,7 +240,7 @@ static void limit_of_bytes_holds(void **state)
 	assert_int_equal(budget.packets, 0);
 }
 
-/* C-24: what was held too long is dropped; a replaced SYN counts from its first. */
+/* C-24: what was held too long is dropped; what is sent again is as young as that. */
 static void old_packets_are_dropped(void **state)
 {
 	struct held_offer o = {.bytes = frame, .l3_offset = 14};
@@ -207,10 +252,16 @@ static void old_packets_are_dropped(void **state)
 	}
 	o.len = bed_syn_frame(frame, &proxy, 0, 99);
 	assert_int_equal(held_offer(&held, &budget, &o, at(50)), HELD_REPLACED);
-	assert_int_equal(held_drop_older(&held, &budget, at(15)), 2);
-	assert_int_equal(held_drop_older(&held, &budget, at(19)), 0);
+	assert_int_equal(held_drop_older(&held, &budget, at(15)), 1);
+	o.len = bed_syn_frame(frame, &proxy, 2, 0);
+	assert_int_equal(held_offer(&held, &budget, &o, at(60)), HELD_DUPLICATE);
+	assert_int_equal(held_drop_older(&held, &budget, at(30)), 1);
 	assert_int_equal(held.count, 2);
-	assert_int_equal(held_drop(&held, &budget), 2);
+	assert_int_equal(held_drop_older(&held, &budget, at(49)), 0);
+	assert_int_equal(held_drop_older(&held, &budget, at(60)), 2);
+	assert_null(held.first);
+	assert_null(held.last);
+	assert_int_equal(budget.bytes, 0);
 }
 
 /* Bytes that are no packet are refused, and short ones are no SYN. */
@@ -230,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(taken_in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_family_is_taken_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(oldest_is_overwritten, setup, teardown),
 		cmocka_unit_test_setup_teardown(identical_packet_is_stored_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(replaces_existing_tcp_syn_retransmission, setup,

@@ -20,8 +20,12 @@ static void rows_are_the_same_after_a_restart(void **state)
 	struct fixture *f = *state;
 	_cleanup_(store_freep) struct store *store = open_ok(f, STORE_WRITE);
 	const struct store_domain domain = domain_row(7, "www.corp.example");
-	const struct store_entry entry = {
-		.gateway = 1, .domain = 7, .resource = 3, .state = 2, .generation = UINT32_MAX};
+	const struct store_entry entry = {.gateway = 1,
+					  .domain = 7,
+					  .resource = 3,
+					  .state = 2,
+					  .generation = UINT32_MAX,
+					  .families = 3};
 	const struct store_grant grant = {.client = "lan",
 					  .resource = "6f1c0a52-3f0e-4c6e-9c1b-0e1a2b3c4d5e",
 					  .expires_s = 1798761600,

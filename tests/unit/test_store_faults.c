@@ -75,7 +75,7 @@ static void other_schemas_are_refused(void **state)
 	change_file(f, "PRAGMA user_version = 7");
 	assert_int_equal(store_open(f->dir, STORE_WRITE, &store, f->error), -EPROTONOSUPPORT);
 	assert_non_null(
-		strstr(f->error, "has schema version 7, expected 3: written by another release"));
+		strstr(f->error, "has schema version 7, expected 4: written by another release"));
 
 	assert_int_equal(unlink(f->file), 0);
 	change_file(f, "CREATE TABLE theirs (a); PRAGMA user_version = 1");

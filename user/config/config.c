@@ -109,10 +109,11 @@ static const struct key log_keys[] = {
 	}
 
 static const struct key limit_keys[] = {
-	LIMIT(domains, 1, 131072),
+	LIMIT(domains, 1, CONFIG_DOMAINS_MAX),
 	LIMIT(held_bytes, 65536, 1 << 30),
 	LIMIT(dns_requests, 16, 65536),
 	LIMIT(dns_per_client, 0, 1000000),
+	LIMIT(new_names_per_client, 0, 1000000),
 	LIMIT(dns_cache, 0, 1000000),
 	LIMIT(resolutions, 1, 65536),
 	{0},
@@ -169,10 +170,10 @@ static void set_defaults(struct config *config)
 	config->gateway.timeouts.unconfirmed_s = 60;
 	config->gateway.timeouts.tombstone_s = 60;
 	config->limits = (struct config_limits){
-		.domains = 65536,
 		.held_bytes = 16 << 20,
 		.dns_requests = 4096,
 		.dns_per_client = 500,
+		.new_names_per_client = 10,
 		.dns_cache = 4096,
 		.resolutions = 1000,
 	};
@@ -182,6 +183,8 @@ static void set_defaults(struct config *config)
 	set_path(config->state, "FQDNAT_STATE", STORE_DIR_DEFAULT);
 	set_path(config->control_socket, NULL, CTL_SOCKET_DEFAULT);
 }
+
+#define DOMAINS_DEFAULT 65536
 
 /* What one edge may have: all, or half of it if others may want some. */
 static unsigned int share(const struct config *config, unsigned int all)
@@ -210,6 +213,7 @@ static int complete(struct reader *rd, yaml_node_t *root)
 {
 	struct config *config = rd->config;
 	struct config_gateway *g = &config->gateway;
+	unsigned int pools = config_pool_domains(config);
 
 	if (!config->has_edge && !config->has_gateway)
 		return reader_error(rd, root,
@@ -219,6 +223,9 @@ static int complete(struct reader *rd, yaml_node_t *root)
 		config->has_gateway = true;
 	if (g->sessions.per_client == 0)
 		g->sessions.per_client = g->sessions.max < 65536 ? g->sessions.max : 65536;
+	/* Without a wish of the operator's, what the pools hold will do. */
+	if (config->limits.domains == 0)
+		config->limits.domains = pools < DOMAINS_DEFAULT ? pools : DOMAINS_DEFAULT;
 	complete_per_edge(config);
 	return 0;
 }

@@ -37,6 +37,8 @@
 #define CONFIG_GATEWAYS_MAX          64 /* of an edge, and edges of a gateway */
 #define CONFIG_RESOURCE_GATEWAYS_MAX 8
 #define CONFIG_GRANTS_MAX            262144
+#define CONFIG_DOMAINS_MAX           4194304 /* what pools of 2^24 addresses hold */
+#define CONFIG_TRANSLATIONS_MAX      (8 * CONFIG_DOMAINS_MAX)
 #define CONFIG_KEY_LEN               32 /* bytes of the key of an edge and a gateway */
 
 enum config_mode {
@@ -111,7 +113,7 @@ struct config_gateway {
 	unsigned int edge_count;           /* at least 1 with listen, else 0 */
 	struct {                           /* of one edge on another machine */
 		unsigned int resolutions;  /* under way: 1..65536 */
-		unsigned int translations; /* 8..1048576 */
+		unsigned int translations; /* 8..CONFIG_TRANSLATIONS_MAX */
 		unsigned int sessions;     /* 1..16777216 */
 	} per_edge; /* defaults: all there is, half of it if others may want some, too */
 	struct {
@@ -168,12 +170,13 @@ struct config_grant {
 };
 
 struct config_limits {
-	unsigned int domains;        /* 1..131072 (8 map entries each), default 65536 */
-	unsigned int held_bytes;     /* of held packets, over all: 65536..1 GiB, default 16 MiB */
-	unsigned int dns_requests;   /* in progress: 16..65536, default 4096 */
-	unsigned int dns_per_client; /* queries per second: default 500; 0: no limit */
-	unsigned int dns_cache;      /* answers kept: 0..1000000, default 4096 */
-	unsigned int resolutions;    /* under way: 1..65536, default 1000 (G-05) */
+	unsigned int domains;    /* 1..CONFIG_DOMAINS_MAX; default 65536, or what the pools hold */
+	unsigned int held_bytes; /* of held packets, over all: 65536..1 GiB, default 16 MiB */
+	unsigned int dns_requests;         /* in progress: 16..65536, default 4096 */
+	unsigned int dns_per_client;       /* queries per second: default 500; 0: no limit */
+	unsigned int new_names_per_client; /* per second: 0..1000000, default 10; 0: no limit */
+	unsigned int dns_cache;            /* answers kept: 0..1000000, default 4096 */
+	unsigned int resolutions;          /* under way: 1..65536, default 1000 (G-05) */
 };
 
 struct config {

@@ -102,15 +102,20 @@ static json_t *edge_gateways_json(const struct config_edge *edge)
 	return list;
 }
 
+static json_t *pools_json(const struct config_edge *edge)
+{
+	return json_pack("{s:o, s:o}", "ipv4", prefix_json(&edge->pool4), "ipv6",
+			 prefix_json(&edge->pool6));
+}
+
 static json_t *edge_json(const struct config_edge *edge)
 {
 	json_t *control = NULL;
 
 	if (edge->control.has_address)
 		control = json_pack("{s:o}", "address", addr_json(&edge->control.address));
-	return json_pack("{s:o, s:{s:o, s:o}, s:o*, s:o*}", "dns", dns_json(edge), "pools", "ipv4",
-			 prefix_json(&edge->pool4), "ipv6", prefix_json(&edge->pool6), "control",
-			 control, "gateways", edge_gateways_json(edge));
+	return json_pack("{s:o, s:o, s:o*, s:o*}", "dns", dns_json(edge), "pools", pools_json(edge),
+			 "control", control, "gateways", edge_gateways_json(edge));
 }
 
 static json_t *masquerade_json(const struct config_gateway *g)
@@ -150,7 +155,8 @@ static json_t *gateway_edges_json(const struct config_gateway *g)
 	return list;
 }
 
-static json_t *gateway_json(const struct config_gateway *g)
+/* @edge: that has the pools; NULL: the section edge shows them */
+static json_t *gateway_json(const struct config_gateway *g, const struct config_edge *edge)
 {
 	json_t *listen = NULL, *per_edge = NULL;
 
@@ -161,10 +167,11 @@ static json_t *gateway_json(const struct config_gateway *g)
 		per_edge = json_pack("{s:i, s:i, s:i}", "resolutions", g->per_edge.resolutions,
 				     "translations", g->per_edge.translations, "sessions",
 				     g->per_edge.sessions);
-	return json_pack("{s:o*, s:o*, s:o*, s:{s:o, s:i}, s:o, s:o, s:{s:i, s:i}, s:o}", "listen",
-			 listen, "edges", gateway_edges_json(g), "per_edge", per_edge, "resolver",
-			 "servers", servers_json(&g->resolver.servers), "timeout_s",
-			 g->resolver.timeout_s, "masquerade", masquerade_json(g), "ports",
+	return json_pack("{s:o*, s:o*, s:o*, s:o*, s:{s:o, s:i}, s:o, s:o, s:{s:i, s:i}, s:o}",
+			 "pools", edge ? pools_json(edge) : NULL, "listen", listen, "edges",
+			 gateway_edges_json(g), "per_edge", per_edge, "resolver", "servers",
+			 servers_json(&g->resolver.servers), "timeout_s", g->resolver.timeout_s,
+			 "masquerade", masquerade_json(g), "ports",
 			 range_json(g->port_lo, g->port_hi), "sessions", "max", g->sessions.max,
 			 "per_client", g->sessions.per_client, "timeouts", timeouts_json(g));
 }
@@ -264,10 +271,11 @@ static json_t *grants_json(const struct config *config)
 
 static json_t *limits_json(const struct config_limits *limits)
 {
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "domains", limits->domains, "held_bytes",
-			 limits->held_bytes, "dns_requests", limits->dns_requests, "dns_per_client",
-			 limits->dns_per_client, "dns_cache", limits->dns_cache, "resolutions",
-			 limits->resolutions);
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "domains", limits->domains,
+			 "held_bytes", limits->held_bytes, "dns_requests", limits->dns_requests,
+			 "dns_per_client", limits->dns_per_client, "new_names_per_client",
+			 limits->new_names_per_client, "dns_cache", limits->dns_cache,
+			 "resolutions", limits->resolutions);
 }
 
 json_t *config_to_json(const struct config *config)
@@ -275,10 +283,12 @@ json_t *config_to_json(const struct config *config)
 	return json_pack("{s:o, s:o*, s:o*, s:o*, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:s, s:s, s:s}",
 			 "interfaces", interfaces_json(config), "control", control_json(config),
 			 "edge", config->has_edge ? edge_json(&config->edge) : NULL, "gateway",
-			 config->has_gateway ? gateway_json(&config->gateway) : NULL, "clients",
-			 clients_json(config), "resources", resources_json(config), "grants",
-			 grants_json(config), "limits", limits_json(&config->limits), "log",
-			 "format", log_format_name(config->log.format), "level",
+			 config->has_gateway ? gateway_json(&config->gateway,
+							    config->has_edge ? NULL : &config->edge)
+					     : NULL,
+			 "clients", clients_json(config), "resources", resources_json(config),
+			 "grants", grants_json(config), "limits", limits_json(&config->limits),
+			 "log", "format", log_format_name(config->log.format), "level",
 			 log_level_name(config->log.level), "bpffs", config->bpffs, "state",
 			 config->state, "control_socket", config->control_socket);
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -55,6 +56,9 @@ static int check_file(struct reader *rd, yaml_node_t *node, const char *path, in
 		return reader_error(rd, node, "%s cannot be read: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return reader_error(rd, node, "%s is no file, expected one that holds a key", path);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return reader_error(rd, node, "%s belongs to somebody else: chown root %s", path,
+				    path);
 	if (st.st_mode & 077)
 		return reader_error(
 			rd, node,

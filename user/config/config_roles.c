@@ -6,6 +6,7 @@
 
 #include "config/config_sections.h"
 #include "config/config_values.h"
+#include "core/pool.h"
 #include "io/dns_server.h"
 
 /* Bounds of a pool: room for a domain at least, and less than the whole Internet. */
@@ -178,6 +179,37 @@ int read_unique_name(struct reader *rd, yaml_node_t *node, const struct key *key
 	return r < 0 ? r : reader_unique(rd, node, key->more, field, rd->index);
 }
 
+static unsigned int prefix_domains(const struct ipprefix *pool, unsigned int each)
+{
+	unsigned int host_bits = 128 - pool->len;
+
+	return (host_bits < 24 ? 1U << host_bits : POOL_ADDRESSES_MAX) / each;
+}
+
+unsigned int config_pool_domains(const struct config *config)
+{
+	unsigned int v4 = prefix_domains(&config->edge.pool4, PROXIES_V4);
+	unsigned int v6 = prefix_domains(&config->edge.pool6, PROXIES_V6);
+
+	return v4 < v6 ? v4 : v6;
+}
+
+/* More domains than the pools have addresses for cannot be: say which pools would do. */
+static int check_pools_hold(struct reader *rd, yaml_node_t *node)
+{
+	unsigned int wanted = rd->config->limits.domains, bits = 0;
+
+	if (wanted <= config_pool_domains(rd->config))
+		return 0;
+	while (1U << bits < wanted * PROXIES_V4)
+		bits++;
+	return reader_error(
+		rd, node,
+		"the pools hold %u domains, limits.domains is %u: expected pools of /%u "
+		"for IPv4 and /%u for IPv6, or larger",
+		config_pool_domains(rd->config), wanted, 32 - bits, 128 - bits);
+}
+
 /* Pools come first: the others must lie outside. */
 static const struct key edge_keys[] = {
 	{.name = "pools", .read = read_map, .more = pool_keys},
@@ -189,9 +221,12 @@ static const struct key edge_keys[] = {
 
 int read_edge(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
 {
+	int r;
+
 	(void)key;
 	rd->config->has_edge = true;
-	return reader_map(rd, node, edge_keys, field);
+	r = reader_map(rd, node, edge_keys, field);
+	return r < 0 ? r : check_pools_hold(rd, node);
 }
 
 static const struct key resolver_keys[] = {
@@ -300,8 +335,20 @@ static const struct key timeout_keys[] = {
 	TIMEOUT(icmp_s), TIMEOUT(unconfirmed_s), TIMEOUT(tombstone_s), {0},
 };
 
-/* Sessions come before what one edge may have of them. */
+/* Of edges that are all on other machines: an edge in this process has its own. */
+static int read_gateway_pools(struct reader *rd, yaml_node_t *node, const struct key *key,
+			      void *field)
+{
+	(void)key;
+	(void)field;
+	if (rd->config->has_edge)
+		return reader_error(rd, node, "the pools are those of edge.pools");
+	return reader_map(rd, node, pool_keys, &rd->config->edge);
+}
+
+/* Pools come first, as at the edge; sessions come before what one edge may have of them. */
 static const struct key gateway_keys[] = {
+	{.name = "pools", .read = read_gateway_pools},
 	{.name = "listen", .read = read_gateway_listen},
 	{.name = "edges", .read = read_gateway_edges, .max = CONFIG_GATEWAYS_MAX},
 	{.name = "resolver", .read = read_map, .more = resolver_keys},

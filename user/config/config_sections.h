@@ -8,6 +8,9 @@
 int read_edge(struct reader *rd, yaml_node_t *node, const struct key *key, void *field);
 int read_gateway(struct reader *rd, yaml_node_t *node, const struct key *key, void *field);
 
+/* Domains that the pools have addresses for. */
+unsigned int config_pool_domains(const struct config *config);
+
 /* config_peers.c; the field is struct config_edge, config_gateway */
 int read_edge_control(struct reader *rd, yaml_node_t *node, const struct key *key, void *field);
 int read_edge_gateways(struct reader *rd, yaml_node_t *node, const struct key *key, void *field);

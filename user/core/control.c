@@ -42,6 +42,11 @@ static bool has_payload(enum control_event event)
 	return event == CONTROL_ASSIGNED_IPS || event == CONTROL_DOMAIN_STATUS;
 }
 
+static bool has_incarnation(enum control_event event)
+{
+	return event == CONTROL_PROBE || event == CONTROL_PROBE_REPLY;
+}
+
 static bool subject_valid(const struct control_message *msg)
 {
 	char uuid[UUID_STRLEN];
@@ -130,7 +135,7 @@ int control_encode(const struct control_message *msg, uint8_t *buf, size_t cap, 
 	}
 	memset(buf, 0, CONTROL_HEADER_BYTES);
 	buf[CONTROL_EVENT_OFFSET] = msg->event;
-	if (msg->event == CONTROL_PROBE_REPLY) {
+	if (has_incarnation(msg->event)) {
 		buf[INCARNATION_OFFSET] = (uint8_t)(msg->incarnation >> 8);
 		buf[INCARNATION_OFFSET + 1] = (uint8_t)msg->incarnation;
 	}
@@ -185,7 +190,7 @@ int control_decode(const uint8_t *bytes, size_t len, struct control_message *ret
 	if (len < CONTROL_HEADER_BYTES || len > CONTROL_MESSAGE_MAX)
 		return -EBADMSG;
 	msg.event = bytes[CONTROL_EVENT_OFFSET];
-	if (msg.event == CONTROL_PROBE_REPLY)
+	if (has_incarnation(msg.event))
 		msg.incarnation =
 			(uint16_t)(bytes[INCARNATION_OFFSET] << 8 | bytes[INCARNATION_OFFSET + 1]);
 	for (unsigned int i = 0; i < 4; i++)

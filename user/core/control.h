@@ -59,8 +59,8 @@ enum control_status {
 struct control_message {
 	enum control_event event;
 	uint32_t generation; /* 0: none; Probe and ProbeReply: the number, not 0 */
-	/* ProbeReply of a gateway: another one than before means that its translations were lost;
-	 * 0: not told. Other messages: 0. */
+	/* Probe and ProbeReply: another one than before means that what the sender had for the
+	 * receiver is gone; 0: not told. Other messages: 0. */
 	uint16_t incarnation;
 	char resource[UUID_STRLEN];
 	struct dname domain;

@@ -8,7 +8,8 @@
 #define TICK_BATCH 64 /* entries, and domains, that one edge_tick looks after */
 
 /* Most actions of one query or packet: the domain's own, the others' and what is let go. */
-#define INPUT_ACTIONS ((1 + RECLAIM_DOMAINS) * DOMAIN_ACTIONS + 2 * EDGE_RESEND_BATCH * 4)
+#define INPUT_ACTIONS \
+	((1 + RECLAIM_DOMAINS) * DOMAIN_ACTIONS + 2 * EDGE_RESEND_BATCH * (2 + SETTLE_ACTIONS))
 
 int edge_new(const struct edge_settings *settings, struct edge **ret_edge)
 {
@@ -63,11 +64,12 @@ struct edge *edge_free(struct edge *edge)
 static struct edge_answer answer_of(const struct edge *edge, const struct domain *d)
 {
 	struct edge_answer a = {.matched = true, .domain = d->id};
+	unsigned int families = 0;
 
-	for (const struct entry *e = d->entries; e; e = e->next_of_domain) {
-		a.ipv4 = a.ipv4 || e->resource->ip_stack != IP_STACK_IPV6;
-		a.ipv6 = a.ipv6 || e->resource->ip_stack != IP_STACK_IPV4;
-	}
+	for (const struct entry *e = d->entries; e; e = e->next_of_domain)
+		families |= edge_stack_families(e->resource->ip_stack);
+	a.ipv4 = families & IP_FAMILY_V4;
+	a.ipv6 = families & IP_FAMILY_V6;
 	edge_domain_proxies(edge, d, &a.proxies);
 	return a;
 }
@@ -163,6 +165,8 @@ int edge_packet(struct edge *edge, const struct fq_addr *proxy, const struct hel
 {
 	_cleanup_(held_frames_freep) struct held_frame *f = NULL;
 	struct domain *d = edge_domain_find_proxy(edge, proxy);
+	unsigned int family = ipaddr_is_v4(proxy) ? 0 : 1;
+	struct held_offer offer = *frame;
 	struct record *record;
 	int r;
 
@@ -172,9 +176,10 @@ int edge_packet(struct edge *edge, const struct fq_addr *proxy, const struct hel
 	if (r < 0)
 		return r;
 	edge_domain_wake(edge, d, now);
-	if (d->verdict == FQ_EDGE_HOLD)
-		return edge_domain_hold(edge, d, frame, now);
-	f = held_frame_new(frame, now);
+	offer.family = (uint8_t)(1U << family);
+	if (d->verdict[family] == FQ_EDGE_HOLD)
+		return edge_domain_hold(edge, d, &offer, now);
+	f = held_frame_new(&offer, now);
 	if (!f)
 		return -ENOMEM;
 	record = edge_queue_add(edge, EDGE_RELEASE, d);
@@ -265,7 +270,7 @@ int edge_tick(struct edge *edge, struct instant now)
 {
 	int r;
 
-	r = edge_queue_reserve(edge, TICK_BATCH * (5 + DOMAIN_ACTIONS));
+	r = edge_queue_reserve(edge, TICK_BATCH * (2 + SETTLE_ACTIONS + 1 + DOMAIN_ACTIONS));
 	if (r < 0)
 		return r;
 	edge_run_due(edge, now, TICK_BATCH);

@@ -189,7 +189,7 @@ int edge_forget(struct edge *edge, const struct dname *name, struct instant now)
 /* ---- inputs: packets ---- */
 
 /*
- * A packet that the packet path wants held: hold it, or, if the domain's verdict is another
+ * A packet that the packet path wants held: hold it, or, if the verdict of its family is another
  * one by now, release it at once so that the packet path forwards or refuses it (C-23).
  * AssignedIps is repeated if it is 2 s old (C-08), and every 2 s by edge_tick as long as packets
  * are held: whoever sent them waits, and may have nothing more to say.
@@ -281,13 +281,15 @@ struct edge_entry_record {
 	enum edge_state
 		state; /* Confirmed, Recreating: Confirmed; else Failed: nothing is retried */
 	uint32_t generation;
+	unsigned int families; /* IP_FAMILY_*, of the addresses that the gateway was told; 0: not
+				  known, from an earlier release */
 };
 
 /*
  * Give an entry back, after the resources and its domain; its gateway need not be up.
  *
- * Return: 0; -ENOENT: no such domain or resource, or they no longer belong together: forget
- * the record; -EEXIST; -ENOMEM.
+ * Return: 0; -ENOENT: no such domain or resource, they no longer belong together, or the resource
+ * has other families now: forget the record; -EEXIST; -ENOMEM.
  */
 int edge_restore_entry(struct edge *edge, const struct edge_entry_record *record,
 		       struct instant now);
@@ -299,7 +301,7 @@ int edge_restored(struct edge *edge);
 
 enum edge_action_kind {
 	EDGE_SEND_ASSIGNED,    /* send AssignedIps (.send) */
-	EDGE_SET_VERDICT,      /* of all addresses in .proxies (.verdict) */
+	EDGE_SET_VERDICT,      /* of the addresses in .proxies, of one family or both (.verdict) */
 	EDGE_DEL_VERDICT,      /* .proxies are nobody's */
 	EDGE_RELEASE,          /* put held frames back into the packet path, in order (.frames) */
 	EDGE_HELD_EVENT,       /* count (.held) */
@@ -323,7 +325,8 @@ struct edge_action {
 	enum edge_action_kind kind;
 	uint32_t domain;          /* 0 for EDGE_RESOURCE_IGNORED and EDGE_GATEWAY_WANTED */
 	const struct dname *name; /* valid until the next call of edge_next; NULL as above */
-	struct proxies proxies;   /* SEND: of the resource's families only (P-06); else all */
+	struct proxies proxies;   /* SEND: of the resource's families only (P-06); SET_VERDICT: of
+				     those that it is about; else all */
 	union {
 		struct {
 			uint32_t gateway;
@@ -355,6 +358,7 @@ struct edge_action {
 			enum edge_state from, to; /* EDGE_NONE: there was or is no entry */
 			enum edge_state
 				stored; /* what edge_restore_entry shall be given; NONE: delete */
+			unsigned int families; /* the same */
 		} state;
 		struct {
 			bool is_new;
@@ -397,10 +401,10 @@ struct edge_domain_view {
 	uint32_t id;
 	const struct dname *name;
 	const struct proxies *proxies;
-	bool ipv4, ipv6; /* families of its resources */
-	enum fq_edge_verdict verdict;
-	unsigned int held;      /* packets */
-	struct instant queried; /* last DNS query */
+	bool ipv4, ipv6;                           /* families of its resources */
+	enum fq_edge_verdict verdict[IP_FAMILIES]; /* of IPv4, of IPv6 */
+	unsigned int held;                         /* packets */
+	struct instant queried;                    /* last DNS query */
 	unsigned int resource_count;
 	uint32_t resources[EDGE_DOMAIN_RESOURCES]; /* that match, most specific first */
 	unsigned int entry_count;

@@ -26,7 +26,7 @@ struct domain *edge_domain_new(const struct dname *name, const struct match *mat
 	d->name_len = name->len;
 	memcpy(d->name, name->text, name->len);
 	d->refs = 1;
-	d->touch_at = INSTANT_NEVER;
+	memset(d->verdict, VERDICT_NONE, sizeof(d->verdict));
 	last = &d->entries;
 	for (; d->entry_count < match->count; d->entry_count++) {
 		*last = edge_entry_new(d, match->resource[d->entry_count]);
@@ -125,11 +125,11 @@ void edge_domain_drop_held(struct edge *edge, struct domain *d)
 {
 	struct record *r;
 
-	if (!d->held.count)
+	if (!d->holding)
 		return;
 	r = edge_queue_add(edge, EDGE_HELD_EVENT, d);
 	r->detail = EDGE_HELD_DROPPED;
-	r->count = held_drop(&d->held, &edge->held);
+	r->count = held_drop(&d->holding->held, &edge->held);
 	edge_domain_end_holding(edge, d);
 }
 
@@ -185,7 +185,7 @@ static bool room_is_short(const struct edge *edge)
 
 static bool in_use(const struct edge *edge, const struct domain *d)
 {
-	return d->held.count || (d->passed && edge->settings.in_use(edge->settings.ctx, d->id));
+	return d->holding || (d->passed && edge->settings.in_use(edge->settings.ctx, d->id));
 }
 
 /* Let up to @max domains go: of those that packets have passed for, or of the others. Return: how
@@ -227,7 +227,10 @@ void edge_domain_free_all(struct edge *edge)
 	struct domain *d, *next;
 
 	DL_FOREACH_SAFE (edge->table.first, d, next) {
-		held_drop(&d->held, &edge->held);
+		if (d->holding) {
+			held_drop(&d->holding->held, &edge->held);
+			edge_domain_end_holding(edge, d);
+		}
 		edge_domain_unlink(edge, d);
 		edge_domain_unref(d);
 	}

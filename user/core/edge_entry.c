@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The states of an entry, and what they mean for the packets of its domain.
+ * The states of an entry.
  *
  *	             DNS query             packet, touch       Active      other status
  *	NONE         ask                   ask                 -           -
@@ -50,8 +50,7 @@ static bool is_open(enum edge_state state)
 	return state == EDGE_PENDING || state == EDGE_RECREATING;
 }
 
-/* Whether packets of new flows pass while the entry is in its state. */
-static bool is_flowing(const struct entry *e)
+bool edge_entry_is_flowing(const struct entry *e)
 {
 	return e->state == EDGE_CONFIRMED || (is_open(e->state) && !e->buffering);
 }
@@ -70,7 +69,7 @@ static enum edge_state stored_state(const struct entry *e)
 {
 	if (e->state == EDGE_NONE)
 		return EDGE_NONE;
-	return is_flowing(e) ? EDGE_CONFIRMED : EDGE_FAILED;
+	return edge_entry_is_flowing(e) ? EDGE_CONFIRMED : EDGE_FAILED;
 }
 
 static void entry_unqueue(struct edge *edge, struct entry *e)
@@ -99,6 +98,7 @@ void edge_entry_set_state(struct edge *edge, struct entry *e, enum edge_state to
 	r->gateway = e->gateway->id;
 	r->resource = e->resource->id;
 	r->generation = e->generation;
+	r->told = (uint8_t)edge_stack_families(e->resource->ip_stack);
 	r->from = e->state;
 	r->to = (uint8_t)to;
 	e->state = (uint8_t)to;
@@ -133,7 +133,7 @@ static void entry_send(struct edge *edge, struct entry *e, struct instant now)
 	r->generation = e->generation;
 	r->resource = e->resource->id;
 	r->count = e->resends;
-	r->ip_stack = (uint8_t)e->resource->ip_stack;
+	r->families = (uint8_t)edge_stack_families(e->resource->ip_stack);
 	memcpy(r->uuid, e->resource->uuid, sizeof(r->uuid));
 	e->sent_at = now;
 }
@@ -165,13 +165,13 @@ static void entry_ask_at(struct edge *edge, struct entry *e, struct edge_gateway
 	entry_ask(edge, e, now);
 }
 
-/* Say that somebody waits for a gateway, any of the resource's. Room for all is reserved. */
+/* Say that somebody waits for any of the resource's gateways that are not up. Room is reserved. */
 static void entry_want(struct edge *edge, const struct entry *e)
 {
 	for (unsigned int i = 0; i < e->resource->gateway_count; i++) {
 		struct edge_gateway *g = e->resource->gateways[i];
 
-		if (g->wanted)
+		if (g->up || g->wanted)
 			continue;
 		g->wanted = true;
 		edge_queue_add(edge, EDGE_GATEWAY_WANTED, NULL)->gateway = g->id;
@@ -266,98 +266,6 @@ static void entry_query(struct edge *edge, struct entry *e, struct instant now, 
 }
 
 /* ---- a domain ---- */
-
-struct verdict {
-	enum fq_edge_verdict verdict;
-	uint32_t gateway;
-	struct instant touch_at;
-};
-
-/* From when on a new flow that passes is to have the entry asked for (C-08). */
-static struct instant entry_touch_at(const struct entry *e)
-{
-	if (e->state == EDGE_PENDING)
-		return instant_add(e->sent_at, EDGE_RESEND_NS);
-	if (e->state == EDGE_RECREATING && !e->waiting && e->gateway->up)
-		return e->since; /* it could not be asked for then */
-	return INSTANT_NEVER;
-}
-
-/*
- * What all entries together mean for packets. They wait as long as one gateway is still to say
- * something, even if it has not been asked yet: the first packets wait for it (C-21, C-24).
- */
-static struct verdict domain_verdict(const struct domain *d)
-{
-	struct verdict v = {.verdict = FQ_EDGE_REFUSE, .touch_at = INSTANT_NEVER};
-
-	for (const struct entry *e = d->entries; e; e = e->next_of_domain) {
-		v.touch_at = instant_min(v.touch_at, entry_touch_at(e));
-		if (v.verdict == FQ_EDGE_FORWARD || e->state == EDGE_FAILED)
-			continue;
-		if (is_flowing(e)) {
-			v.verdict = FQ_EDGE_FORWARD;
-			v.gateway = e->gateway->id;
-		} else {
-			v.verdict = FQ_EDGE_HOLD;
-			if (e->gateway && !v.gateway)
-				v.gateway = e->gateway->id;
-		}
-	}
-	if (v.verdict != FQ_EDGE_FORWARD)
-		v.touch_at = INSTANT_NEVER;
-	return v;
-}
-
-static void domain_release(struct edge *edge, struct domain *d)
-{
-	struct record *r;
-
-	if (!d->held.count)
-		return;
-	r = edge_queue_add(edge, EDGE_RELEASE, d);
-	r->count = d->held.count;
-	r->frames = held_take(&d->held, &edge->held);
-	edge_domain_end_holding(edge, d);
-}
-
-/* Dropped, but not silently: the frames go along, so that their senders can be told. */
-static void domain_refuse(struct edge *edge, struct domain *d)
-{
-	struct record *r;
-
-	if (!d->held.count)
-		return;
-	r = edge_queue_add(edge, EDGE_HELD_EVENT, d);
-	r->detail = EDGE_HELD_DROPPED;
-	r->count = d->held.count;
-	r->frames = held_take(&d->held, &edge->held);
-	edge_domain_end_holding(edge, d);
-}
-
-void edge_domain_settle(struct edge *edge, struct domain *d)
-{
-	struct verdict v = domain_verdict(d);
-
-	if (!d->has_verdict || v.verdict != d->verdict || v.gateway != d->verdict_gateway ||
-	    v.touch_at.ns != d->touch_at.ns) {
-		struct record *r = edge_queue_add(edge, EDGE_SET_VERDICT, d);
-
-		r->detail = (uint8_t)v.verdict;
-		r->gateway = v.gateway;
-		r->touch_at = v.touch_at;
-		d->has_verdict = true;
-		d->verdict = (uint8_t)v.verdict;
-		d->verdict_gateway = v.gateway;
-		d->touch_at = v.touch_at;
-	}
-	if (v.verdict == FQ_EDGE_FORWARD) {
-		edge_domain_passes(edge, d);
-		domain_release(edge, d);
-	} else if (v.verdict == FQ_EDGE_REFUSE) {
-		domain_refuse(edge, d);
-	}
-}
 
 void edge_domain_wake(struct edge *edge, struct domain *d, struct instant now)
 {

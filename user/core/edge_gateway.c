@@ -42,18 +42,18 @@ static size_t entry_count(const struct edge_gateway *g)
 }
 
 /*
- * Room for a new state and a new verdict of every entry of @g and of lost gateways, and for
- * waking all domains that hold packets.
+ * Room for a new state and new verdicts of every entry of @g and of lost gateways, and for
+ * waking all domains that hold packets, and releasing or refusing those.
  */
 static int reserve(struct edge *edge, const struct edge_gateway *g)
 {
 	const struct edge_gateway *other, *next;
-	const struct domain *d;
-	size_t n = 2 * entry_count(g);
+	const struct holding *h;
+	size_t n = (1 + IP_FAMILIES) * entry_count(g);
 
 	HASH_ITER (hh, edge->gateways, other, next)
-		n += other->lost && other != g ? 2 * entry_count(other) : 0;
-	for (d = edge->holding; d; d = d->hold_next)
+		n += other->lost && other != g ? (1 + IP_FAMILIES) * entry_count(other) : 0;
+	for (h = edge->holding; h; h = h->next)
 		n += DOMAIN_ACTIONS;
 	return edge_queue_reserve(edge, n);
 }
@@ -61,10 +61,10 @@ static int reserve(struct edge *edge, const struct edge_gateway *g)
 /* Waking one may end its holding. */
 static void wake_holding(struct edge *edge, struct instant now)
 {
-	struct domain *d, *next;
+	struct holding *h, *next;
 
-	DL_FOREACH_SAFE2 (edge->holding, d, next, hold_next)
-		edge_domain_wake(edge, d, now);
+	DL_FOREACH_SAFE (edge->holding, h, next)
+		edge_domain_wake(edge, h->domain, now);
 }
 
 /* Let go of the entries that a lost gateway keeps from one that is up. */

@@ -26,31 +26,42 @@ static void watch(struct edge *edge, struct domain *d, struct instant now)
 	FOREACH_ENTRY(d, e)
 	if (e->state == EDGE_PENDING && instant_sub(e->sent_at, now) > -EDGE_RESEND_NS)
 		at = instant_min(at, instant_add(e->sent_at, EDGE_RESEND_NS));
-	timer_set(&edge->watches, &d->watch, at);
+	timer_set(&edge->watches, &d->holding->watch, at);
 }
 
-static void begin_holding(struct edge *edge, struct domain *d, struct instant now)
+/* Return: 0; -ENOMEM. */
+static int begin_holding(struct edge *edge, struct domain *d, struct instant now)
 {
-	DL_APPEND2(edge->holding, d, hold_prev, hold_next);
+	struct holding *h;
+
+	if (timers_reserve(&edge->watches, edge->holding_count + 1) < 0)
+		return -ENOMEM;
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return -ENOMEM;
+	h->domain = d;
+	d->holding = h;
+	DL_APPEND(edge->holding, h);
 	edge->holding_count++;
 	watch(edge, d, now);
+	return 0;
 }
 
 void edge_domain_end_holding(struct edge *edge, struct domain *d)
 {
-	DL_DELETE2(edge->holding, d, hold_prev, hold_next);
+	DL_DELETE(edge->holding, d->holding);
 	edge->holding_count--;
-	timer_stop(&edge->watches, &d->watch);
+	timer_stop(&edge->watches, &d->holding->watch);
+	free(d->holding);
+	d->holding = NULL;
 }
 
 int edge_domain_hold(struct edge *edge, struct domain *d, const struct held_offer *offer,
 		     struct instant now)
 {
-	bool was_empty = d->held.count == 0;
-
-	if (timers_reserve(&edge->watches, edge->holding_count + 1) < 0)
+	if (!d->holding && begin_holding(edge, d, now) < 0)
 		return -ENOMEM;
-	switch (held_offer(&d->held, &edge->held, offer, now)) {
+	switch (held_offer(&d->holding->held, &edge->held, offer, now)) {
 	case HELD_STORED:
 		break;
 	case HELD_DUPLICATE:
@@ -64,8 +75,8 @@ int edge_domain_hold(struct edge *edge, struct domain *d, const struct held_offe
 		held_event(edge, d, EDGE_HELD_LIMIT, 1);
 		break;
 	}
-	if (was_empty && d->held.count)
-		begin_holding(edge, d, now);
+	if (!d->holding->held.count)
+		edge_domain_end_holding(edge, d);
 	return 0;
 }
 
@@ -73,11 +84,11 @@ int edge_domain_hold(struct edge *edge, struct domain *d, const struct held_offe
 static void expire(struct edge *edge, struct domain *d, struct instant now)
 {
 	struct instant limit = {now.ns - edge->settings.held_max_ns};
-	unsigned int n = held_drop_older(&d->held, &edge->held, limit);
+	unsigned int n = held_drop_older(&d->holding->held, &edge->held, limit);
 
 	if (n)
 		held_event(edge, d, EDGE_HELD_DROPPED, n);
-	if (!d->held.count)
+	if (!d->holding->held.count)
 		edge_domain_end_holding(edge, d);
 }
 
@@ -89,12 +100,11 @@ void edge_watch_run(struct edge *edge, struct instant now, unsigned int max)
 
 		if (!timer)
 			return;
-		d = timer_owner(timer, struct domain, watch);
+		d = timer_owner(timer, struct holding, watch)->domain;
 		expire(edge, d, now);
-		if (!d->held.count)
-			continue;
-		edge_domain_wake(edge, d, now);
-		if (d->held.count)
+		if (d->holding)
+			edge_domain_wake(edge, d, now);
+		if (d->holding)
 			watch(edge, d, now);
 	}
 }

@@ -5,8 +5,10 @@
  *	edge.c			inputs: names, packets, statuses, time
  *	edge_reload.c		input: resources
  *	edge_restore.c		inputs: restart
- *	edge_entry.c		states of entries, verdicts of domains
+ *	edge_entry.c		states of entries
+ *	edge_verdict.c		what they mean for the packets of a domain
  *	edge_domain.c		domains: making, giving up
+ *	edge_held.c		domains that hold packets
  *	edge_table.c		domains: finding
  *	edge_gateway.c		inputs: gateways
  *	edge_resources.c	resources, and which of them publish a name
@@ -38,8 +40,11 @@
 #include "core/pattern.h"
 #include "core/timers.h"
 
+/* Most actions of edge_domain_settle: a verdict for each family, one is released, one refused. */
+#define SETTLE_ACTIONS (IP_FAMILIES + 2)
+
 /* Most actions that one domain can cause in one input: every entry three, and its own few. */
-#define DOMAIN_ACTIONS (3 * EDGE_DOMAIN_RESOURCES + 5)
+#define DOMAIN_ACTIONS (3 * EDGE_DOMAIN_RESOURCES + SETTLE_ACTIONS + 3)
 
 struct resource {
 	uint32_t id;
@@ -104,22 +109,29 @@ struct domain {
 	struct domain *next_by_name, *next_by_id; /* in a bucket of the table */
 	struct domain *prev, *next;               /* table.first, in order of creation */
 	struct domain *idle_prev, *idle_next;     /* edge.idle[passed] */
-	struct domain *hold_prev, *hold_next;
-	struct entry *entries; /* most specific first */
-	struct held held;
-	struct timer watch; /* runs while it holds packets */
+	struct entry *entries;                    /* most specific first */
+	struct holding *holding;                  /* NULL: no packet waits */
 	struct instant queried;
-	struct instant touch_at; /* emitted, as verdict */
+	struct instant touch_at[IP_FAMILIES]; /* of the verdicts */
+	uint32_t gateway[IP_FAMILIES];
 	uint32_t id;
 	uint32_t refs; /* the table, and every queued action */
-	uint32_t verdict_gateway;
 	uint8_t entry_count;
-	bool passed;                 /* it has been FQ_EDGE_FORWARD: there may be sessions */
-	bool has_verdict;            /* emitted: */
-	uint8_t verdict;             /* enum fq_edge_verdict */
-	__be32 proxies[PROXIES_MAX]; /* last words of the addresses, IPv4 first */
+	bool passed;                  /* it has been FQ_EDGE_FORWARD: there may be sessions */
+	uint8_t verdict[IP_FAMILIES]; /* emitted: enum fq_edge_verdict; VERDICT_NONE: nothing yet */
+	__be32 proxies[PROXIES_MAX];  /* last words of the addresses, IPv4 first */
 	uint8_t name_len;
 	char name[]; /* canonical, not terminated */
+};
+
+#define VERDICT_NONE 0xff
+
+/* What few domains need: at least one packet that waits. */
+struct holding {
+	struct domain *domain;
+	struct held held;
+	struct timer watch;
+	struct holding *prev, *next; /* edge.holding */
 };
 
 #define FOREACH_ENTRY(d, e) for (e = (d)->entries; e; e = e->next_of_domain)
@@ -145,7 +157,8 @@ struct record {
 	uint8_t kind;             /* enum edge_action_kind */
 	uint8_t from, to, stored; /* enum edge_state */
 	uint8_t detail;           /* enum fq_edge_verdict, enum edge_held_event, is_new */
-	uint8_t ip_stack;         /* SEND: enum ip_stack */
+	uint8_t families;         /* of the addresses that the action is about */
+	uint8_t told;             /* STATE_CHANGED: families that the gateway knows */
 	char uuid[UUID_STRLEN];
 };
 
@@ -160,7 +173,8 @@ struct edge {
 	struct resources *resources;
 	struct edge_gateway *gateways;
 	struct table table;
-	struct domain *idle[2], *holding;
+	struct domain *idle[2];
+	struct holding *holding;
 	uint32_t holding_count;
 	struct timers watches;
 	struct entry *pending, *due;
@@ -181,13 +195,17 @@ struct edge {
 int edge_queue_reserve(struct edge *edge, size_t n);
 void edge_queue_done(struct queue *q);
 
-/* A new record at the end, zero but for its kind and a reference to @d (which may be NULL). */
+/* A new record at the end, of all families, with a reference to @d (which may be NULL); else zero.
+ */
 struct record *edge_queue_add(struct edge *edge, enum edge_action_kind kind, struct domain *d);
 
 /* Give a reference back; the last one frees the domain. */
 void edge_domain_unref(struct domain *d);
 
 /* ---- edge_resources.c ---- */
+
+/* The families that a resource with this IP stack has. */
+unsigned int edge_stack_families(enum ip_stack stack);
 
 /* The gateways they name are made if they are new. Return: as edge_set_resources. */
 int edge_resources_new(struct edge *edge, const struct edge_resource *list, size_t count,
@@ -260,7 +278,7 @@ void edge_domains_reclaim(struct edge *edge, struct instant now);
 int edge_domain_hold(struct edge *edge, struct domain *d, const struct held_offer *offer,
 		     struct instant now);
 
-/* Nothing is held any more. */
+/* Nothing is held any more: what was for it is freed. */
 void edge_domain_end_holding(struct edge *edge, struct domain *d);
 
 /* Look after up to @max domains whose time has come. Room is reserved. */
@@ -299,8 +317,8 @@ void edge_domain_wake(struct edge *edge, struct domain *d, struct instant now);
 /* A DNS query for the domain; @at_once: an operator's wish, which waits for nothing. */
 void edge_domain_query(struct edge *edge, struct domain *d, struct instant now, bool at_once);
 
-/* Queue the verdict if it has changed, then release or drop what is held. */
-void edge_domain_settle(struct edge *edge, struct domain *d);
+/* Whether packets of new flows pass while the entry is in its state. */
+bool edge_entry_is_flowing(const struct entry *e);
 
 /* Ask again for up to @max entries whose 2 s are over. */
 void edge_run_due(struct edge *edge, struct instant now, unsigned int max);
@@ -310,6 +328,11 @@ void edge_look_after_others(struct edge *edge, struct instant now);
 
 /* The gateway that serves a resource now: the first that is up, or NULL. */
 struct edge_gateway *edge_gateway_of(const struct resource *r);
+
+/* ---- edge_verdict.c ---- */
+
+/* Queue verdicts that have changed, then release or refuse what is held. Room is reserved. */
+void edge_domain_settle(struct edge *edge, struct domain *d);
 
 /* ---- edge_gateway.c ---- */
 

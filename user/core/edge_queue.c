@@ -50,7 +50,7 @@ struct record *edge_queue_add(struct edge *edge, enum edge_action_kind kind, str
 
 	assert(q->count < q->cap); /* reserved by the input */
 	r = &q->records[(q->first + q->count++) % q->cap];
-	*r = (struct record){.kind = (uint8_t)kind, .domain = d};
+	*r = (struct record){.kind = (uint8_t)kind, .domain = d, .families = IP_FAMILY_ALL};
 	if (d)
 		d->refs++;
 	return r;
@@ -69,18 +69,15 @@ void edge_domain_unref(struct domain *d)
 	free(d);
 }
 
-/* Leave only the addresses of the families that a resource has (P-06). */
-static void restrict_to_stack(struct proxies *p, enum ip_stack stack)
+/* Leave only the addresses of some families (P-06). */
+static void restrict_to(struct proxies *p, unsigned int families)
 {
 	const struct proxies all = *p;
 
 	*p = (struct proxies){0};
-	for (unsigned int i = 0; i < all.count; i++) {
-		bool v4 = ipaddr_is_v4(&all.addr[i]);
-
-		if (stack == IP_STACK_DUAL || (stack == IP_STACK_IPV4) == v4)
+	for (unsigned int i = 0; i < all.count; i++)
+		if (families & (ipaddr_is_v4(&all.addr[i]) ? IP_FAMILY_V4 : IP_FAMILY_V6))
 			p->addr[p->count++] = all.addr[i];
-	}
 }
 
 static void fill_domain_set(const struct record *r, struct edge_action *action)
@@ -98,7 +95,6 @@ static void fill(struct edge *edge, const struct record *r, struct edge_action *
 
 	switch (action->kind) {
 	case EDGE_SEND_ASSIGNED:
-		restrict_to_stack(&action->proxies, r->ip_stack);
 		action->send.gateway = r->gateway;
 		action->send.generation = r->generation;
 		action->send.resource = r->resource;
@@ -126,6 +122,7 @@ static void fill(struct edge *edge, const struct record *r, struct edge_action *
 		action->state.from = r->from;
 		action->state.to = r->to;
 		action->state.stored = r->stored;
+		action->state.families = r->told;
 		break;
 	case EDGE_DOMAIN_SET:
 		fill_domain_set(r, action);
@@ -164,6 +161,7 @@ bool edge_next(struct edge *edge, struct edge_action *ret_action)
 		edge_domain_name(r->domain, &edge->shown);
 		ret_action->name = &edge->shown;
 		edge_domain_proxies(edge, r->domain, &ret_action->proxies);
+		restrict_to(&ret_action->proxies, r->families);
 	}
 	fill(edge, r, ret_action);
 	edge_domain_unref(r->domain);

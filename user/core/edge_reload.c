@@ -64,7 +64,8 @@ static int plan_domain(struct plan *p, struct domain *d, const struct resources 
 		struct entry *e = edge_domain_entry(d, r->id);
 
 		p->is_new[p->count] = !e;
-		p->changed = p->changed || !e || e != old || !is_valid(e, r);
+		p->changed = p->changed || !e || e != old || !is_valid(e, r) ||
+			     e->resource->ip_stack != r->ip_stack; /* even if nobody was asked */
 		old = old ? old->next_of_domain : NULL;
 		if (!e)
 			e = edge_entry_new(d, r);

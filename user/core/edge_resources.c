@@ -10,6 +10,19 @@
 #include <errno.h>
 #include <string.h>
 
+unsigned int edge_stack_families(enum ip_stack stack)
+{
+	switch (stack) {
+	case IP_STACK_IPV4:
+		return IP_FAMILY_V4;
+	case IP_STACK_IPV6:
+		return IP_FAMILY_V6;
+	case IP_STACK_DUAL:
+		break;
+	}
+	return IP_FAMILY_ALL;
+}
+
 /* Put a resource into the list of its suffix. Return: 0; -ENOMEM. */
 static int index_suffix(struct resources *set, struct resource *r)
 {

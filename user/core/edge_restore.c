@@ -92,6 +92,8 @@ int edge_restore_entry(struct edge *edge, const struct edge_entry_record *record
 
 	if (!e || !serves(e->resource, record->gateway) || record->state == EDGE_NONE)
 		return -ENOENT;
+	if (record->families && record->families != edge_stack_families(e->resource->ip_stack))
+		return -ENOENT;
 	if (e->state != EDGE_NONE)
 		return -EEXIST;
 	g = edge_gateway_find(edge, record->gateway); /* the resource's: it is there */
@@ -114,7 +116,7 @@ int edge_restored(struct edge *edge)
 	struct domain *d;
 	int r;
 
-	r = edge_queue_reserve(edge, edge->table.count);
+	r = edge_queue_reserve(edge, (size_t)IP_FAMILIES * edge->table.count);
 	if (r < 0)
 		return r;
 	for (d = edge->table.first; d; d = d->next)

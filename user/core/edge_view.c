@@ -8,16 +8,18 @@ static void view_of(const struct edge *edge, const struct domain *d, struct edge
 		.id = d->id,
 		.name = &v->name_space,
 		.proxies = &v->proxies_space,
-		.verdict = d->verdict,
-		.held = d->held.count,
+		.verdict = {d->verdict[0], d->verdict[1]},
+		.held = d->holding ? d->holding->held.count : 0,
 		.queried = d->queried,
 	};
 	edge_domain_name(d, &v->name_space);
 	edge_domain_proxies(edge, d, &v->proxies_space);
 	for (const struct entry *e = d->entries; e; e = e->next_of_domain) {
+		unsigned int families = edge_stack_families(e->resource->ip_stack);
+
 		v->resources[v->resource_count++] = e->resource->id;
-		v->ipv4 = v->ipv4 || e->resource->ip_stack != IP_STACK_IPV6;
-		v->ipv6 = v->ipv6 || e->resource->ip_stack != IP_STACK_IPV4;
+		v->ipv4 = v->ipv4 || (families & IP_FAMILY_V4);
+		v->ipv6 = v->ipv6 || (families & IP_FAMILY_V6);
 		if (e->state == EDGE_NONE)
 			continue;
 		v->entries[v->entry_count++] = (struct edge_entry_view){

@@ -162,7 +162,7 @@ static bool overtaken(const struct gateway *gw, const struct control_message *ms
 			if (xlat && xlat->binding != own &&
 			    older(msg->generation, xlat->binding->generation))
 				return true;
-			if (own && (!xlat || xlat->binding != own) &&
+			if (own && own->count[f] && (!xlat || xlat->binding != own) &&
 			    older(msg->generation, own->generation))
 				return true;
 		}

@@ -312,6 +312,9 @@ static void end_sessions(struct gateway *gw, const struct fq_xlat *value, struct
 		struct gateway_action *action;
 		unsigned int at = 0;
 
+		/* Without its filter it permits nothing any more. */
+		if (!policy_find_resource(gw->policy, value->resource[i]))
+			continue;
 		while (at < ended->count && ended->resource[at] != value->resource[i])
 			at++;
 		if (at < ended->count || at == sizeof(ended->resource) / sizeof(uint32_t))

@@ -115,6 +115,7 @@ struct held_frame *held_frame_new(const struct held_offer *offer, struct instant
 		.ifindex = offer->ifindex,
 		.l3_offset = offer->l3_offset,
 		.len = offer->len,
+		.family = offer->family,
 	};
 	memcpy(f->bytes, offer->bytes, offer->len);
 	return f;
@@ -162,7 +163,6 @@ static void replace(struct held *held, struct held_budget *budget, struct held_f
 	struct held_frame *old = *at;
 
 	f->next = old->next;
-	f->at = old->at; /* the list stays in order of time */
 	*at = f;
 	if (held->last == old)
 		held->last = f;
@@ -187,8 +187,10 @@ enum held_outcome held_offer(struct held *held, struct held_budget *budget,
 		return HELD_LIMIT;
 	is_syn = parse_syn(f->bytes + f->l3_offset, f->len - f->l3_offset, &syn);
 	for (struct held_frame **at = &held->first; *at; at = &(*at)->next) {
-		if (same_packet(*at, f))
+		if (same_packet(*at, f)) {
+			(*at)->at = now;
 			return HELD_DUPLICATE;
+		}
 		if (is_syn && same_syn(*at, &syn)) {
 			if (!fits(budget, f, frame_cost((*at)->len)))
 				return HELD_LIMIT;
@@ -204,22 +206,53 @@ enum held_outcome held_offer(struct held *held, struct held_budget *budget,
 	return full ? HELD_FULL : HELD_STORED;
 }
 
-struct held_frame *held_take(struct held *held, struct held_budget *budget)
+struct held_frame *held_take(struct held *held, struct held_budget *budget, unsigned int families,
+			     unsigned int *ret_count)
 {
-	struct held_frame *frames = held->first;
+	struct held_frame *taken = NULL, **taken_end = &taken, **at = &held->first;
+	unsigned int count = 0;
 
-	for (const struct held_frame *f = frames; f; f = f->next)
+	held->last = NULL;
+	while (*at) {
+		struct held_frame *f = *at;
+
+		if (!(f->family & families)) {
+			held->last = f;
+			at = &f->next;
+			continue;
+		}
+		*at = f->next;
 		unaccount(budget, f);
-	*held = (struct held){0};
-	return frames;
+		f->next = NULL;
+		*taken_end = f;
+		taken_end = &f->next;
+		count++;
+	}
+	held->count -= count;
+	*ret_count = count;
+	return taken;
 }
 
 unsigned int held_drop_older(struct held *held, struct held_budget *budget, struct instant limit)
 {
+	struct held_frame **at = &held->first;
 	unsigned int n = 0;
 
-	for (; held->first && instant_reached(held->first->at, limit); n++)
-		drop_first(held, budget);
+	held->last = NULL;
+	while (*at) {
+		struct held_frame *f = *at;
+
+		if (!instant_reached(f->at, limit)) {
+			held->last = f;
+			at = &f->next;
+			continue;
+		}
+		*at = f->next;
+		held->count--;
+		unaccount(budget, f);
+		free(f);
+		n++;
+	}
 	return n;
 }
 
@@ -227,7 +260,8 @@ unsigned int held_drop(struct held *held, struct held_budget *budget)
 {
 	unsigned int n = held->count;
 
-	held_frames_free(held_take(held, budget));
+	while (held->first)
+		drop_first(held, budget);
 	return n;
 }
 

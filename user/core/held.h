@@ -13,6 +13,12 @@
 
 #define HELD_PACKETS_MAX 32
 
+/* Sets of IP families: what a frame is of, what is to be taken. */
+#define IP_FAMILY_V4  0x1U
+#define IP_FAMILY_V6  0x2U
+#define IP_FAMILIES   2 /* family i is bit i */
+#define IP_FAMILY_ALL (IP_FAMILY_V4 | IP_FAMILY_V6)
+
 /* What is held by all domains together. */
 struct held_budget {
 	size_t bytes_max;
@@ -27,6 +33,7 @@ struct held_frame {
 	uint32_t ifindex;   /* ingress */
 	uint16_t l3_offset; /* of the IP header in bytes */
 	uint16_t len;
+	uint8_t family; /* IP_FAMILY_V4 or _V6 */
 	uint8_t bytes[];
 };
 
@@ -36,6 +43,7 @@ struct held_offer {
 	uint16_t len;
 	uint16_t l3_offset;
 	uint32_t ifindex;
+	uint8_t family; /* IP_FAMILY_V4 or _V6; edge_packet sets it */
 };
 
 struct held {
@@ -63,10 +71,16 @@ struct held_frame *held_frame_new(const struct held_offer *offer, struct instant
 enum held_outcome held_offer(struct held *held, struct held_budget *budget,
 			     const struct held_offer *offer, struct instant now);
 
-/* Take all frames, in order of arrival; the caller frees the list. NULL: none. */
-struct held_frame *held_take(struct held *held, struct held_budget *budget);
+/*
+ * Take all frames of @families, in order of arrival; the caller frees the list. NULL: none.
+ *
+ * @ret_count: how many
+ */
+struct held_frame *held_take(struct held *held, struct held_budget *budget, unsigned int families,
+			     unsigned int *ret_count);
 
-/* Drop frames offered at or before @limit. Return: how many. */
+/* Drop frames offered at or before @limit, and not again (as a duplicate or a SYN that replaces)
+ * since. Return: how many. */
 unsigned int held_drop_older(struct held *held, struct held_budget *budget, struct instant limit);
 
 /* Drop all. Return: how many. */

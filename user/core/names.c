@@ -152,6 +152,15 @@ int names_restore(struct names *names, const struct dname *name, uint32_t id)
 	return r;
 }
 
+void names_foreach(struct names *names,
+		   void (*fn)(void *ctx, uint32_t id, const struct dname *name), void *ctx)
+{
+	struct row *row, *next;
+
+	HASH_ITER (by_id, names->by_id, row, next)
+		fn(ctx, row->id, &row->name);
+}
+
 uint32_t names_mark(const struct names *names)
 {
 	return names->next;

@@ -34,6 +34,10 @@ uint32_t names_lookup(const struct names *names, const struct dname *name);
 
 void names_drop(struct names *names, uint32_t id);
 
+/* Every name; @fn may drop the one that it is shown. */
+void names_foreach(struct names *names,
+		   void (*fn)(void *ctx, uint32_t id, const struct dname *name), void *ctx);
+
 /*
  * Take over a number from before a restart; new ones are greater. Return: 0; -EINVAL: it is not
  * of the range; -EEXIST: the name or the number is taken; -ENOMEM.

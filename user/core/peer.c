@@ -68,7 +68,10 @@ static enum peer_event come_up(struct peer *p, struct instant now)
 enum peer_event peer_heard(struct peer *p, struct instant now)
 {
 	note_heard(p, now);
-	return p->state == PEER_GONE ? PEER_EVENT_NONE : come_up(p, now);
+	/* Only a ProbeReply tells the incarnation: nothing else puts the next Probe off. */
+	if (p->state == PEER_GONE || p->state == PEER_UP)
+		return PEER_EVENT_NONE;
+	return come_up(p, now);
 }
 
 /* RFC 6298 2.2, 2.3; every Probe has its own number, so that no sample is ambiguous. */
@@ -120,8 +123,6 @@ void peer_wanted(struct peer *p, struct instant now)
 {
 	struct instant soon = instant_add(p->probed, PEER_RETRY_NS);
 
-	if (p->state == PEER_UP)
-		return;
 	p->doublings = 0;
 	if (soon.ns < now.ns)
 		soon = now;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whether a gateway can be reached, as its edge sees it: from what is heard of it, and from
- * Probes, which are sent only when nothing is heard.
+ * Probes, whose replies also tell whether it still has what it has confirmed.
  *
  *	          heard   ProbeReply   Goodbye   silence
  *	unknown   up      up           gone      silent
@@ -27,7 +27,7 @@
 
 #include "base/instant.h"
 
-#define PEER_IDLE_NS       (10 * NSEC_PER_SEC)   /* a Probe when nothing was heard for so long */
+#define PEER_IDLE_NS       (10 * NSEC_PER_SEC)   /* from a ProbeReply to the next Probe */
 #define PEER_RETRY_NS      (500 * NSEC_PER_MSEC) /* to the next one when there is no answer */
 #define PEER_BACKOFF_NS    (10 * NSEC_PER_SEC)   /* the longest time between two of them */
 #define PEER_JITTER        5                     /* times vary by up to a fifth, either way */
@@ -89,9 +89,8 @@ enum peer_event peer_replied(struct peer *p, uint32_t number, struct instant now
 enum peer_event peer_goodbye(struct peer *p, struct instant now);
 
 /*
- * Something waits for this peer (EDGE_GATEWAY_WANTED): if it is not up, the backoff starts anew
- * and the next Probe is due PEER_RETRY_NS after the last one, or at once. More often changes
- * nothing: however many wait, a peer gets no more than one Probe in PEER_RETRY_NS.
+ * Something waits for this peer (EDGE_GATEWAY_WANTED), or for the way to it: the backoff starts
+ * anew and the next Probe is due PEER_RETRY_NS after the last one.
  */
 void peer_wanted(struct peer *p, struct instant now);
 

@@ -110,6 +110,7 @@ static void state_changed(struct daemon *d, const struct edge_action *a)
 		.resource = a->state.resource,
 		.state = a->state.stored,
 		.generation = a->state.generation,
+		.families = a->state.families,
 	};
 	const char *resource = name_of_resource(d, a->state.resource);
 	const char *gateway = name_of_gateway(d, a->state.gateway);

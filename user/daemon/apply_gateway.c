@@ -2,6 +2,7 @@
 /* What the gateway has decided, applied: policy and translations to the maps, lookups to the
  * resolver, statuses to the edge, records to the store. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/daemon.h"
@@ -107,14 +108,71 @@ static int apply_to_maps(struct daemon *d, const struct gateway_action *a)
 	}
 }
 
+/* Collected, because ending any costs a walk over all sessions. */
 static void end_sessions(struct daemon *d, const struct gateway_action *a)
 {
-	const struct dp_match match = {.domain = &a->end.domain, .resource = &a->end.resource};
-	uint64_t flushed;
-	int r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
+	struct dp_pair *pairs = reallocarray(d->ending, d->ending_count + 1, sizeof(*pairs));
 
+	if (!pairs) {
+		log_limited(LOG_ERR, "cannot end sessions", log_errno(-ENOMEM));
+		return;
+	}
+	d->ending = pairs;
+	pairs[d->ending_count++] = (struct dp_pair){a->end.domain, a->end.resource};
+}
+
+void sessions_end(struct daemon *d)
+{
+	const struct dp_match match = {.pairs = d->ending, .pair_count = d->ending_count};
+	uint64_t flushed;
+	int r;
+
+	if (!d->ending_count)
+		return;
+	qsort(d->ending, d->ending_count, sizeof(*d->ending), dp_pair_compare);
+	r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
 	if (r < 0)
 		log_limited(LOG_ERR, "cannot end sessions", log_errno(r));
+	free(TAKE_PTR(d->ending));
+	d->ending_count = 0;
+}
+
+/* A translation that is not in the map: its domain is not Active, whatever it resolves to. */
+static void note_unset(struct daemon *d, const struct gateway_action *a)
+{
+	if (a->kind != GATEWAY_XLAT_SET || d->unset_count == UNSET_MAX)
+		return;
+	d->unset[d->unset_count++] =
+		(struct unset){.scope = a->xlat.key.scope, .domain = a->xlat.value.domain};
+}
+
+static bool is_unset(const struct daemon *d, uint32_t scope, const struct dname *name)
+{
+	uint32_t domain;
+
+	if (!d->unset_count || !id_of_domain(d, name, &domain))
+		return false;
+	/* So many fail that not all are known: none is believed. */
+	if (d->unset_count == UNSET_MAX)
+		return true;
+	for (unsigned int i = 0; i < d->unset_count; i++)
+		if (d->unset[i].scope == scope && d->unset[i].domain == domain)
+			return true;
+	return false;
+}
+
+static void send_status(struct daemon *d, const struct gateway_action *a)
+{
+	struct control_message msg = a->status.msg;
+
+	if (is_unset(d, a->status.scope, &msg.domain)) {
+		msg.status = CONTROL_INACTIVE;
+		(void)gateway_forget(d->gateway, a->status.scope, &msg.domain);
+	}
+	if (a->status.scope == LOCAL_SCOPE)
+		mailbox_post(d, &d->to_edge, &msg);
+	else
+		scope_send(d, a->status.scope, &msg);
 }
 
 void gateway_apply(struct daemon *d, const struct gateway_action *a)
@@ -126,10 +184,7 @@ void gateway_apply(struct daemon *d, const struct gateway_action *a)
 		resolve(d, &a->resolve.name);
 		break;
 	case GATEWAY_STATUS:
-		if (a->status.scope == LOCAL_SCOPE)
-			mailbox_post(d, &d->to_edge, &a->status.msg);
-		else
-			scope_send(d, a->status.scope, &a->status.msg);
+		send_status(d, a);
 		break;
 	case GATEWAY_GOODBYE:
 		/* The edge in this process has no other gateway to turn to. */
@@ -157,8 +212,10 @@ void gateway_apply(struct daemon *d, const struct gateway_action *a)
 		break;
 	default:
 		r = apply_to_maps(d, a);
-		if (r < 0)
-			log_limited(LOG_ERR, "cannot write to a map", log_int("action", a->kind),
-				    log_errno(r));
+		if (r >= 0)
+			break;
+		note_unset(d, a);
+		log_limited(LOG_ERR, "cannot write to a map", log_int("action", a->kind),
+			    log_errno(r));
 	}
 }

@@ -19,6 +19,17 @@ static int open_store(struct daemon *d)
 	return r;
 }
 
+/* Tables that an earlier daemon has left stay as large as they are. */
+static void warn_small(uint32_t room, uint32_t configured, const char *table)
+{
+	if (room < configured)
+		log_event(LOG_WARNING,
+			  "a table in the kernel is smaller than configured; "
+			  "`fqdnat prog detach` on every interface makes a new one",
+			  log_str("table", table), log_uint("room", room),
+			  log_uint("configured", configured));
+}
+
 static int open_dataplane(struct daemon *d)
 {
 	struct dp_settings s;
@@ -37,11 +48,9 @@ static int open_dataplane(struct daemon *d)
 	d->program = s.program;
 	d->expiry = s.expiry;
 	max = dataplane_sessions_max_set(d->dp, s.sessions_max);
-	if (max < s.sessions_max)
-		log_event(LOG_WARNING,
-			  "the session table in the kernel is smaller than configured; "
-			  "`fqdnat prog detach` on every interface makes a new one",
-			  log_uint("sessions", max), log_uint("configured", s.sessions_max));
+	warn_small(max, s.sessions_max, "sessions");
+	warn_small(dataplane_domains_capacity(d->dp), s.domains_max, "domains");
+	warn_small(dataplane_translations_capacity(d->dp), s.translations_max, "translations");
 	if (dataplane_taken_over(d->dp))
 		log_event(LOG_INFO, "took over",
 			  log_uint("sessions", dataplane_sessions_used(d->dp)));
@@ -89,7 +98,7 @@ static int take_over(struct daemon *d)
 		log_event(LOG_ERR, "cannot take over the earlier state", log_errno(r));
 		return r;
 	}
-	daemon_pump(d);
+	daemon_drain(d);
 	r = dataplane_sync_end(d->dp);
 	if (r < 0)
 		log_event(LOG_ERR, "cannot tidy up the maps", log_errno(r));
@@ -119,6 +128,8 @@ int daemon_start(struct daemon *d)
 		r = open_store(d);
 	if (r >= 0)
 		r = open_dataplane(d);
+	if (r >= 0)
+		r = control_lives_begin(d);
 	if (r >= 0)
 		r = make_roles(d);
 	if (r >= 0)

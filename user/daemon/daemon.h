@@ -42,6 +42,8 @@
 #define LOCAL_GATEWAY 0 /* edge's id of the gateway in this process */
 #define LOCAL_SCOPE   0 /* gateway's id of the edge in this process */
 
+#define UNSET_MAX 16
+
 /* A control message on its way inside this process. */
 struct letter {
 	struct letter *next;
@@ -80,7 +82,6 @@ struct remote {
 	struct fq_addr addr;
 	uint16_t port, dns_port;
 	struct peer health;
-	uint16_t incarnation;  /* of its translations; 0: not told yet */
 	struct upstream *site; /* NULL: not asked anything yet */
 };
 
@@ -115,7 +116,8 @@ struct daemon {
 	unsigned int remote_count;
 	struct far_edge *far_edges;
 	unsigned int far_edge_count;
-	struct names *names;      /* of domains, for far_edges */
+	struct names *names;                  /* of domains, for far_edges */
+	uint64_t life_of_maps, life_of_store; /* see control_lives_begin */
 	uint32_t generation_mark; /* in the store: no process has used it or a later one */
 	struct control_told {
 		uint64_t count[FQ_REASON_MAX]; /* of control messages, that are in stats */
@@ -148,6 +150,13 @@ struct daemon {
 
 	struct resource_index *resources; /* of config, by UUID */
 
+	struct dp_pair *ending; /* sessions to end, when the gateway's actions are through */
+	size_t ending_count;
+	struct unset {
+		uint32_t scope, domain;
+	} unset[UNSET_MAX]; /* translations that the map did not take, as long */
+	unsigned int unset_count;
+
 	uint32_t *used; /* domains with sessions, ascending; NULL: not known */
 	size_t used_count;
 	struct instant used_at;
@@ -177,6 +186,9 @@ void mailbox_done(struct mailbox *box);
 
 void edge_apply(struct daemon *d, struct edge_action *a);
 void gateway_apply(struct daemon *d, const struct gateway_action *a);
+
+/* End the sessions that the gateway's actions have told of. */
+void sessions_end(struct daemon *d);
 void gateway_on_resolved(void *ctx, const struct dname *name, const struct resolver_answer *answer);
 
 /* The edge's side of a gateway that said DomainStatus. */
@@ -214,8 +226,25 @@ bool edge_scope_of(const struct daemon *d, const struct fq_addr *addr, uint32_t 
 /* An epoch for new seals, greater than all before, and written down. Return: 0; negative errno. */
 int control_epoch(struct daemon *d, uint64_t *ret_epoch);
 
+/*
+ * Incarnations: what one of us has for the other, as long as it is there. What a gateway has lives
+ * as long as the maps, unless it is dropped for an edge alone (renew); what an edge has, as long as
+ * the store. Once, when both are open.
+ */
+int control_lives_begin(struct daemon *d);
+uint16_t control_incarnation_for_gateways(const struct daemon *d);
+uint16_t control_incarnation_for_edge(struct daemon *d, const char *edge);
+uint16_t control_incarnation_renew(struct daemon *d, const char *edge);
+
+/* Whether the peer's is another one than before, also before a restart of ours. */
+bool control_incarnation_changed(struct daemon *d, const char *what, const char *name,
+				 uint16_t incarnation);
+
 /* Put what the transports have refused into stats. */
 void control_report(struct daemon *d);
+
+/* Counters of other peers from now on: to be reported before that. */
+void control_peers_changed(struct daemon *d);
 
 /* ---- site.c: questions of other types about resources ---- */
 

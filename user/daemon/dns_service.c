@@ -14,9 +14,9 @@
 #define CACHE_BYTES_EACH    1024 /* of the limit, for each cached answer */
 #define BUCKET_SOURCES      4096
 
-/* Names that a client asks for the first time: what a person needs, not what a scan does. */
-#define NEW_NAMES_PER_SECOND 10
-#define NEW_NAMES_BURST      500
+/* Names that a client asks for the first time: what a person needs at once. What comes after, by
+ * the second, is configured. */
+#define NEW_NAMES_BURST 500
 
 /* Refusals told to strangers, over all: enough to find a mistake, too few to be a reflector. */
 #define REFUSALS_PER_SECOND 100
@@ -216,6 +216,12 @@ static int listeners_apply(struct daemon *d)
 	return 0;
 }
 
+/* Twice what a second allows at least, as for queries. */
+static unsigned int new_names_burst(unsigned int per_second)
+{
+	return 2 * per_second > NEW_NAMES_BURST ? 2 * per_second : NEW_NAMES_BURST;
+}
+
 static int limits_start(struct daemon *d)
 {
 	const struct config_limits *l = &d->config->limits;
@@ -229,8 +235,8 @@ static int limits_start(struct daemon *d)
 		.sources_max = BUCKET_SOURCES,
 	};
 	const struct bucket_settings names = {
-		.per_second = NEW_NAMES_PER_SECOND,
-		.burst = NEW_NAMES_BURST,
+		.per_second = l->new_names_per_client,
+		.burst = new_names_burst(l->new_names_per_client),
 		.sources_max = BUCKET_SOURCES,
 	};
 	const struct bucket_settings refusals = {

@@ -6,11 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "daemon/daemon.h"
-
-#define META_INCARNATION "incarnation"
 
 static struct far_edge *edge_find(const struct daemon *d, uint32_t scope)
 {
@@ -52,6 +49,19 @@ static void on_heard(void *ctx, uint32_t scope)
 		e->heard = instant_now();
 }
 
+/* An edge that has lost what it had asked for begins anew, and counts from the beginning. */
+static void on_incarnation(void *ctx, uint32_t scope, uint16_t incarnation)
+{
+	struct daemon *d = ctx;
+
+	if (!control_incarnation_changed(d, "edge", name_of_scope(d, scope), incarnation))
+		return;
+	log_limited(LOG_WARNING, "edge has lost its state",
+		    log_str("edge", name_of_scope(d, scope)));
+	(void)gateway_scope_gone(d->gateway, scope);
+	daemon_pump(d);
+}
+
 static void on_message(void *ctx, uint32_t scope, const struct control_message *msg)
 {
 	struct daemon *d = ctx;
@@ -77,73 +87,43 @@ static void on_message(void *ctx, uint32_t scope, const struct control_message *
 
 /* ---- configuration ---- */
 
-/*
- * The life of our translations: as long as the maps' (a reboot ends it). Edges are told with every
- * ProbeReply, so that they do not take for confirmed what is not here any more.
- */
-static int incarnation(struct daemon *d, uint16_t *ret)
-{
-	uint64_t stored;
-	int r;
-
-	r = store_get_meta(d->store, META_INCARNATION, &stored);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	if (r == 0 && dataplane_taken_over(d->dp)) {
-		*ret = (uint16_t)stored;
-		return 0;
-	}
-	do
-		if (getrandom(ret, sizeof(*ret), 0) < 0)
-			return -errno;
-	while (!*ret || (r == 0 && *ret == stored));
-	return store_put_meta(d->store, META_INCARNATION, *ret);
-}
-
 static bool same_endpoint(const struct config_endpoint *a, const struct config_endpoint *b)
 {
 	return ipaddr_equal(&a->addr, &b->addr) && a->port == b->port;
 }
 
-static int open_transport(struct daemon *d)
+/* A transport for the address that is configured: the one we have, or a new one. */
+static int open_transport(struct daemon *d, struct control_udp **ret_udp)
 {
 	const struct config_endpoint *at = &d->config->gateway.listen;
-	struct control_udp_settings s = {
+	const struct control_udp_settings s = {
 		.role = CONTROL_ROLE_GATEWAY,
 		.has_local = true,
 		.addr = at->addr,
 		.port = at->port,
 		.freebind = true,
 		.on_heard = on_heard,
+		.on_incarnation = on_incarnation,
 		.on_message = on_message,
 		.ctx = d,
 	};
 	char error[CONTROL_UDP_ERROR_LEN];
-	struct control_udp *new;
 	int r;
 
+	*ret_udp = d->to_edges;
 	if (d->to_edges && same_endpoint(&d->in_force.control, at))
 		return 0;
-	r = incarnation(d, &s.incarnation);
+	r = control_udp_new(d->event, &s, ret_udp, error);
 	if (r < 0)
-		return r;
-	r = control_udp_new(d->event, &s, &new, error);
-	if (r < 0) {
 		log_event(LOG_ERR, "cannot listen for edges", log_str("reason", error));
-		return r;
-	}
-	control_udp_free(d->to_edges);
-	d->to_edges = new;
-	d->in_force.control = *at;
-	return 0;
+	return r;
 }
 
-static int set_peers(struct daemon *d, const struct far_edge *list)
+static int set_peers(struct daemon *d, struct control_udp *udp, const struct far_edge *list,
+		     uint64_t epoch)
 {
 	const struct config_gateway *g = &d->config->gateway;
 	_cleanup_(freep) struct control_udp_peer *peers = calloc(g->edge_count + 1, sizeof(*peers));
-	uint64_t epoch;
-	int r;
 
 	if (!peers)
 		return -ENOMEM;
@@ -152,9 +132,9 @@ static int set_peers(struct daemon *d, const struct far_edge *list)
 			.id = list[i].scope,
 			.addr = list[i].addr,
 			.key = g->edges[i].key.given ? g->edges[i].key.bytes : NULL,
+			.incarnation = control_incarnation_for_edge(d, list[i].name),
 		};
-	r = control_epoch(d, &epoch);
-	return r < 0 ? r : control_udp_peers_set(d->to_edges, peers, g->edge_count, epoch);
+	return control_udp_peers_set(udp, peers, g->edge_count, epoch);
 }
 
 /* Edges that are configured no longer are told, and their translations go. */
@@ -173,12 +153,42 @@ static void say_goodbyes(struct daemon *d, const struct far_edge *list, unsigned
 	}
 }
 
+/* Listen as configured, to those that are. On failure everything stays as it was. */
+static int change_transport(struct daemon *d, const struct far_edge *list)
+{
+	struct control_udp *udp;
+	uint64_t epoch;
+	int r;
+
+	r = control_epoch(d, &epoch);
+	if (r >= 0)
+		r = open_transport(d, &udp);
+	if (r < 0)
+		return r;
+	say_goodbyes(d, list, d->config->gateway.edge_count);
+	r = set_peers(d, udp, list, epoch);
+	if (udp == d->to_edges)
+		return r;
+	if (r < 0) {
+		control_udp_free(udp);
+		return r;
+	}
+	control_udp_free(d->to_edges);
+	d->to_edges = udp;
+	d->in_force.control = d->config->gateway.listen;
+	return 0;
+}
+
+/* Said once, it may be lost: from now on every ProbeReply says the same by its incarnation. */
 void scope_goodbye(struct daemon *d, uint32_t scope)
 {
 	const struct control_message goodbye = {.event = CONTROL_GOODBYE};
 
 	scope_send(d, scope, &goodbye);
 	(void)gateway_scope_gone(d->gateway, scope);
+	if (d->to_edges)
+		control_udp_incarnation_set(d->to_edges, scope,
+					    control_incarnation_renew(d, name_of_scope(d, scope)));
 }
 
 static int list_edges(struct daemon *d, struct far_edge *list)
@@ -212,13 +222,10 @@ int edges_apply(struct daemon *d)
 		return -ENOMEM;
 	if (!g->has_listen && !d->to_edges)
 		return 0;
+	control_report(d);
 	r = list_edges(d, list);
-	if (r >= 0) {
-		say_goodbyes(d, list, g->edge_count);
-		r = g->has_listen ? open_transport(d) : 0;
-	}
 	if (r >= 0 && g->has_listen)
-		r = set_peers(d, list);
+		r = change_transport(d, list);
 	if (r < 0) {
 		log_event(LOG_ERR, "cannot change the edges", log_errno(r));
 		return r;
@@ -228,6 +235,7 @@ int edges_apply(struct daemon *d)
 	free(d->far_edges);
 	d->far_edges = TAKE_PTR(list);
 	d->far_edge_count = g->edge_count;
+	control_peers_changed(d);
 	for (unsigned int i = 0; i < d->far_edge_count; i++)
 		dataplane_scope_quota_set(d->dp, d->far_edges[i].scope, g->per_edge.sessions);
 	return 0;

@@ -5,7 +5,6 @@
  * packet path learns where each one is.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -118,47 +117,26 @@ static void on_heard(void *ctx, uint32_t id)
 	struct daemon *d = ctx;
 	struct remote *g = gateway_remote(d, id);
 
-	if (g)
-		apply_event(d, g, peer_heard(&g->health, instant_now()));
-}
-
-#define META_INCARNATION "incarnation of " /* and the gateway's name */
-
-static void incarnation_key(const struct remote *g, char key[STORE_NAME_LEN])
-{
-	snprintf(key, STORE_NAME_LEN, META_INCARNATION "%s", g->name);
-}
-
-/* Return: whether the gateway has lost its translations since we have heard of it last. */
-static bool incarnation_changed(struct daemon *d, struct remote *g, uint16_t incarnation)
-{
-	bool known = g->incarnation;
-	char key[STORE_NAME_LEN];
-
-	if (!incarnation || incarnation == g->incarnation)
-		return false;
-	g->incarnation = incarnation;
-	incarnation_key(g, key);
-	(void)store_put_meta(d->store, key, incarnation);
-	return known;
+	if (!g)
+		return;
+	apply_event(d, g, peer_heard(&g->health, instant_now()));
+	daemon_pump(d);
 }
 
 /* What a gateway has lost is asked for again, as after a Goodbye. */
-static void take_reply(struct daemon *d, struct remote *g, const struct control_message *msg)
+static void on_incarnation(void *ctx, uint32_t id, uint16_t incarnation)
 {
 	struct instant now = instant_now();
-	bool lost = incarnation_changed(d, g, msg->incarnation);
-	enum peer_event event;
+	struct daemon *d = ctx;
+	struct remote *g = gateway_remote(d, id);
 
-	if (lost) {
-		log_limited(LOG_WARNING, "gateway has lost its translations",
-			    log_str("gateway", g->name));
-		(void)edge_gateway_gone(d->edge, g->id, now);
-	}
-	event = peer_replied(&g->health, msg->generation, now);
-	apply_event(d, g, event);
-	if (lost && event != PEER_EVENT_UP && g->health.state == PEER_UP)
+	if (!g || !control_incarnation_changed(d, "gateway", g->name, incarnation))
+		return;
+	log_limited(LOG_WARNING, "gateway has lost its translations", log_str("gateway", g->name));
+	(void)edge_gateway_gone(d->edge, g->id, now);
+	if (g->health.state == PEER_UP)
 		(void)edge_gateway_up(d->edge, g->id, now);
+	daemon_pump(d);
 }
 
 static void on_message(void *ctx, uint32_t id, const struct control_message *msg)
@@ -176,7 +154,7 @@ static void on_message(void *ctx, uint32_t id, const struct control_message *msg
 		apply_event(d, g, peer_goodbye(&g->health, instant_now()));
 		break;
 	case CONTROL_PROBE_REPLY:
-		take_reply(d, g, msg);
+		apply_event(d, g, peer_replied(&g->health, msg->generation, instant_now()));
 		break;
 	default:
 		break;
@@ -194,6 +172,7 @@ static int open_transport(struct daemon *d)
 		.has_local = e->control.has_address,
 		.addr = e->control.address,
 		.on_heard = on_heard,
+		.on_incarnation = on_incarnation,
 		.on_message = on_message,
 		.ctx = d,
 	};
@@ -209,8 +188,7 @@ static int open_transport(struct daemon *d)
 static int remote_begin(struct daemon *d, const struct config_edge_gateway *c, struct remote *ret)
 {
 	const struct remote *old;
-	char key[STORE_NAME_LEN];
-	uint64_t seed, incarnation;
+	uint64_t seed;
 	uint32_t id;
 	int r;
 
@@ -228,18 +206,14 @@ static int remote_begin(struct daemon *d, const struct config_edge_gateway *c, s
 	*ret = (struct remote){
 		.id = id, .addr = c->at.addr, .port = c->at.port, .dns_port = c->dns_port};
 	memcpy(ret->name, c->name, sizeof(ret->name));
-	incarnation_key(ret, key);
-	if (store_get_meta(d->store, key, &incarnation) == 0)
-		ret->incarnation = (uint16_t)incarnation;
 	peer_init(&ret->health, seed, instant_now());
 	return 0;
 }
 
-static int set_peers(struct daemon *d, const struct remote *list, unsigned int count)
+static int set_peers(struct daemon *d, const struct remote *list, unsigned int count,
+		     uint64_t epoch)
 {
 	_cleanup_(freep) struct control_udp_peer *peers = calloc(count + 1, sizeof(*peers));
-	uint64_t epoch;
-	int r;
 
 	if (!peers)
 		return -ENOMEM;
@@ -251,10 +225,10 @@ static int set_peers(struct daemon *d, const struct remote *list, unsigned int c
 			.addr = list[i].addr,
 			.port = list[i].port,
 			.key = key->given ? key->bytes : NULL,
+			.incarnation = control_incarnation_for_gateways(d),
 		};
 	}
-	r = control_epoch(d, &epoch);
-	return r < 0 ? r : control_udp_peers_set(d->to_gateways, peers, count, epoch);
+	return control_udp_peers_set(d->to_gateways, peers, count, epoch);
 }
 
 /* Those that are not in the new list are told, and forgotten. */
@@ -296,6 +270,7 @@ int gateways_apply(struct daemon *d)
 {
 	const struct config_edge *e = &d->config->edge;
 	_cleanup_(freep) struct remote *list = calloc(e->gateway_count + 1, sizeof(*list));
+	uint64_t epoch;
 	int r = 0;
 
 	if (!e->gateway_count && !d->to_gateways)
@@ -306,12 +281,15 @@ int gateways_apply(struct daemon *d)
 		r = remote_begin(d, &e->gateways[i], &list[i]);
 	if (r >= 0 && !d->to_gateways)
 		r = open_transport(d);
+	if (r >= 0)
+		r = control_epoch(d, &epoch);
 	if (r < 0) {
 		log_event(LOG_ERR, "cannot change the gateways", log_errno(r));
 		return r;
 	}
+	control_report(d);
 	say_goodbyes(d, list, e->gateway_count);
-	r = set_peers(d, list, e->gateway_count);
+	r = set_peers(d, list, e->gateway_count, epoch);
 	if (r < 0) {
 		log_event(LOG_ERR, "cannot change the gateways", log_errno(r));
 		return r;
@@ -320,6 +298,7 @@ int gateways_apply(struct daemon *d)
 	free(d->remotes);
 	d->remotes = TAKE_PTR(list);
 	d->remote_count = e->gateway_count;
+	control_peers_changed(d);
 	for (unsigned int i = 0; i < d->remote_count; i++) {
 		enum peer_state state = d->remotes[i].health.state;
 

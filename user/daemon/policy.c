@@ -295,13 +295,17 @@ static int purge_kind(struct daemon *d, enum store_kind kind)
 	r = store_foreach_id(d->store, kind, collect_unused, &u);
 	for (size_t i = 0; i < u.count && r >= 0; i++) {
 		struct dp_match match = {0};
+		uint16_t gateway;
 		uint64_t flushed;
 
 		if (kind == STORE_CLIENT)
 			match.client = &u.ids[i];
-		else
+		else if (kind == STORE_RESOURCE)
 			match.resource = &u.ids[i];
-		if (kind == STORE_CLIENT || kind == STORE_RESOURCE)
+		gateway = (uint16_t)u.ids[i];
+		if (kind == STORE_GATEWAY)
+			match.gateway = &gateway;
+		if (kind != STORE_EDGE)
 			r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
 		if (r >= 0)
 			r = store_id_purge(d->store, kind, u.ids[i]);

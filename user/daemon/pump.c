@@ -138,6 +138,8 @@ static bool pump_once(struct daemon *d, unsigned int *budget)
 		gateway_apply(d, &ga);
 		moved = true;
 	}
+	d->unset_count = 0;
+	sessions_end(d);
 	while ((l = mailbox_take(&d->to_edge))) {
 		deliver_to_edge(d, l);
 		free(l);

@@ -32,6 +32,12 @@ static const char *needs_restart(const struct config *old, const struct config *
 		return "control_socket";
 	if (old->has_edge != new->has_edge || !old->edge.gateway_count != !new->edge.gateway_count)
 		return "edge (from or to gateways elsewhere)";
+	if (old->edge.control.has_address != new->edge.control.has_address ||
+	    !ipaddr_equal(&old->edge.control.address, &new->edge.control.address))
+		return "edge.control.address";
+	if (old->gateway.per_edge.resolutions != new->gateway.per_edge.resolutions ||
+	    old->gateway.per_edge.translations != new->gateway.per_edge.translations)
+		return "gateway.per_edge (resolutions, translations)";
 	if (old->gateway.has_listen != new->gateway.has_listen)
 		return "gateway.listen (to begin or to end it)";
 	if (memcmp(&old->limits, &new->limits, sizeof(old->limits)))
@@ -117,11 +123,12 @@ static int apply_whole(struct daemon *d, struct config *new)
 	int r;
 
 	d->config = new;
-	r = policy_apply(d);
+	r = reload_programs(d, new);
 	if (r >= 0)
-		r = reload_programs(d, new);
+		r = policy_apply(d);
 	if (r < 0) {
 		d->config = old;
+		(void)reload_programs(d, old);
 		(void)policy_apply(d);
 	}
 	daemon_drain(d);

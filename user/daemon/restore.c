@@ -69,12 +69,15 @@ static int restore_entry(void *ctx, const struct store_entry *row)
 		.resource = row->resource,
 		.state = row->state,
 		.generation = row->generation,
+		.families = row->families,
 	};
 	int r;
 
-	/* New maps, after a reboot: nothing is translated here before it is asked for again. */
-	if (row->gateway == LOCAL_GATEWAY && !dataplane_taken_over(s->d->dp))
-		rec.state = EDGE_FAILED;
+	/* New maps, after a reboot: nothing is translated here before it is asked for again, by the
+	 * first packet. In the store, too: the next start takes these maps over. */
+	if (row->gateway == LOCAL_GATEWAY && row->state != EDGE_FAILED &&
+	    !dataplane_taken_over(s->d->dp))
+		return stale_add(s, row);
 	r = edge_restore_entry(s->d->edge, &rec, instant_now());
 	return r >= 0 || r == -ENOMEM ? r : stale_add(s, row);
 }
@@ -225,6 +228,20 @@ static int restore_names(struct daemon *d)
 	return r;
 }
 
+/* A name that no translation and no session bears is nobody's. */
+static void prune_name(void *ctx, uint32_t id, const struct dname *name)
+{
+	struct gateway_records records;
+	struct daemon *d = ctx;
+
+	if (gateway_find_records(d->gateway, name, &records) || !d->used ||
+	    used_domains_contain(d, id))
+		return;
+	names_drop(d->names, id);
+	(void)store_delete_remote(d->store, id);
+	(void)store_delete_records(d->store, id);
+}
+
 int gateway_restore_all(struct daemon *d)
 {
 	struct xlat_list l = {0};
@@ -238,5 +255,9 @@ int gateway_restore_all(struct daemon *d)
 	free(l.rows);
 	if (r >= 0)
 		r = store_foreach_records(d->store, restore_records, d);
-	return r < 0 ? r : end_orphans(d);
+	if (r >= 0)
+		r = end_orphans(d);
+	if (r >= 0)
+		names_foreach(d->names, prune_name, d);
+	return r;
 }

@@ -103,6 +103,24 @@ static uint32_t hash_seed(const struct daemon *d)
 	return seed ? seed : 1;
 }
 
+/*
+ * Translations of all scopes together. Edges may come with a reload, or the gateway with a restart,
+ * and the map cannot grow then: hence never fewer than for a few more.
+ */
+#define TRANSLATIONS_MIN (1U << 20)
+
+static uint32_t translations_max(const struct config *c)
+{
+	const struct config_gateway *g = &c->gateway;
+	uint64_t sum = (uint64_t)g->per_edge.translations * g->edge_count;
+
+	if (c->has_gateway && !g->has_listen)
+		return c->limits.domains * PROXIES_MAX;
+	if (sum < TRANSLATIONS_MIN)
+		return TRANSLATIONS_MIN;
+	return sum < CONFIG_TRANSLATIONS_MAX ? sum : CONFIG_TRANSLATIONS_MAX;
+}
+
 void settings_dataplane(const struct daemon *d, const struct config *c, struct dp_settings *ret_s)
 {
 	const struct config_gateway *g = &c->gateway;
@@ -110,6 +128,8 @@ void settings_dataplane(const struct daemon *d, const struct config *c, struct d
 	*ret_s = (struct dp_settings){
 		.bpffs = c->bpffs,
 		.sessions_max = g->sessions.max,
+		.domains_max = c->limits.domains,
+		.translations_max = translations_max(c),
 		.dispatcher = d->options.dispatcher,
 		.expiry =
 			{
@@ -218,6 +238,14 @@ static int64_t longest_timeout(const struct config_gateway *g)
 	return seconds(s);
 }
 
+/* A domain that the kernel's map has no room for would be answered, and its packets lost. */
+static uint32_t domains_max(const struct daemon *d)
+{
+	uint32_t room = dataplane_domains_capacity(d->dp), wanted = d->config->limits.domains;
+
+	return room < wanted ? room : wanted;
+}
+
 int settings_edge(struct daemon *d, struct edge_settings *ret_s)
 {
 	const struct config *c = d->config;
@@ -236,7 +264,7 @@ int settings_edge(struct daemon *d, struct edge_settings *ret_s)
 				.v6 = c->edge.pool6,
 				.quarantine_ns = longest_timeout(&c->gateway),
 			},
-		.domains_max = c->limits.domains,
+		.domains_max = domains_max(d),
 		.held_bytes_max = c->limits.held_bytes,
 		.held_max_ns = EDGE_HELD_MAX_NS,
 		.generation = d->generation_mark,

@@ -21,6 +21,7 @@ static int site_start(struct daemon *d, struct remote *g)
 	const char *name = text;
 	const struct upstream_settings s = {
 		.servers = {.text = &name, .count = 1},
+		.source = d->config->edge.control.address, /* by which the gateway knows us */
 		.timeout_ms = SITE_TIMEOUT_MS,
 		.in_flight_max = d->config->limits.dns_requests,
 	};

@@ -83,11 +83,39 @@ static int make_user_map(struct dataplane *dp)
 	return dp->maps[M_USER] < 0 ? -errno : 0;
 }
 
-/* What both sides see without a system call. */
-static int open_memory(struct dataplane *dp)
+static int map_room(int fd, uint32_t *ret_entries)
 {
 	struct bpf_map_info info = {0};
 	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	*ret_entries = info.max_entries;
+	return 0;
+}
+
+/* What the maps have room for: pinned ones may be of another size than configured. */
+static int read_capacities(struct dataplane *dp)
+{
+	uint32_t sessions = 0, edge = 0, xlat = 0;
+	int r;
+
+	r = map_room(dp->maps[M_SESSIONS], &sessions);
+	if (r == 0)
+		r = map_room(dp->maps[M_EDGE], &edge);
+	if (r == 0)
+		r = map_room(dp->maps[M_XLAT], &xlat);
+	if (r < 0)
+		return r;
+	dp->capacity = sessions / 2;
+	dp->domains = edge / DP_DOMAIN_ENTRIES;
+	dp->translations = xlat;
+	return 0;
+}
+
+/* What both sides see without a system call. */
+static int open_memory(struct dataplane *dp)
+{
 	int r;
 
 	r = make_user_map(dp);
@@ -97,12 +125,7 @@ static int open_memory(struct dataplane *dp)
 		r = map_memory(dp, M_QUOTA, &dp->quota);
 	if (r == 0)
 		r = map_memory(dp, M_USER, &dp->user);
-	if (r < 0)
-		return r;
-	if (bpf_obj_get_info_by_fd(dp->maps[M_SESSIONS], &info, &len) < 0)
-		return -errno;
-	dp->capacity = info.max_entries / 2;
-	return 0;
+	return r < 0 ? r : read_capacities(dp);
 }
 
 static int pin_maps(struct dataplane *dp)
@@ -161,7 +184,7 @@ static int open_loaded(struct dataplane *dp, const struct dp_settings *settings,
 {
 	int r;
 
-	r = load_object(&settings->program, settings->sessions_max, dp->maps, err, dp->progs);
+	r = load_object(settings, dp->maps, err, dp->progs);
 	if (r < 0)
 		return r;
 	dp->loaded = true;
@@ -247,7 +270,7 @@ int dataplane_reload(struct dataplane *dp, const struct dp_settings *settings, s
 	int fresh[P_COUNT], old[P_COUNT];
 	int r;
 
-	r = load_object(&settings->program, settings->sessions_max, dp->maps, err, fresh);
+	r = load_object(settings, dp->maps, err, fresh);
 	if (r < 0)
 		return r;
 	memcpy(old, dp->progs, sizeof(old));
@@ -291,6 +314,16 @@ void dataplane_free(struct dataplane *dp)
 uint32_t dataplane_sessions_capacity(const struct dataplane *dp)
 {
 	return dp->capacity;
+}
+
+uint32_t dataplane_domains_capacity(const struct dataplane *dp)
+{
+	return dp->domains;
+}
+
+uint32_t dataplane_translations_capacity(const struct dataplane *dp)
+{
+	return dp->translations;
 }
 
 bool dataplane_taken_over(const struct dataplane *dp)

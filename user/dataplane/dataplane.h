@@ -47,6 +47,8 @@ struct dp_settings {
 	const char *bpffs;          /* NULL: FQ_BPFFS_DEFAULT */
 	struct fq_settings program; /* see <fqdnat/config.h> */
 	uint32_t sessions_max;      /* sessions, not entries */
+	uint32_t domains_max;       /* of the edge, with 8 proxy addresses; 0: 131072 */
+	uint32_t translations_max;  /* of the gateway, over all scopes; 0: 1048576 */
 	enum dp_dispatcher dispatcher;
 	struct expiry_policy expiry;
 };
@@ -59,8 +61,8 @@ int dp_dispatcher_parse(const char *word, enum dp_dispatcher *ret_dispatcher);
  * place of those that are attached, without losing a packet.
  *
  * A pinned session table of another size is kept (its sessions count more); then fewer than
- * sessions_max sessions may be what dataplane_sessions_capacity says. Counters of open sessions
- * are recomputed from the table.
+ * sessions_max sessions may be what dataplane_sessions_capacity says. The same goes for domains and
+ * translations. Counters of open sessions are recomputed from the table.
  *
  * @settings: copied
  *
@@ -92,6 +94,10 @@ DEFINE_CLEANUP(struct dataplane *, dataplane_free)
 
 /* Sessions the table has room for. */
 uint32_t dataplane_sessions_capacity(const struct dataplane *dp);
+
+/* Domains and translations the maps have room for. */
+uint32_t dataplane_domains_capacity(const struct dataplane *dp);
+uint32_t dataplane_translations_capacity(const struct dataplane *dp);
 
 /* The sessions map and the programs were there before: an earlier daemon's state was taken over. */
 bool dataplane_taken_over(const struct dataplane *dp);
@@ -342,6 +348,12 @@ int dataplane_sweep(struct dataplane *dp, struct instant now, unsigned int budge
 		    struct dp_sweep *ret_sweep);
 
 /* Which sessions: all conditions that are set must hold; none set: every session. */
+struct dp_pair {
+	uint32_t domain, resource;
+};
+
+int dp_pair_compare(const void *a, const void *b);
+
 struct dp_match {
 	const struct ipprefix *client_addr;
 	const struct fq_addr *proxy;
@@ -351,6 +363,9 @@ struct dp_match {
 	const uint32_t *domain;
 	const uint32_t *client;
 	const uint32_t *resource;
+	const uint16_t *gateway;     /* to which they are forwarded */
+	const struct dp_pair *pairs; /* one of these, in ascending order: domain, then resource */
+	size_t pair_count;
 };
 
 /*

@@ -15,6 +15,8 @@
 #define DP_PATH_MAX 256
 #define DP_BATCH    1024 /* entries of one batched lookup */
 
+#define DP_DOMAIN_ENTRIES 8 /* of the edge map: a domain's proxy addresses */
+
 enum dp_map {
 	M_CONTROL,
 	M_SESSIONS,
@@ -75,8 +77,9 @@ struct dataplane {
 
 	int maps[M_COUNT];
 	int progs[P_COUNT];
-	uint32_t capacity;          /* sessions */
-	struct fq_control *control; /* these three: mapped */
+	uint32_t capacity;              /* sessions */
+	uint32_t domains, translations; /* that the maps have room for */
+	struct fq_control *control;     /* these three: mapped */
 	struct fq_quota *quota;
 	struct dp_user *user;
 
@@ -141,8 +144,8 @@ void close_fds(int *fds, size_t n);
  *
  * @ret_progs: program fds, owned by the caller
  */
-int load_object(const struct fq_settings *settings, uint32_t sessions_max, int maps[M_COUNT],
-		struct dp_error *err, int ret_progs[P_COUNT]);
+int load_object(const struct dp_settings *settings, int maps[M_COUNT], struct dp_error *err,
+		int ret_progs[P_COUNT]);
 
 /* An object opened on top of @maps, not loaded, only @prog in it: for libxdp. */
 int load_prepare(const struct fq_settings *settings, const int maps[M_COUNT], enum dp_prog prog,
@@ -246,6 +249,9 @@ typedef int (*rtnl_fn)(void *ctx, const struct nlmsghdr *h);
  * negative errno.
  */
 int rtnl_dump(uint16_t type, rtnl_fn cb, void *ctx);
+
+/* Make the kernel look for a neighbour, as a packet to it would. */
+int rtnl_neighbour_use(uint32_t ifindex, const struct fq_addr *addr);
 
 /* ---- addr.c ---- */
 

@@ -143,17 +143,35 @@ static int take_maps(const struct fqdnat_bpf *skel, int maps[M_COUNT])
 	return 0;
 }
 
-int load_object(const struct fq_settings *settings, uint32_t sessions_max, int maps[M_COUNT],
-		struct dp_error *err, int ret_progs[P_COUNT])
+/* Room for @entries in a map that is to be made; 0: what the object says. */
+static int set_room(struct bpf_map *map, int fd, uint32_t entries)
+{
+	return fd >= 0 || entries == 0 ? 0 : bpf_map__set_max_entries(map, entries);
+}
+
+static int set_rooms(struct fqdnat_bpf *skel, const struct dp_settings *s, const int maps[M_COUNT])
+{
+	int r;
+
+	/* An entry for each direction. */
+	r = set_room(skel->maps.sessions, maps[M_SESSIONS], 2 * s->sessions_max);
+	if (r == 0)
+		r = set_room(skel->maps.edge, maps[M_EDGE], DP_DOMAIN_ENTRIES * s->domains_max);
+	if (r == 0)
+		r = set_room(skel->maps.xlat, maps[M_XLAT], s->translations_max);
+	return r;
+}
+
+int load_object(const struct dp_settings *settings, int maps[M_COUNT], struct dp_error *err,
+		int ret_progs[P_COUNT])
 {
 	_cleanup_(fqdnat_bpf__destroyp) struct fqdnat_bpf *skel = NULL;
 	int r;
 
 	log_capture();
-	r = open_object(settings, maps, &skel);
-	/* An entry for each direction. */
-	if (r == 0 && maps[M_SESSIONS] < 0)
-		r = bpf_map__set_max_entries(skel->maps.sessions, 2 * sessions_max);
+	r = open_object(&settings->program, maps, &skel);
+	if (r == 0)
+		r = set_rooms(skel, settings, maps);
 	if (r == 0)
 		r = fqdnat_bpf__load(skel);
 	if (r < 0)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* rtnetlink: a socket that listens, and everything of one kind asked for at once. */
 #include <errno.h>
+#include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "dataplane/internal.h"
@@ -17,6 +19,31 @@ int rtnl_open(unsigned int groups, int *ret_fd)
 		return -errno;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+int rtnl_neighbour_use(uint32_t ifindex, const struct fq_addr *addr)
+{
+	bool v4 = ipaddr_is_v4(addr);
+	struct {
+		struct nlmsghdr h;
+		struct ndmsg msg;
+		struct rtattr attr;
+		uint8_t addr[16];
+	} request = {
+		.h = {.nlmsg_type = RTM_NEWNEIGH, .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE},
+		.msg = {.ndm_family = v4 ? AF_INET : AF_INET6,
+			.ndm_ifindex = (int)ifindex,
+			.ndm_flags = NTF_USE},
+		.attr = {.rta_type = NDA_DST, .rta_len = RTA_LENGTH(v4 ? 4 : 16)},
+	};
+	_cleanup_(closep) int fd = -1;
+	int r = rtnl_open(0, &fd);
+
+	if (r < 0)
+		return r;
+	memcpy(request.addr, v4 ? &addr->b[12] : addr->b, v4 ? 4 : 16);
+	request.h.nlmsg_len = NLMSG_LENGTH(sizeof(request.msg)) + request.attr.rta_len;
+	return send(fd, &request, request.h.nlmsg_len, 0) < 0 ? -errno : 0;
 }
 
 /* One datagram of a dump. *@ret_done: it was the last. */

@@ -272,6 +272,22 @@ static bool matches_translation(const struct dp_match *m, const struct fq_sessio
 	       (!m->nat || bsearch(&out->src, m->nat, m->nats, sizeof(*m->nat), compare_addr));
 }
 
+int dp_pair_compare(const void *a, const void *b)
+{
+	const struct dp_pair *p = a, *q = b;
+
+	if (p->domain != q->domain)
+		return p->domain < q->domain ? -1 : 1;
+	return (p->resource > q->resource) - (p->resource < q->resource);
+}
+
+static bool matches_pair(const struct dp_match *m, const struct fq_session *out)
+{
+	const struct dp_pair pair = {out->domain, out->resource};
+
+	return bsearch(&pair, m->pairs, m->pair_count, sizeof(pair), dp_pair_compare);
+}
+
 bool session_matches(const struct dp_match *m, const struct fq_tuple *out_key,
 		     const struct fq_session *out)
 {
@@ -280,7 +296,8 @@ bool session_matches(const struct dp_match *m, const struct fq_tuple *out_key,
 	       (!m->proxy || ipaddr_equal(m->proxy, &out_key->dst)) &&
 	       (!m->domain || *m->domain == out->domain) &&
 	       (!m->client || *m->client == out->client) &&
-	       (!m->resource || *m->resource == out->resource);
+	       (!m->resource || *m->resource == out->resource) &&
+	       (!m->gateway || *m->gateway == out->gateway) && (!m->pairs || matches_pair(m, out));
 }
 
 struct flush {

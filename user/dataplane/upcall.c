@@ -54,19 +54,21 @@ static bool upcall_valid(const struct fq_upcall *u, size_t size)
  * Without the Ethernet header: the kernel writes one where the interface has such, and tunnels take
  * the bare packet. What cannot be sent is lost, as on any link.
  */
-static void send_via(const struct dataplane *dp, const struct fq_upcall *u)
+static int send_via(const struct dataplane *dp, const void *frame, size_t len, uint32_t ifindex)
 {
-	const struct ethhdr *eth = (const struct ethhdr *)u->frame;
+	const struct ethhdr *eth = frame;
 	struct sockaddr_ll to = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = eth->h_proto,
-		.sll_ifindex = (int)u->ifindex,
+		.sll_ifindex = (int)ifindex,
 		.sll_halen = ETH_ALEN,
 	};
 
 	memcpy(to.sll_addr, eth->h_dest, ETH_ALEN);
-	(void)sendto(dp->packet, u->frame + u->l3_offset, u->len - u->l3_offset, 0,
-		     (struct sockaddr *)&to, sizeof(to));
+	if (sendto(dp->packet, (const char *)frame + ETH_HLEN, len - ETH_HLEN, 0,
+		   (struct sockaddr *)&to, sizeof(to)) < 0)
+		return -errno;
+	return 0;
 }
 
 static int upcall_record(void *ctx, void *data, size_t size)
@@ -76,8 +78,10 @@ static int upcall_record(void *ctx, void *data, size_t size)
 
 	if (upcall_valid(u, size)) {
 		dp->upcall_read++;
+		if (u->kind == FQ_UPCALL_TOUCH && u->gateway)
+			(void)rtnl_neighbour_use(u->ifindex, &u->proxy);
 		if (u->kind == FQ_UPCALL_VIA)
-			send_via(dp, u);
+			(void)send_via(dp, u->frame, u->len, u->ifindex);
 		else
 			dp->upcall_cb(dp->upcall_ctx, u);
 	}
@@ -199,10 +203,13 @@ int dataplane_inject(struct dataplane *dp, const void *frame, size_t len, uint32
 {
 	/* ICMP errors are longer than what they answer. */
 	uint8_t out[2 * FQ_HOLD_FRAME_MAX];
-	struct xdp_md in_ctx = {.data_end = (uint32_t)len, .ingress_ifindex = ifindex};
+	struct xdp_md in_ctx = {.data_end = (uint32_t)len, .ingress_ifindex = ifindex},
+		      out_ctx = {0};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)len,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &in_ctx,
-		    .ctx_size_in = sizeof(in_ctx), .repeat = 1);
+		    .ctx_size_in = sizeof(in_ctx), .ctx_out = &out_ctx,
+		    .ctx_size_out = sizeof(out_ctx), .repeat = 1);
+	uint32_t oif;
 	int r;
 
 	if (len < ETH_HLEN || len > FQ_HOLD_FRAME_MAX)
@@ -213,7 +220,12 @@ int dataplane_inject(struct dataplane *dp, const void *frame, size_t len, uint32
 	switch (opts.retval) {
 	case XDP_REDIRECT:
 	case XDP_TX:
-		r = dataplane_send_l3(dp, out + ETH_HLEN, opts.data_size_out - ETH_HLEN);
+		if (out_ctx.data == sizeof(oif)) {
+			memcpy(&oif, out, sizeof(oif));
+			r = send_via(dp, out + sizeof(oif), opts.data_size_out - sizeof(oif), oif);
+		} else {
+			r = dataplane_send_l3(dp, out + ETH_HLEN, opts.data_size_out - ETH_HLEN);
+		}
 		if (r < 0)
 			return r;
 		*ret_injected = DP_INJECT_SENT;

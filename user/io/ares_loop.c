@@ -2,11 +2,13 @@
 /* Channels of c-ares inside sd-event, see ares_loop.h. */
 #include "io/ares_loop.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "base/instant.h"
+#include "base/ipaddr.h"
 
 /*
  * Tries of a query at each server. c-ares doubles its timeout with every round, so three
@@ -203,6 +205,14 @@ static void on_socket_state(void *data, ares_socket_t fd, int readable, int writ
 		watch_new(channel, fd, events);
 }
 
+static void set_source(ares_channel ares, const struct fq_addr *source)
+{
+	if (ipaddr_is_v4(source))
+		ares_set_local_ip4(ares, be32toh(source->w[3]));
+	else if (!ipaddr_is_zero(source))
+		ares_set_local_ip6(ares, source->b);
+}
+
 /* Everything that c-ares would look for in files is given, so that it reads none. */
 static int ares_open(struct loop_channel *channel)
 {
@@ -227,6 +237,7 @@ static int ares_open(struct loop_channel *channel)
 
 	if (ares_init_options(&channel->ares, &options, mask) != ARES_SUCCESS)
 		return -ENOMEM;
+	set_source(channel->ares, &loop->settings.source);
 	if (ares_set_servers_ports(channel->ares,
 				   (struct ares_addr_port_node *)loop->servers.node) !=
 	    ARES_SUCCESS)

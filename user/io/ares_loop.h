@@ -22,6 +22,8 @@
 #include <ares.h>
 #include <systemd/sd-event.h>
 
+#include <fqdnat/abi.h>
+
 #include "base/cleanup.h"
 #include "io/ares_servers.h"
 
@@ -41,7 +43,8 @@ struct ares_loop_settings {
 	uint64_t timeout_ms;       /* of a job; c-ares' tries are fitted into it */
 	unsigned int queries_each; /* of a channel, over its life */
 	unsigned int channels_max;
-	ares_job_fn fn; /* called from the event loop */
+	struct fq_addr source; /* of queries, to servers of its IP version; zero: any */
+	ares_job_fn fn;        /* called from the event loop */
 	void *ctx;
 };
 

@@ -114,6 +114,7 @@ static int peer_new(struct control_udp *udp, const struct control_udp_peer *want
 		.addr = wanted->addr,
 		.port = edge ? wanted->port : 0,
 		.keyed = wanted->key,
+		.incarnation = wanted->incarnation,
 		.hello_at = {INT64_MIN},
 		.fd = -1,
 	};

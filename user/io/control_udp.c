@@ -100,11 +100,7 @@ static uint64_t *check_seal(struct control_peer *peer, struct datagram *d, struc
 
 static void answer_probe(struct control_peer *peer, const struct control_to *to, uint32_t number)
 {
-	const struct control_message reply = {
-		.event = CONTROL_PROBE_REPLY,
-		.incarnation = peer->udp->settings.incarnation,
-		.generation = number,
-	};
+	const struct control_message reply = {.event = CONTROL_PROBE_REPLY, .generation = number};
 
 	(void)control_peer_send(peer, to, &reply);
 }
@@ -114,6 +110,8 @@ static void deliver(struct control_peer *peer, const struct control_message *msg
 {
 	const struct control_udp_settings *settings = &peer->udp->settings;
 
+	if (msg->incarnation)
+		settings->on_incarnation(settings->ctx, peer->id, msg->incarnation);
 	if (msg->event != CONTROL_PROBE_REPLY && msg->event != CONTROL_GOODBYE)
 		settings->on_heard(settings->ctx, peer->id);
 	if (msg->event != CONTROL_PROBE)

@@ -57,15 +57,18 @@ struct control_udp_settings {
 	 * the same IP version; others, and without has_local all, get the one the route says.
 	 */
 	struct fq_addr addr;
-	uint16_t port;        /* host order; gateway only; 0: any (tests) */
-	bool freebind;        /* an address that this host does not have (yet) will do */
-	uint16_t incarnation; /* told with every ProbeReply; edge: 0 */
+	uint16_t port; /* host order; gateway only; 0: any (tests) */
+	bool freebind; /* an address that this host does not have (yet) will do */
 
 	/*
 	 * An authentic message has come, but ProbeReply and Goodbye: see peer_heard. Before
 	 * on_message, if that is called, too.
 	 */
 	void (*on_heard)(void *ctx, uint32_t peer);
+
+	/* The incarnation in a Probe or ProbeReply that was taken; not called for 0. Before both.
+	 */
+	void (*on_incarnation)(void *ctx, uint32_t peer, uint16_t incarnation);
 
 	/*
 	 * AssignedIps (gateway), DomainStatus (edge), Goodbye, ProbeReply (.generation is the
@@ -96,6 +99,7 @@ struct control_udp_peer {
 	struct fq_addr addr;
 	uint16_t port;           /* host order; of a gateway; of an edge ignored */
 	const uint8_t *key;      /* SEAL_KEY_BYTES; NULL: not sealed. Copied */
+	uint16_t incarnation;    /* of what we have for it: told with Probes and ProbeReplies */
 	unsigned int per_second; /* messages taken; 0: CONTROL_UDP_RATE */
 	unsigned int burst;      /* 0: CONTROL_UDP_BURST */
 };
@@ -113,9 +117,12 @@ struct control_udp_peer {
 int control_udp_peers_set(struct control_udp *udp, const struct control_udp_peer *peers,
 			  size_t count, uint64_t epoch);
 
+/* Of what we have for the peer, from now on. */
+void control_udp_incarnation_set(struct control_udp *udp, uint32_t peer, uint16_t incarnation);
+
 /*
- * Encode, seal and send a message, without waiting. What the kernel does not take is lost, as
- * anything on the way may be, and counted as send_failed.
+ * Encode, seal and send a message, without waiting. Probes and ProbeReplies get the incarnation.
+ * What the kernel does not take is lost, as anything on the way may be, and counted as send_failed.
  *
  * Return: 0, also if it was lost; -ENOENT: no such peer; -ENOTCONN: nothing was heard yet of this
  * edge, so there is no port to send to; -EINVAL, -EMSGSIZE, -ENOMEM of control_encode.

@@ -20,6 +20,7 @@ struct control_peer {
 	bool keyed;
 	uint8_t key[SEAL_KEY_BYTES];
 	struct seal seal;
+	uint16_t incarnation;    /* of what we have for it */
 	struct instant hello_at; /* no Probe for a stale epoch before */
 
 	/* Tokens, in time: a message costs cost_ns. */

@@ -7,13 +7,15 @@
 int control_peer_send(struct control_peer *peer, const struct control_to *to,
 		      const struct control_message *msg)
 {
+	struct control_message with = *msg;
 	uint8_t bytes[CONTROL_DATAGRAM_MAX];
 	size_t len;
 	int r;
 
 	if (to->port == 0)
 		return -ENOTCONN;
-	r = control_encode(msg, bytes, CONTROL_MESSAGE_MAX, &len);
+	with.incarnation = peer->incarnation;
+	r = control_encode(&with, bytes, CONTROL_MESSAGE_MAX, &len);
 	if (r < 0)
 		return r;
 	if (peer->keyed) {
@@ -34,6 +36,14 @@ int control_udp_send(struct control_udp *udp, uint32_t peer, const struct contro
 		return -ENOENT;
 	return control_peer_send(
 		p, &(struct control_to){.port = p->port, .epoch = p->seal.peer_epoch}, msg);
+}
+
+void control_udp_incarnation_set(struct control_udp *udp, uint32_t peer, uint16_t incarnation)
+{
+	struct control_peer *p = control_peers_by_id(&udp->peers, peer);
+
+	if (p)
+		p->incarnation = incarnation;
 }
 
 void control_peer_hello(struct control_peer *peer, const struct control_to *to)

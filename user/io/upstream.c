@@ -79,6 +79,7 @@ int upstream_new(sd_event *event, const struct upstream_settings *settings,
 	_cleanup_(upstream_freep) struct upstream *upstream = calloc(1, sizeof(*upstream));
 	const struct ares_loop_settings loop = {
 		.timeout_ms = settings->timeout_ms,
+		.source = settings->source,
 		.queries_each = QUERIES_EACH,
 		.channels_max = CHANNELS_MAX,
 		.fn = on_job,

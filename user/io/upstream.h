@@ -24,6 +24,7 @@ struct upstream;
 
 struct upstream_settings {
 	struct dns_servers servers; /* our own listening addresses among them: see there */
+	struct fq_addr source;      /* of queries, to servers of its IP version; zero: any */
 	uint64_t timeout_ms;        /* of a whole query, over all servers and tries */
 	unsigned int in_flight_max;
 };

@@ -31,7 +31,7 @@ static const char *const sql[STATEMENTS] = {
 
 	[STMT_PUT + TABLE_IDS] = "REPLACE INTO ids VALUES (?, ?, ?)",
 	[STMT_PUT + TABLE_DOMAINS] = "REPLACE INTO domains VALUES (?, ?, ?, ?)",
-	[STMT_PUT + TABLE_ENTRIES] = "REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
+	[STMT_PUT + TABLE_ENTRIES] = "REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)",
 	[STMT_PUT + TABLE_RECORDS] = "REPLACE INTO records VALUES (?, ?, ?)",
 	[STMT_PUT + TABLE_GRANTS] = "REPLACE INTO grants VALUES (?, ?, ?, ?)",
 	[STMT_PUT + TABLE_REMOTES] = "REPLACE INTO remotes VALUES (?, ?)",
@@ -49,8 +49,9 @@ static const char *const sql[STATEMENTS] = {
 	[STMT_SELECT + TABLE_IDS] = "SELECT kind, id, key FROM ids ORDER BY kind, id",
 	[STMT_SELECT + TABLE_DOMAINS] =
 		"SELECT id, name, proxies, created FROM domains ORDER BY id",
-	[STMT_SELECT + TABLE_ENTRIES] = "SELECT gateway, domain, resource, state, generation"
-					" FROM entries ORDER BY gateway, domain, resource",
+	[STMT_SELECT + TABLE_ENTRIES] =
+		"SELECT gateway, domain, resource, state, generation, families"
+		" FROM entries ORDER BY gateway, domain, resource",
 	[STMT_SELECT + TABLE_RECORDS] = "SELECT domain, v4, v6 FROM records ORDER BY domain",
 	[STMT_SELECT + TABLE_GRANTS] = "SELECT client, resource, expires, revoked"
 				       " FROM grants ORDER BY client, resource",

@@ -138,6 +138,7 @@ struct store_entry { /* key: gateway, domain, resource */
 	uint32_t resource;
 	uint32_t state; /* of core/edge.h; not looked at */
 	uint32_t generation;
+	uint32_t families; /* of core/edge.h, the same; 0 in rows of earlier releases */
 };
 
 int store_put_entry(struct store *store, const struct store_entry *row);

@@ -113,6 +113,7 @@ int store_bind_row(sqlite3_stmt *stmt, enum store_table table, const void *data)
 	case TABLE_ENTRIES:
 		bind_int(&b, ((const struct store_entry *)data)->state);
 		bind_int(&b, ((const struct store_entry *)data)->generation);
+		bind_int(&b, ((const struct store_entry *)data)->families);
 		break;
 	case TABLE_RECORDS: {
 		const struct store_records *row = data;
@@ -227,6 +228,7 @@ int store_read_row(struct store *store, sqlite3_stmt *stmt, enum store_table tab
 		row->entry.resource = read_u32(&rd);
 		row->entry.state = read_u32(&rd);
 		row->entry.generation = read_u32(&rd);
+		row->entry.families = read_u32(&rd);
 		break;
 	case TABLE_RECORDS:
 		row->records.domain = read_u32(&rd);
@@ -273,7 +275,11 @@ int store_put_entry(struct store *store, const struct store_entry *row)
 
 int store_delete_entry(struct store *store, uint32_t gateway, uint32_t domain, uint32_t resource)
 {
-	const struct store_entry row = {gateway, domain, resource, 0, 0};
+	const struct store_entry row = {
+		.gateway = gateway,
+		.domain = domain,
+		.resource = resource,
+	};
 
 	return store_change(store, TABLE_ENTRIES, true, &row);
 }

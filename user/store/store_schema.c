@@ -10,7 +10,7 @@
 
 #include "store/store_impl.h"
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 #define SCHEMA_OLDEST  2
 #define APPLICATION_ID 0x66716e74 /* "fqnt": a file of ours, not somebody else's database */
 
@@ -20,6 +20,9 @@
 /* Since version 3. */
 #define REMOTES "CREATE TABLE remotes (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;"
 
+/* Since version 4; 0 in rows from before. */
+#define FAMILIES "families INTEGER NOT NULL DEFAULT 0"
+
 /* clang-format off */
 static const char schema[] =
 	"BEGIN IMMEDIATE;"
@@ -28,7 +31,7 @@ static const char schema[] =
 	"CREATE TABLE domains (id INTEGER PRIMARY KEY, name TEXT NOT NULL, proxies BLOB NOT NULL,"
 	" created INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE entries (gateway INTEGER, domain INTEGER, resource INTEGER,"
-	" state INTEGER NOT NULL, generation INTEGER NOT NULL,"
+	" state INTEGER NOT NULL, generation INTEGER NOT NULL, " FAMILIES ","
 	" PRIMARY KEY (gateway, domain, resource)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX entries_domain ON entries (domain);"
 	"CREATE TABLE records (domain INTEGER PRIMARY KEY, v4 BLOB NOT NULL, v6 BLOB NOT NULL) STRICT;"
@@ -44,6 +47,8 @@ static const char schema[] =
 /* From each version to the next one; whole or not at all. */
 static const char *const migrations[SCHEMA_VERSION] = {
 	[2] = "BEGIN IMMEDIATE;" REMOTES "PRAGMA user_version = 3; COMMIT;",
+	[3] = "BEGIN IMMEDIATE; ALTER TABLE entries ADD COLUMN " FAMILIES ";"
+	      "PRAGMA user_version = 4; COMMIT;",
 };
 
 /* The first column of the first row of @text, as a number. */
