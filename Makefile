@@ -35,7 +35,8 @@ UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 SCEN_SRC  := $(wildcard tests/scenario/test_*.c)
 PROG_SRC  := $(wildcard tests/prog/test_*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
-BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
+DOMAINS_SRC := tests/bench/domains.c tests/bench/domains_report.c
+BENCH_SRC := $(filter-out %.bpf.c $(DOMAINS_SRC),$(wildcard tests/bench/*.c))
 
 FORMAT    ?= clang-format-16
 FMT_SRC   := $(wildcard include/fqdnat/*.h bpf/*.[ch] user/*/*.[ch] tests/*/*.[ch])
@@ -47,7 +48,7 @@ SKEL  := $(BUILD)/fqdnat.skel.h
 UNIT  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC) $(SCEN_SRC))
 PROG  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PROG_SRC))
 
-.PHONY: all bpf user tests check check-prog bench fuzz fmt lint install uninstall clean help
+.PHONY: all bpf user tests check check-prog bench bench-domains fuzz fmt lint install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -105,9 +106,16 @@ $(BUILD)/bench: $(call obj,$(BENCH_SRC)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/bench-domains: $(call obj,$(DOMAINS_SRC) tests/bench/report.c) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # BENCH_ARGS="--only pps --flows 1000"; BENCH_FULL=1
 bench: $(BUILD)/bench
 	$(Q)$< --json $(BUILD)/bench.json $(BENCH_ARGS)
+
+bench-domains: $(BUILD)/bench-domains
+	$(Q)$< --json $(BUILD)/bench-domains.json $(BENCH_ARGS)
 
 check: tests user
 	$(Q)set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
@@ -170,6 +178,7 @@ help:
 	@echo 'check-prog      tests of the loaded programs (root)'
 	@echo 'fuzz            every fuzz target for SECONDS=60 each'
 	@echo 'bench           the benchmark (root); writes build/bench.json'
+	@echo 'bench-domains   an edge with up to a million domains; writes build/bench-domains.json'
 	@echo 'fmt, lint       format; check format, scripts and man pages'
 	@echo 'install         DESTDIR= PREFIX=/usr'
 	@echo 'clean           remove build/'

@@ -116,6 +116,47 @@ static void quiet_lookups_are_limited_too(void **state)
 	gateway_free(lab.gw);
 }
 
+/* However many names expire at once: 100 lookups a second. */
+static void quiet_lookups_have_a_rate(void **state)
+{
+	struct gateway_settings settings = gateway_settings_default();
+	struct lab lab;
+	char name[64];
+
+	(void)state;
+	settings.assigned_burst = 1000;
+	lab_open(&lab, &settings);
+	for (unsigned int i = 0; i < 30; i++) {
+		struct control_message msg;
+
+		snprintf(name, sizeof(name), "n%u.corp.example", i);
+		msg = lab_message(LAB_CORP, name, i, 1 + i);
+		assert_int_equal(gateway_assigned(lab.gw, LAB_SCOPE, &msg, lab.now), 0);
+		while (gateway_next(lab.gw, &(struct gateway_action){0}))
+			;
+		for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
+			struct dname dname = lab_name(name);
+			struct fq_addr addr = lab_addr(f ? "2001:db8::1" : "198.51.100.1");
+			struct gateway_answer answer = {
+				.family = f, .addrs = &addr, .count = 1, .ttl_s = 60};
+
+			assert_int_equal(gateway_resolved(lab.gw, &dname, &answer, lab.now), 0);
+			while (gateway_next(lab.gw, &(struct gateway_action){0}))
+				;
+		}
+	}
+	for (unsigned int i = 1; i <= 3; i++) {
+		struct instant before = lab.now;
+
+		tick_at_deadline(&lab);
+		assert_int_equal(lab.resolves, 10 * i);
+		if (i > 1)
+			assert_int_equal(instant_sub(lab.now, before), 100 * NSEC_PER_MSEC);
+	}
+	assert_int_equal(gateway_deadline(lab.gw).ns, INSTANT_NEVER.ns);
+	gateway_free(lab.gw);
+}
+
 /* A forgotten domain leaves no timer. */
 static void a_domain_that_is_gone_is_not_looked_up(void **state)
 {
@@ -176,6 +217,7 @@ int main(void)
 		LAB_TEST(a_name_that_does_not_resolve_is_left_alone),
 		LAB_TEST(a_lookup_that_fails_is_tried_again),
 		cmocka_unit_test(quiet_lookups_are_limited_too),
+		cmocka_unit_test(quiet_lookups_have_a_rate),
 		LAB_TEST(a_domain_that_is_gone_is_not_looked_up),
 		LAB_TEST(a_late_message_does_not_take_addresses_back),
 	};

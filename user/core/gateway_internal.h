@@ -111,6 +111,7 @@ struct gateway {
 	struct gw_xlat *xlats;
 	struct gw_scope *scopes;
 	struct timers refreshes;
+	struct instant refresh_at; /* not before */
 	unsigned int lookups;
 	bool narrowed; /* a translation has lost a resource: sessions are to ask again */
 	struct instant next_expiry; /* of a grant */
@@ -234,6 +235,9 @@ void gw_push_status(struct gateway *gw, const struct gw_waiter *waiter, const st
 
 /* A lookup has ended: look the domain up again when its records have expired. */
 void gw_refresh_plan(struct gateway *gw, struct gw_domain *domain);
+
+/* When there is something to do; INSTANT_NEVER: nothing. */
+struct instant gw_refresh_deadline(const struct gateway *gw);
 
 /* Start the lookups that are due, a bounded number. Return: 0; -ENOMEM. */
 int gw_refresh_run(struct gateway *gw, struct instant now);

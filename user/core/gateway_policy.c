@@ -240,7 +240,7 @@ static struct instant expiry_deadline(const struct gateway *gw)
 
 struct instant gateway_deadline(const struct gateway *gw)
 {
-	return instant_min(expiry_deadline(gw), timers_next(&gw->refreshes));
+	return instant_min(expiry_deadline(gw), gw_refresh_deadline(gw));
 }
 
 static int expire_grants(struct gateway *gw, struct instant now)

@@ -5,7 +5,10 @@
  */
 #include "core/gateway_internal.h"
 
-#define REFRESH_BATCH    64 /* lookups started by one tick */
+/* Lookups that nobody has asked for: 100 a second, so that many names do not keep the resolver
+ * busy. Those that come later use what is known a little longer. */
+#define REFRESH_BATCH    10
+#define REFRESH_PAUSE_NS (100 * NSEC_PER_MSEC)
 #define REFRESH_RETRY_NS NSEC_PER_SEC
 
 void gw_refresh_plan(struct gateway *gw, struct gw_domain *domain)
@@ -22,13 +25,21 @@ static bool in_use(const struct gateway *gw, const struct gw_domain *domain, str
 	       instant_sub(now, domain->asked) < gw->settings.refresh_idle_ns;
 }
 
+struct instant gw_refresh_deadline(const struct gateway *gw)
+{
+	struct instant next = timers_next(&gw->refreshes);
+
+	return next.ns > gw->refresh_at.ns ? next : gw->refresh_at;
+}
+
 int gw_refresh_run(struct gateway *gw, struct instant now)
 {
 	struct timer *timer;
 	int r;
 
-	if (!instant_reached(timers_next(&gw->refreshes), now))
+	if (!instant_reached(gw_refresh_deadline(gw), now))
 		return 0;
+	gw->refresh_at = instant_add(now, REFRESH_PAUSE_NS);
 	r = gw_reserve(gw, REFRESH_BATCH);
 	for (unsigned int i = 0; r == 0 && i < REFRESH_BATCH; i++) {
 		struct gw_domain *domain;

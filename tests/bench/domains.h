@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the benchmark of domains has measured, and how it is told; see domains.c. */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/instant.h"
+#include "core/edge.h"
+#include "report.h"
+
+#define SIZES 3
+
+/* Kinds of inputs. */
+enum { KNOWN, NEW, STATUS, KINDS };
+
+/* An edge with its domains, and what was measured of it. */
+struct subject {
+	struct edge *edge;
+	uint32_t domains, next_new;
+	struct instant now;
+	struct figure cost[KINDS]; /* ns */
+	uint64_t inputs[KINDS], actions[KINDS];
+	double heap, rss; /* bytes for each domain */
+	double lost_ms, drain_ms;
+	uint64_t lost_actions;
+};
+
+/* A table on stdout: rows are figures, columns numbers of domains. */
+void domains_print(const struct subject subjects[SIZES]);
+
+/* Return: 0; -1, said on stderr. */
+int domains_write(const struct subject subjects[SIZES], const char *path);
