@@ -67,7 +67,9 @@ def measure(index, name, family, args):
     time.sleep(index * args.every)
     started, start = time.time(), time.monotonic()
     outcome, end, client = connect(name, family, args)
-    print(f"{name} {outcome} {end - start:.3f} {client} {started:.3f}", flush=True)
+    # One write a line: print would let another thread's come between the text and its end.
+    sys.stdout.write(f"{name} {outcome} {end - start:.3f} {client} {started:.3f}\n")
+    sys.stdout.flush()
     return outcome
 
 
