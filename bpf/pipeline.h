@@ -212,7 +212,8 @@ static __noinline void forwarded_end(const struct fq_session *s, const struct fq
 
 /*
  * Out, of a forwarded session: where to (plan->gateway)? Running flows stick to their gateway. The
- * first packet of a TCP connection, and any whose gateway is not up, ask the edge map anew.
+ * first packet of a TCP connection, and any whose gateway is neither up nor has answered the flow
+ * of late, ask the edge map anew.
  *
  * Return: FQ_OK, *@s is NULL if the session has ended because this process is the gateway now; as
  * edge_stage.

@@ -162,7 +162,7 @@ struct fq_edge {
 struct fq_gateway {
 	struct fq_addr addr; /* packets go where the route to it leads; zero: no such gateway */
 	__u64 told_at;       /* the programs have told of its missing neighbour at this instant */
-	__u8 up;             /* 0: its sessions ask the edge map again with every packet */
+	__u8 up;             /* 0: its sessions ask the edge map again unless answers come */
 	__u8 pad[7];         /* zero */
 };
 
@@ -223,12 +223,14 @@ enum fq_upcall_kind {
 struct fq_upcall {
 	__u32 kind; /* enum fq_upcall_kind */
 	__u32 domain;
-	__u32 ifindex;   /* ingress; VIA: egress */
+	__u32 ifindex;   /* ingress; VIA, TOUCH of a @gateway: egress */
 	__u32 len;       /* bytes of the frame that follows; 0: none */
 	__u16 l3_offset; /* of the IP header in the frame */
 	__u16 gateway;   /* TOUCH: its neighbour is not known, a packet to it was dropped; else 0 */
 	__u16 pad[2];
-	struct fq_addr proxy; /* HOLD, TOUCH: destination; SLOW: source after translation */
+	/* HOLD, TOUCH: destination; TOUCH of a @gateway: next hop; SLOW: source after translation
+	 */
+	struct fq_addr proxy;
 	__u8 frame[];
 };
 

@@ -66,7 +66,7 @@ static void on_upcall(void *ctx, const struct fq_upcall *u)
 		break;
 	case FQ_UPCALL_TOUCH:
 		if (u->gateway)
-			/* A Probe makes the kernel look for the neighbour. */
+			/* The kernel has been asked for the neighbour; does the gateway answer? */
 			gateways_wanted(d, u->gateway);
 		else
 			(void)edge_touch(d->edge, u->domain, instant_now());

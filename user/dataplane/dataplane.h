@@ -223,8 +223,9 @@ int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy);
  *
  * @id:   1 to FQ_GATEWAYS_MAX - 1
  * @addr: its own address; the route to it is the way of all its flows
- * @up:   false: packets of flows that were forwarded to it ask the edge map again, so that they
- *        move to another gateway if the verdict says so. It is no reason to refuse anything: a
+ * @up:   false: packets of flows that were forwarded to it, and that it has not answered for 5 s,
+ *        ask the edge map again, so that they move to another gateway if the verdict says so. It
+ *        is no reason to refuse anything: a
  *        verdict to forward to a gateway that is not up is carried out. What nobody has said is
  *        down yet (after a start, say) is up.
  *
