@@ -7,19 +7,19 @@
 #include "hook_xdp.h"
 
 SEC("xdp")
-int fqdnat_xdp(struct xdp_md *ctx)
+int fqdnat_xdp(fq_ctx *ctx)
 {
 	return hook_xdp(ctx, FQ_MODE_NATIVE);
 }
 
 SEC("xdp")
-int fqdnat_xdp_generic(struct xdp_md *ctx)
+int fqdnat_xdp_generic(fq_ctx *ctx)
 {
 	return hook_xdp(ctx, FQ_MODE_GENERIC);
 }
 
 SEC("xdp")
-int fqdnat_xdp_inject(struct xdp_md *ctx)
+int fqdnat_xdp_inject(fq_ctx *ctx)
 {
 	return hook_xdp(ctx, FQ_MODE_INJECT);
 }

@@ -12,168 +12,9 @@
  */
 #pragma once
 
+#include "frame.h"
 #include "icmp_err.h"
-#include "nat.h"
 #include "pipeline.h"
-
-#define SUM_CHUNK      128
-#define SUM_CHUNKS_MAX 80 /* 10 KiB: more than a frame of one page */
-
-fq_inline void *frame_data(const struct xdp_md *ctx)
-{
-	return (void *)(long)ctx->data;
-}
-
-fq_inline void *frame_end(const struct xdp_md *ctx)
-{
-	return (void *)(long)ctx->data_end;
-}
-
-/* Too large for the stack at the end of a call chain. A word more than a rest can have. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, FQ_SCRATCH_SLOTS);
-	__type(key, __u32);
-	__type(value, __u8[SUM_CHUNK + 4]);
-} sum_scratch SEC(".maps");
-
-/*
- * Sum of the last @len bytes, 1 to SUM_CHUNK - 1; those that are missing to a word are zero.
- *
- * The bounds are checked on len - 1, hidden from the compiler: kernel 6.1 does not learn from
- * "len != 0" that it is at least 1, which the helper requires (clang 16).
- */
-fq_inline bool frame_sum_rest(struct xdp_md *ctx, __u32 slot, __u32 off, __u32 len, __s64 *sum)
-{
-	__u8 *rest = bpf_map_lookup_elem(&sum_scratch, &slot);
-	__u32 last = len - 1;
-
-	barrier_var(last);
-	if (!rest || last >= SUM_CHUNK - 1)
-		return false;
-	len = last + 1;
-	for (__u32 i = 0; i < 3; i++)
-		rest[len + i] = 0;
-	if (bpf_xdp_load_bytes(ctx, off, rest, len))
-		return false;
-	*sum = bpf_csum_diff(NULL, 0, (__be32 *)rest, (len + 3) & ~3U, *sum);
-	return true;
-}
-
-/* Sum of the bytes [off, off + len) of the frame, not folded. @slot: see mode_slot */
-fq_global bool frame_sum(struct xdp_md *ctx, __u32 slot, __u32 off, __u32 len, __u64 *ret_sum)
-{
-	__s64 sum = 0;
-
-	if (!ret_sum || off > FQ_L4_OFF_MAX)
-		return false;
-	for (int i = 0; i < SUM_CHUNKS_MAX && len >= SUM_CHUNK; i++) {
-		void *chunk = frame_data(ctx) + off;
-
-		if (chunk + SUM_CHUNK > frame_end(ctx))
-			return false;
-		sum = bpf_csum_diff(NULL, 0, chunk, SUM_CHUNK, sum);
-		off += SUM_CHUNK;
-		len -= SUM_CHUNK;
-	}
-	if (len && !frame_sum_rest(ctx, slot, off, len, &sum))
-		return false;
-	*ret_sum = (__u32)sum;
-	return true;
-}
-
-/* The L4 checksum field; NULL cannot happen after parsing, but the verifier does not know. */
-fq_inline __u16 *frame_check(struct xdp_md *ctx, const struct fq_pkt *p)
-{
-	__u32 off = p->l4_off + nat_check_off(p->tuple.proto);
-	__u16 *check;
-
-	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp))
-		return NULL;
-	check = frame_data(ctx) + off;
-	return (void *)(check + 1) > frame_end(ctx) ? NULL : check;
-}
-
-/* Complete a partial checksum: the field holds the pseudo header's sum, so summing is enough. */
-static __noinline bool frame_complete(struct xdp_md *ctx, const struct fq_pkt *p,
-				      const struct fq_plan *plan)
-{
-	__u16 *check, value;
-	__u64 sum;
-
-	if (!frame_sum(ctx, mode_slot(plan->mode), p->l4_off, p->l4_len, &sum))
-		return false;
-	value = ~csum_fold(sum);
-	check = frame_check(ctx, p);
-	if (!check)
-		return false;
-	*check = p->tuple.proto == FQ_PROTO_UDP ? csum_udp_nonzero(value) : value;
-	stats_count(FQ_R_CSUM_PARTIAL, p->l3_len);
-	return true;
-}
-
-/* The same for a packet as received. *@ret_partial: it was partial. */
-static __noinline bool frame_complete_received(struct xdp_md *ctx, const struct fq_pkt *p,
-					       const struct fq_plan *plan, bool *ret_partial)
-{
-	const __u16 *check = frame_check(ctx, p);
-
-	if (!check)
-		return false;
-	*ret_partial = nat_csum_partial(p, *check);
-	return !*ret_partial || frame_complete(ctx, p, plan);
-}
-
-/* Write the translation. *@ret_partial: the checksum is yet to be completed. */
-fq_inline bool frame_translate(struct xdp_md *ctx, const struct fq_pkt *p,
-			       const struct fq_plan *plan, bool *ret_partial)
-{
-	__u32 off = p->l4_off + nat_port_off(p->tuple.proto, plan->dir);
-	__u16 *check = frame_check(ctx, p);
-	void *l3 = frame_data(ctx) + FQ_L3_OFF;
-	void *end = frame_end(ctx);
-	__be16 *port;
-
-	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp))
-		return false;
-	port = frame_data(ctx) + off;
-	if (!check || (void *)(port + 1) > end)
-		return false;
-	if (p->family == FQ_AF_INET) {
-		if (l3 + sizeof(struct fq_ip4) > end)
-			return false;
-		nat_rewrite_ip4(p, plan, l3);
-	} else {
-		if (l3 + sizeof(struct fq_ip6) > end)
-			return false;
-		nat_rewrite_ip6(p, plan, l3);
-	}
-	*ret_partial = nat_rewrite_l4(p, plan, check, port);
-	return true;
-}
-
-/*
- * Is the frame for another host? Interfaces see such frames when they are promiscuous, and when a
- * switch floods: to translate them would double packets.
- */
-fq_inline bool frame_foreign(struct xdp_md *ctx)
-{
-	const struct ethhdr *eth = frame_data(ctx);
-	__u32 ifindex = ctx->ingress_ifindex;
-	__u8 known = 0, differs = 0;
-	const struct fq_dev *dev;
-
-	if ((const void *)(eth + 1) > frame_end(ctx) || (eth->h_dest[0] & 1))
-		return false;
-	dev = bpf_map_lookup_elem(&devs, &ifindex);
-	if (!dev)
-		return false;
-	for (int i = 0; i < ETH_ALEN; i++) {
-		known |= dev->mac[i];
-		differs |= dev->mac[i] ^ eth->h_dest[i];
-	}
-	return known && differs;
-}
 
 /*
  * A device map first: it is faster, sends in bulk, and knows who takes native frames: others
@@ -190,26 +31,8 @@ fq_inline int hook_redirect(__u32 oif, __u8 mode)
 	return bpf_redirect(oif, 0);
 }
 
-/*
- * Generic mode: may a checksum that looks partial be complete? Of those that happen to have the
- * pseudo header's sum every one is right, of partial ones one in 65536. The two need different
- * rewriting, but the checksum that comes out in the end is the same.
- */
-static __noinline bool frame_csum_ambiguous(struct xdp_md *ctx, const struct fq_pkt *p,
-					    const struct fq_plan *plan)
-{
-	const __u16 *check = frame_check(ctx, p);
-	__u64 sum;
-
-	if (!check || !nat_csum_partial(p, *check) ||
-	    !frame_sum(ctx, mode_slot(plan->mode), p->l4_off, p->l4_len, &sum))
-		return false;
-	sum += csum_pseudo(&p->tuple.src, &p->tuple.dst, p->family, p->tuple.proto, p->l4_len);
-	return csum_fold(sum) == 0xffff;
-}
-
 /* Choose how the packet leaves: by redirection, or (plan->slow) by the daemon. */
-fq_inline int hook_way(struct xdp_md *ctx, const struct fq_pkt *p, struct fq_plan *plan)
+fq_inline int hook_way(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan)
 {
 	int verdict = XDP_DROP;
 
@@ -229,13 +52,13 @@ fq_inline int hook_way(struct xdp_md *ctx, const struct fq_pkt *p, struct fq_pla
  * Have the daemon send the packet: the kernel asks for the neighbour, and knows every interface. On
  * the way to a gateway the route is not the kernel's choice: there the frame is complete.
  */
-static __noinline enum fq_reason hook_slow(struct xdp_md *ctx, const struct fq_pkt *p,
+static __noinline enum fq_reason hook_slow(fq_ctx *ctx, const struct fq_pkt *p,
 					   const struct fq_plan *plan)
 {
 	struct fq_upcall head = {
 		.kind = FQ_UPCALL_SLOW,
 		.domain = plan->domain,
-		.ifindex = ctx->ingress_ifindex,
+		.ifindex = ctx_ifindex(ctx),
 		.proxy = plan->src,
 	};
 
@@ -245,21 +68,21 @@ static __noinline enum fq_reason hook_slow(struct xdp_md *ctx, const struct fq_p
 		head.kind = FQ_UPCALL_VIA;
 		head.ifindex = plan->oif;
 	}
-	if (!upcall_frame(ctx, &head, p->l3_len))
+	if (!upcall_frame(ctx, &head, p->l3_off, p->l3_len))
 		return FQ_R_SLOW_FAILED;
 	return plan->forwarded ? FQ_R_FORWARDED_SLOW : FQ_R_TRANSLATED_SLOW;
 }
 
 /* A packet on its way to a gateway, back to who injects it; the interface stands before the frame.
  */
-static __noinline enum fq_reason hook_hand_back(struct xdp_md *ctx, __u32 oif)
+static __noinline enum fq_reason hook_hand_back(fq_ctx *ctx, __u32 oif)
 {
 	__u32 *meta;
 
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)))
 		return FQ_R_SLOW_FAILED;
 	meta = (void *)(long)ctx->data_meta;
-	if ((void *)(meta + 1) > frame_data(ctx))
+	if ((void *)(meta + 1) > ctx_data(ctx))
 		return FQ_R_SLOW_FAILED;
 	*meta = oif;
 	return FQ_R_FORWARDED_SLOW;
@@ -271,8 +94,8 @@ static __noinline enum fq_reason hook_hand_back(struct xdp_md *ctx, __u32 oif)
  * Return: TRANSLATED, FORWARDED with *@ret_verdict; TRANSLATED_SLOW; FORWARDED_SLOW; SLOW_FAILED;
  * WRITE_FAILED.
  */
-fq_inline enum fq_reason hook_forward(struct xdp_md *ctx, const struct fq_pkt *p,
-				      struct fq_plan *plan, int *ret_verdict)
+fq_inline enum fq_reason hook_forward(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan,
+				      int *ret_verdict)
 {
 	struct ethhdr *eth;
 	bool partial;
@@ -284,8 +107,8 @@ fq_inline enum fq_reason hook_forward(struct xdp_md *ctx, const struct fq_pkt *p
 	if (partial && (plan->mode != FQ_MODE_GENERIC || plan->slow) &&
 	    !frame_complete(ctx, p, plan))
 		return FQ_R_WRITE_FAILED;
-	eth = frame_data(ctx);
-	if ((void *)(eth + 1) > frame_end(ctx))
+	eth = ctx_data(ctx);
+	if ((void *)(eth + 1) > ctx_end(ctx))
 		return FQ_R_WRITE_FAILED;
 	if (!plan->slow || plan->gateway) {
 		__builtin_memcpy(eth->h_dest, plan->dmac, ETH_ALEN);
@@ -302,19 +125,19 @@ fq_inline enum fq_reason hook_forward(struct xdp_md *ctx, const struct fq_pkt *p
 }
 
 /* Give the packet to the daemon, as its sender would have sent it. */
-static __noinline enum fq_reason hook_hold(struct xdp_md *ctx, const struct fq_pkt *p,
+static __noinline enum fq_reason hook_hold(fq_ctx *ctx, const struct fq_pkt *p,
 					   const struct fq_plan *plan)
 {
 	struct fq_upcall head = {
 		.kind = FQ_UPCALL_HOLD,
 		.domain = plan->domain,
-		.ifindex = ctx->ingress_ifindex,
+		.ifindex = ctx_ifindex(ctx),
 		.proxy = p->tuple.dst,
 	};
 	bool partial;
 
 	if (!frame_complete_received(ctx, p, plan, &partial) ||
-	    !upcall_frame(ctx, &head, p->l3_len))
+	    !upcall_frame(ctx, &head, p->l3_off, p->l3_len))
 		return FQ_R_HOLD_FAILED;
 	return FQ_R_HELD;
 }
@@ -345,10 +168,10 @@ static __noinline bool icmp_tokens(const struct fq_addr *receiver)
  * Whose address the error has. Out: the proxy address, which is the destination as far as the
  * sender knows (G-31). In: ours on that interface, or what the resource takes for the sender.
  */
-fq_inline void refuse_source(const struct xdp_md *ctx, const struct fq_pkt *p, __u8 dir,
+fq_inline void refuse_source(const fq_ctx *ctx, const struct fq_pkt *p, __u8 dir,
 			     struct fq_addr *ret_src)
 {
-	__u32 ifindex = ctx->ingress_ifindex;
+	__u32 ifindex = ctx_ifindex(ctx);
 	const struct fq_dev *dev;
 
 	*ret_src = p->tuple.dst;
@@ -364,30 +187,30 @@ fq_inline void refuse_source(const struct xdp_md *ctx, const struct fq_pkt *p, _
 }
 
 /* Trim the frame to what is quoted, and make room for the headers before it. */
-fq_inline bool refuse_resize(struct xdp_md *ctx, __u16 quote, int hlen)
+fq_inline bool refuse_resize(fq_ctx *ctx, const struct icmp_err *e, int hlen)
 {
-	int len = frame_end(ctx) - frame_data(ctx);
+	int len = ctx_end(ctx) - ctx_data(ctx);
 
-	return !bpf_xdp_adjust_tail(ctx, FQ_L3_OFF + quote - len) &&
+	return !bpf_xdp_adjust_tail(ctx, e->l3_off + e->quote_len - len) &&
 	       !bpf_xdp_adjust_head(ctx, -hlen);
 }
 
 /* Turn the frame into the error @e, back to where it came from. */
-static __noinline bool refuse_write(struct xdp_md *ctx, __u32 slot, struct icmp_err *e)
+static __noinline bool refuse_write(fq_ctx *ctx, __u32 slot, struct icmp_err *e)
 {
 	int hlen = e->family == FQ_AF_INET ? ICMP_ERR_HLEN4 : ICMP_ERR_HLEN6;
-	struct ethhdr *eth = frame_data(ctx), old;
+	struct ethhdr *eth = ctx_data(ctx), old;
 	void *l3;
 
-	if ((void *)(eth + 1) > frame_end(ctx))
+	if ((void *)(eth + 1) > ctx_end(ctx))
 		return false;
 	old = *eth;
-	if (!refuse_resize(ctx, e->quote_len, hlen) ||
-	    !frame_sum(ctx, slot, FQ_L3_OFF + hlen, e->quote_len, &e->quote_sum))
+	if (!refuse_resize(ctx, e, hlen) ||
+	    !frame_sum(ctx, slot, e->l3_off + hlen, e->quote_len, &e->quote_sum))
 		return false;
-	eth = frame_data(ctx);
+	eth = ctx_data(ctx);
 	l3 = eth + 1;
-	if (l3 + ICMP_ERR_HLEN6 > frame_end(ctx))
+	if (l3 + ICMP_ERR_HLEN6 > ctx_end(ctx))
 		return false;
 	__builtin_memcpy(eth->h_dest, old.h_source, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, old.h_dest, ETH_ALEN);
@@ -404,28 +227,29 @@ static __noinline bool refuse_write(struct xdp_md *ctx, __u32 slot, struct icmp_
  * which would have it "complete" a checksum in the middle of the quoted packet: such an error
  * takes the slow way (@partial).
  */
-fq_inline int refuse_send(struct xdp_md *ctx, const struct icmp_err *e, __u8 mode, bool partial)
+fq_inline int refuse_send(fq_ctx *ctx, const struct icmp_err *e, __u8 mode, bool partial)
 {
 	__u32 hlen = e->family == FQ_AF_INET ? ICMP_ERR_HLEN4 : ICMP_ERR_HLEN6;
 	struct fq_upcall head = {
 		.kind = FQ_UPCALL_SLOW,
-		.ifindex = ctx->ingress_ifindex,
+		.ifindex = ctx_ifindex(ctx),
 		.proxy = e->src,
 	};
 
 	if ((mode != FQ_MODE_GENERIC || !partial) &&
-	    hook_redirect(ctx->ingress_ifindex, mode) == XDP_REDIRECT)
+	    hook_redirect(ctx_ifindex(ctx), mode) == XDP_REDIRECT)
 		return XDP_REDIRECT;
-	upcall_frame(ctx, &head, hlen + e->quote_len);
+	upcall_frame(ctx, &head, e->l3_off, hlen + e->quote_len);
 	return XDP_DROP;
 }
 
 /* Answer a refused packet by ICMP. Return: verdict. */
-static __noinline int hook_refuse(struct xdp_md *ctx, const struct fq_pkt *p,
-				  const struct fq_plan *plan, __u32 reason)
+static __noinline int hook_refuse(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan,
+				  __u32 reason)
 {
 	struct icmp_err e = {
 		.dst = p->tuple.src,
+		.l3_off = p->l3_off,
 		.quote_len = icmp_err_quote(p),
 		.family = p->family,
 	};
@@ -454,10 +278,10 @@ static __noinline int hook_refuse(struct xdp_md *ctx, const struct fq_pkt *p,
 }
 
 /* One frame, from its first byte to its verdict. */
-fq_inline int hook_xdp(struct xdp_md *ctx, const enum fq_mode mode)
+fq_inline int hook_xdp(fq_ctx *ctx, const enum fq_mode mode)
 {
-	const void *data = frame_data(ctx), *end = frame_end(ctx);
-	__u32 bytes = end - data - FQ_L3_OFF;
+	const void *data = ctx_data(ctx), *end = ctx_end(ctx);
+	__u32 bytes = end - data - ETH_HLEN;
 	struct fq_plan plan = {.mode = mode};
 	struct fq_pkt p = {};
 	int verdict = XDP_DROP;

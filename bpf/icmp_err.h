@@ -55,6 +55,7 @@ struct icmp_err {
 	struct fq_addr src;
 	struct fq_addr dst;
 	__u64 quote_sum; /* of the quoted bytes, not folded */
+	__u16 l3_off;    /* of the refused packet in the frame, and of the error */
 	__u16 quote_len;
 	__u16 mtu; /* 0 if the error has none */
 	__u8 family;

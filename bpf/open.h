@@ -164,8 +164,7 @@ static __noinline void open_unaccount(__u32 client)
  * @sport: the resource's port
  * @connected: only a TCP socket with exactly this tuple counts, no listener
  */
-fq_global bool local_socket(struct xdp_md *ctx, const struct fq_tuple *in, __be16 sport,
-			    bool connected)
+fq_global bool local_socket(fq_ctx *ctx, const struct fq_tuple *in, __be16 sport, bool connected)
 {
 	struct bpf_sock_tuple t = {};
 	struct bpf_sock *sk;
@@ -222,7 +221,7 @@ fq_inline void open_ports(const struct fq_pkt *p, struct nat_ports *ret_ports)
 }
 
 /* Try to claim a port. Return: FQ_OK; NO_PORT if it is taken; TABLE_FULL. */
-fq_global enum fq_reason open_claim(struct xdp_md *ctx, __u32 slot, __be16 rport, __u32 port)
+fq_global enum fq_reason open_claim(fq_ctx *ctx, __u32 slot, __be16 rport, __u32 port)
 {
 	struct open_work *w = open_work(slot);
 	int err;
@@ -240,8 +239,7 @@ fq_global enum fq_reason open_claim(struct xdp_md *ctx, __u32 slot, __be16 rport
 }
 
 /* The client's own port if possible, else one after the other from the hashed start. */
-fq_inline enum fq_reason open_claim_any(struct xdp_md *ctx, const struct fq_pkt *p,
-					struct open_work *w)
+fq_inline enum fq_reason open_claim_any(fq_ctx *ctx, const struct fq_pkt *p, struct open_work *w)
 {
 	__u32 own = bpf_ntohs(p->sport);
 	enum fq_reason r;
@@ -312,8 +310,8 @@ fq_inline void open_fill_both(struct open_work *w, const struct fq_pkt *p)
  * Return: FQ_OK, also if another CPU has made the same session meanwhile (*@ret_mine is
  * false: ours is undone); NO_PORT; TABLE_FULL.
  */
-fq_inline enum fq_reason open_insert(struct xdp_md *ctx, const struct fq_pkt *p,
-				     struct open_work *w, bool *ret_mine)
+fq_inline enum fq_reason open_insert(fq_ctx *ctx, const struct fq_pkt *p, struct open_work *w,
+				     bool *ret_mine)
 {
 	enum fq_reason r;
 	int err;
@@ -340,7 +338,7 @@ fq_inline enum fq_reason open_insert(struct xdp_md *ctx, const struct fq_pkt *p,
  *
  * Return: FQ_OK; QUOTA; EDGE_QUOTA; TABLE_FULL; NO_PORT.
  */
-static __noinline enum fq_reason open_session(struct xdp_md *ctx, const struct fq_pkt *p,
+static __noinline enum fq_reason open_session(fq_ctx *ctx, const struct fq_pkt *p,
 					      struct open_work *w, struct fq_plan *plan)
 {
 	bool mine = false;

@@ -153,7 +153,7 @@ fq_inline bool ip4_header_valid(const struct fq_ip4 *ip, const void *end, __u32 
 
 fq_inline enum fq_reason parse_ip4(const void *data, const void *end, struct fq_pkt *p)
 {
-	const struct fq_ip4 *ip = data + FQ_L3_OFF;
+	const struct fq_ip4 *ip = data + p->l3_off;
 	__u32 hlen, len, room;
 
 	if ((const void *)(ip + 1) > end || ip->version_ihl >> 4 != 4)
@@ -164,7 +164,7 @@ fq_inline enum fq_reason parse_ip4(const void *data, const void *end, struct fq_
 	p->ttl = ip->ttl;
 	p->tos = ip->tos;
 
-	room = end - data - FQ_L3_OFF;
+	room = end - data - p->l3_off;
 	hlen = (ip->version_ihl & 15) * 4;
 	len = bpf_ntohs(ip->tot_len);
 	if (hlen < IP4_HLEN_MIN || len < hlen || len > room || !ip4_header_valid(ip, end, hlen))
@@ -172,7 +172,7 @@ fq_inline enum fq_reason parse_ip4(const void *data, const void *end, struct fq_
 	p->l3_len = len;
 	if (ip->frag_off & bpf_htons(IP4_MF_OFFSET))
 		return FQ_R_FRAGMENT;
-	return parse_l4(data, end, p, ip->protocol, FQ_L3_OFF + hlen, len - hlen);
+	return parse_l4(data, end, p, ip->protocol, p->l3_off + hlen, len - hlen);
 }
 
 /*
@@ -184,8 +184,8 @@ fq_inline enum fq_reason parse_ip4(const void *data, const void *end, struct fq_
 fq_inline enum fq_reason parse_ip6_ext(const void *data, const void *end, struct fq_pkt *p,
 				       __u8 proto)
 {
-	__u32 off = FQ_L3_OFF + sizeof(struct fq_ip6);
-	__u32 l3_end = FQ_L3_OFF + p->l3_len;
+	__u32 off = p->l3_off + sizeof(struct fq_ip6);
+	__u32 l3_end = p->l3_off + p->l3_len;
 
 	for (int i = 0; i < IP6_EXT_MAX; i++) {
 		const struct fq_ip6_ext *ext;
@@ -214,7 +214,7 @@ fq_inline enum fq_reason parse_ip6_ext(const void *data, const void *end, struct
 
 fq_inline enum fq_reason parse_ip6(const void *data, const void *end, struct fq_pkt *p)
 {
-	const struct fq_ip6 *ip = data + FQ_L3_OFF;
+	const struct fq_ip6 *ip = data + p->l3_off;
 	__u32 len, room;
 
 	if ((const void *)(ip + 1) > end || (bpf_ntohl(ip->flowinfo) >> 28) != 6)
@@ -228,12 +228,28 @@ fq_inline enum fq_reason parse_ip6(const void *data, const void *end, struct fq_
 	p->ttl = ip->hop_limit;
 	p->flowinfo = ip->flowinfo & bpf_htonl(0x0fffffff);
 
-	room = end - data - FQ_L3_OFF;
+	room = end - data - p->l3_off;
 	len = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	if (len > room || len > 0xffff)
 		return FQ_R_MALFORMED;
 	p->l3_len = len;
 	return parse_ip6_ext(data, end, p, ip->next_header);
+}
+
+/* @proto: ethertype of what begins at p->l3_off */
+fq_inline enum fq_reason parse_l3(const void *data, const void *end, struct fq_pkt *p, __be16 proto)
+{
+	switch (proto) {
+	case bpf_htons(ETH_P_IP):
+		return parse_ip4(data, end, p);
+	case bpf_htons(ETH_P_IPV6):
+		return parse_ip6(data, end, p);
+	case bpf_htons(ETH_P_8021Q):
+	case bpf_htons(ETH_P_8021AD):
+		return FQ_R_VLAN;
+	default:
+		return FQ_R_NOT_IP;
+	}
 }
 
 /*
@@ -249,18 +265,9 @@ fq_inline enum fq_reason parse_frame(const void *data, const void *end, struct f
 {
 	const struct ethhdr *eth = data;
 
+	p->l3_off = sizeof(*eth);
 	if ((const void *)(eth + 1) > end)
 		return FQ_R_MALFORMED;
 	p->l2_group = eth->h_dest[0] & 1;
-	switch (eth->h_proto) {
-	case bpf_htons(ETH_P_IP):
-		return parse_ip4(data, end, p);
-	case bpf_htons(ETH_P_IPV6):
-		return parse_ip6(data, end, p);
-	case bpf_htons(ETH_P_8021Q):
-	case bpf_htons(ETH_P_8021AD):
-		return FQ_R_VLAN;
-	default:
-		return FQ_R_NOT_IP;
-	}
+	return parse_l3(data, end, p, eth->h_proto);
 }

@@ -64,7 +64,7 @@ fq_inline enum fq_reason normalise(struct fq_pkt *p, __u8 dir)
 }
 
 /* Edge: what is to become of packets to this proxy address, and where they go (plan->gateway). */
-static __noinline enum fq_reason edge_stage(struct xdp_md *ctx, const struct fq_pkt *p,
+static __noinline enum fq_reason edge_stage(fq_ctx *ctx, const struct fq_pkt *p,
 					    struct fq_plan *plan, __u64 now)
 {
 	struct fq_edge *e = bpf_map_lookup_elem(&edge, &p->tuple.dst);
@@ -85,14 +85,13 @@ static __noinline enum fq_reason edge_stage(struct xdp_md *ctx, const struct fq_
 	touch_at = READ_ONCE(e->touch_at);
 	if (touch_at && now >= touch_at &&
 	    __sync_val_compare_and_swap(&e->touch_at, touch_at, now + TOUCH_AGAIN_NS) == touch_at)
-		upcall_touch(ctx->ingress_ifindex, e->domain, 0, &p->tuple.dst);
+		upcall_touch(ctx_ifindex(ctx), e->domain, 0, &p->tuple.dst);
 	return FQ_OK;
 }
 
 /* Gateway: translation, right, TTL, route; then the session. */
-fq_inline enum fq_reason gateway_stage(struct xdp_md *ctx, const struct fq_pkt *p,
-				       struct fq_plan *plan, const struct fq_client *client,
-				       __u64 now)
+fq_inline enum fq_reason gateway_stage(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan,
+				       const struct fq_client *client, __u64 now)
 {
 	struct fq_xlat_key key = {.scope = client->scope, .proxy = p->tuple.dst};
 	const struct fq_xlat *x = bpf_map_lookup_elem(&xlat, &key);
@@ -125,9 +124,8 @@ fq_inline enum fq_reason gateway_stage(struct xdp_md *ctx, const struct fq_pkt *
 }
 
 /* Edge, a gateway elsewhere (plan->gateway): TTL, route to it; then a session as the packet is. */
-fq_inline enum fq_reason forward_stage(struct xdp_md *ctx, const struct fq_pkt *p,
-				       struct fq_plan *plan, const struct fq_client *client,
-				       __u64 now)
+fq_inline enum fq_reason forward_stage(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan,
+				       const struct fq_client *client, __u64 now)
 {
 	struct fq_control *c = maps_control();
 	struct open_work *w = open_work(mode_slot(plan->mode));
@@ -151,8 +149,8 @@ fq_inline enum fq_reason forward_stage(struct xdp_md *ctx, const struct fq_pkt *
 }
 
 /* Out, no session yet. Strangers are refused first: they are neither held nor told anything. */
-static __noinline enum fq_reason out_new(struct xdp_md *ctx, const struct fq_pkt *p,
-					 struct fq_plan *plan, __u64 now)
+static __noinline enum fq_reason out_new(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan,
+					 __u64 now)
 {
 	const struct fq_client *client;
 	enum fq_reason r;
@@ -218,8 +216,8 @@ static __noinline void forwarded_end(const struct fq_session *s, const struct fq
  * Return: FQ_OK, *@s is NULL if the session has ended because this process is the gateway now; as
  * edge_stage.
  */
-fq_inline enum fq_reason forwarded_stage(struct xdp_md *ctx, struct fq_session **s,
-					 const struct fq_pkt *p, struct fq_plan *plan, __u64 now)
+fq_inline enum fq_reason forwarded_stage(fq_ctx *ctx, struct fq_session **s, const struct fq_pkt *p,
+					 struct fq_plan *plan, __u64 now)
 {
 	__u16 before = READ_ONCE((*s)->gateway);
 	const struct fq_gateway *g = gateway_find(before);
@@ -245,7 +243,7 @@ fq_inline enum fq_reason forwarded_stage(struct xdp_md *ctx, struct fq_session *
  * In, no session: late packets are dropped, but for those that a socket of this host waits for.
  * The port is free again, so it may have got it.
  */
-fq_inline enum fq_reason in_unknown(struct xdp_md *ctx, const struct fq_pkt *p)
+fq_inline enum fq_reason in_unknown(fq_ctx *ctx, const struct fq_pkt *p)
 {
 	if (!session_tombstone(&p->tuple))
 		return FQ_R_NOT_OURS;
@@ -277,7 +275,7 @@ fq_inline void take_over(struct fq_session *s, const struct fq_pkt *p)
  * packets of the old one have come in before, is not the session's. Such a session is marked, its
  * client's packets do not go out any more, and user space ends it.
  */
-static __noinline bool taken_over(struct xdp_md *ctx, struct fq_session *s, const struct fq_pkt *p)
+static __noinline bool taken_over(fq_ctx *ctx, struct fq_session *s, const struct fq_pkt *p)
 {
 	if (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)
 		return true;
@@ -289,8 +287,8 @@ static __noinline bool taken_over(struct xdp_md *ctx, struct fq_session *s, cons
 }
 
 /* A packet of a session: may it pass, and what becomes of it? */
-fq_inline enum fq_reason session_stage(struct xdp_md *ctx, struct fq_session *s,
-				       const struct fq_pkt *p, struct fq_plan *plan, __u64 now)
+fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, const struct fq_pkt *p,
+				       struct fq_plan *plan, __u64 now)
 {
 	enum fq_reason r;
 
@@ -327,7 +325,7 @@ fq_inline enum fq_reason session_stage(struct xdp_md *ctx, struct fq_session *s,
  * @p:    what it found; the tuple is normalised here
  * @plan: zeroed by the caller but for @mode; complete if FQ_OK is returned, @dir in any case
  */
-fq_inline enum fq_reason pipeline(struct xdp_md *ctx, enum fq_reason r, struct fq_pkt *p,
+fq_inline enum fq_reason pipeline(fq_ctx *ctx, enum fq_reason r, struct fq_pkt *p,
 				  struct fq_plan *plan)
 {
 	bool to_pool = p->family && pool_contains(p);

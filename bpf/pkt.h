@@ -104,7 +104,7 @@ FQ_ASSERT_SIZE(struct fq_tcp, 20);
 FQ_ASSERT_SIZE(struct fq_udp, 8);
 FQ_ASSERT_SIZE(struct fq_icmp, 8);
 
-#define FQ_L3_OFF     ETH_HLEN /* tagged frames are not ours */
+#define FQ_L3_OFF_MAX ETH_HLEN /* tagged frames are not ours */
 #define FQ_L4_OFF_MAX 512      /* longer extension header chains are not translated */
 
 /*
@@ -116,7 +116,8 @@ struct fq_pkt {
 	__be16 sport;          /* TCP, UDP: as on the wire; echo request: id */
 	__be16 dport;          /* TCP, UDP: as on the wire; echo reply: id */
 	__u16 l3_len;          /* of the IP packet; frames may be longer (Ethernet padding) */
-	__u16 l4_off;          /* from the start of the frame */
+	__u16 l3_off;          /* of the IP header, from the start of the frame */
+	__u16 l4_off;          /* the same of the L4 header */
 	__u16 l4_len;          /* covered by the L4 checksum */
 	__u8 family;           /* FQ_AF_*; 0: no IP addresses read */
 	__u8 ttl;

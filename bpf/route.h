@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "ctx.h"
 #include "maps.h"
 #include "pkt.h"
 #include "session.h"
@@ -46,8 +47,8 @@ fq_inline bool mac_is_zero(const __u8 mac[ETH_ALEN])
 }
 
 /* Ask the kernel, see route. *@ret_neighbour: it is known. */
-fq_inline enum fq_reason route_ask(struct xdp_md *ctx, struct bpf_fib_lookup *fib,
-				   struct fq_plan *plan, bool *ret_neighbour)
+fq_inline enum fq_reason route_ask(fq_ctx *ctx, struct bpf_fib_lookup *fib, struct fq_plan *plan,
+				   bool *ret_neighbour)
 {
 	long status = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 
@@ -71,14 +72,14 @@ fq_inline enum fq_reason route_ask(struct xdp_md *ctx, struct bpf_fib_lookup *fi
  *
  * Return: FQ_OK; TOO_BIG (with plan->mtu); NO_ROUTE; BLACKHOLE; FORWARDING_OFF.
  */
-static __noinline enum fq_reason route(struct xdp_md *ctx, const struct fq_pkt *p,
+static __noinline enum fq_reason route(fq_ctx *ctx, const struct fq_pkt *p,
 				       const struct fq_addr *dst, struct fq_plan *plan)
 {
 	struct bpf_fib_lookup fib = {
 		.family = p->family,
 		.l4_protocol = p->tuple.proto,
 		.tot_len = p->l3_len,
-		.ifindex = ctx->ingress_ifindex,
+		.ifindex = ctx_ifindex(ctx),
 	};
 	bool neighbour;
 
@@ -124,10 +125,10 @@ fq_inline void gateway_tell(const struct fq_plan *plan, const struct fq_addr *ho
  *
  * Return: as route; GATEWAY_UNKNOWN; GATEWAY_UNRESOLVED.
  */
-fq_global enum fq_reason route_gateway(struct xdp_md *ctx, const struct fq_pkt *p,
-				       struct fq_plan *plan, __u64 now)
+fq_global enum fq_reason route_gateway(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan,
+				       __u64 now)
 {
-	struct bpf_fib_lookup fib = {.ifindex = ctx->ingress_ifindex};
+	struct bpf_fib_lookup fib = {.ifindex = ctx_ifindex(ctx)};
 	struct fq_gateway *g;
 	struct fq_addr hop;
 	bool neighbour;

@@ -9,11 +9,12 @@
  */
 #pragma once
 
+#include "ctx.h"
 #include "maps.h"
 #include "pkt.h"
 
 /* A record of @cap bytes for a frame of @len <= @cap. */
-fq_inline bool upcall_frame_cap(struct xdp_md *ctx, const struct fq_upcall *head, __u32 cap)
+fq_inline bool upcall_frame_cap(fq_ctx *ctx, const struct fq_upcall *head, __u32 cap)
 {
 	struct fq_upcall *u = bpf_ringbuf_reserve(&upcalls, sizeof(*u) + cap, 0);
 	__u32 len = head->len;
@@ -22,7 +23,7 @@ fq_inline bool upcall_frame_cap(struct xdp_md *ctx, const struct fq_upcall *head
 		return false;
 	*u = *head;
 	/* Bounds as the verifier wants them: the helper refuses a length that may be 0. */
-	if (len < ETH_HLEN || len > cap || bpf_xdp_load_bytes(ctx, 0, u->frame, len)) {
+	if (len < ETH_HLEN || len > cap || ctx_load(ctx, 0, u->frame, len)) {
 		bpf_ringbuf_discard(u, 0);
 		return false;
 	}
@@ -34,16 +35,17 @@ fq_inline bool upcall_frame_cap(struct xdp_md *ctx, const struct fq_upcall *head
  * Send the frame, from its Ethernet header to the end of its IP packet.
  *
  * @head: @kind, @domain, @ifindex and @proxy are the caller's; see struct fq_upcall
+ * @l3_off: of the IP packet in the frame
  * @l3_len: of the IP packet
  *
  * Return: false if it is too long or the ring is full.
  */
-fq_global bool upcall_frame(struct xdp_md *ctx, struct fq_upcall *head, __u32 l3_len)
+fq_global bool upcall_frame(fq_ctx *ctx, struct fq_upcall *head, __u32 l3_off, __u32 l3_len)
 {
 	if (!head)
 		return false;
-	head->len = FQ_L3_OFF + l3_len;
-	head->l3_offset = FQ_L3_OFF;
+	head->len = l3_off + l3_len;
+	head->l3_offset = l3_off;
 	if (head->len <= 128)
 		return upcall_frame_cap(ctx, head, 128);
 	if (head->len <= 512)
@@ -74,7 +76,7 @@ fq_inline void upcall_touch(__u32 ifindex, __u32 domain, __u16 gateway, const st
  * A session has been opened, and somebody wants to know; its out tuple stands in place of a
  * frame. Such news may fill half of the ring: the rest is for packets.
  */
-fq_inline void upcall_session(struct xdp_md *ctx, __u32 domain, const struct fq_tuple *out)
+fq_inline void upcall_session(fq_ctx *ctx, __u32 domain, const struct fq_tuple *out)
 {
 	const struct fq_control *c = maps_control();
 	struct fq_upcall *u;
@@ -88,7 +90,7 @@ fq_inline void upcall_session(struct xdp_md *ctx, __u32 domain, const struct fq_
 	*u = (struct fq_upcall){
 		.kind = FQ_UPCALL_SESSION,
 		.domain = domain,
-		.ifindex = ctx->ingress_ifindex,
+		.ifindex = ctx_ifindex(ctx),
 		.len = sizeof(*out),
 		.proxy = out->dst,
 	};

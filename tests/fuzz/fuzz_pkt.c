@@ -29,9 +29,9 @@ static void rewrite(uint8_t *frame, const struct fq_pkt *p, const struct fq_plan
 	uint8_t *l4 = frame + p->l4_off;
 
 	if (p->family == FQ_AF_INET)
-		nat_rewrite_ip4(p, plan, (struct fq_ip4 *)(frame + FQ_L3_OFF));
+		nat_rewrite_ip4(p, plan, (struct fq_ip4 *)(frame + ETH_HLEN));
 	else
-		nat_rewrite_ip6(p, plan, (struct fq_ip6 *)(frame + FQ_L3_OFF));
+		nat_rewrite_ip6(p, plan, (struct fq_ip6 *)(frame + ETH_HLEN));
 	*ret_partial = nat_rewrite_l4(p, plan, (uint16_t *)(l4 + nat_check_off(p->tuple.proto)),
 				      (__be16 *)(l4 + nat_port_off(p->tuple.proto, plan->dir)));
 }
@@ -91,7 +91,7 @@ static void refuse(const uint8_t *frame, const struct fq_pkt *p)
 
 	if (!icmp_err_allowed(p))
 		return;
-	memcpy(out + hlen, frame + FQ_L3_OFF, e.quote_len);
+	memcpy(out + hlen, frame + ETH_HLEN, e.quote_len);
 	e.quote_sum = bpf_htons(frame_sum(out + hlen, e.quote_len));
 	if (p->family == FQ_AF_INET) {
 		icmp_err_write4(&e, (struct fq_ip4 *)out);
@@ -107,11 +107,11 @@ static void refuse(const uint8_t *frame, const struct fq_pkt *p)
 /* Half of the IPv4 headers get the right checksum: the fuzzer would hardly ever find one. */
 static void repair(uint8_t *frame, size_t size)
 {
-	uint8_t *ip = frame + FQ_L3_OFF;
-	size_t hlen = size > FQ_L3_OFF ? (ip[0] & 15) * 4 : 0;
+	uint8_t *ip = frame + ETH_HLEN;
+	size_t hlen = size > ETH_HLEN ? (ip[0] & 15) * 4 : 0;
 	uint16_t check;
 
-	if (size % 2 || hlen < IP4_HLEN_MIN || size < FQ_L3_OFF + hlen || ip[0] >> 4 != 4)
+	if (size % 2 || hlen < IP4_HLEN_MIN || size < ETH_HLEN + hlen || ip[0] >> 4 != 4)
 		return;
 	ip[10] = ip[11] = 0;
 	check = ~frame_sum(ip, hlen);

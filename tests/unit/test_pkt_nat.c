@@ -43,9 +43,9 @@ static bool translate(struct pkt *p, const char *src, const char *dst, uint16_t 
 	assert_int_equal(parse_frame(data, data + p->len, &f), FQ_OK);
 	l4 = data + f.l4_off;
 	if (f.family == FQ_AF_INET)
-		nat_rewrite_ip4(&f, &plan, (struct fq_ip4 *)(data + FQ_L3_OFF));
+		nat_rewrite_ip4(&f, &plan, (struct fq_ip4 *)(data + ETH_HLEN));
 	else
-		nat_rewrite_ip6(&f, &plan, (struct fq_ip6 *)(data + FQ_L3_OFF));
+		nat_rewrite_ip6(&f, &plan, (struct fq_ip6 *)(data + ETH_HLEN));
 	return nat_rewrite_l4(&f, &plan, (uint16_t *)(l4 + nat_check_off(f.tuple.proto)),
 			      (__be16 *)(l4 + nat_port_off(f.tuple.proto, dir)));
 }

@@ -222,7 +222,7 @@ static void random_bytes_are_survived(void **state)
 		assert_in_range(r, FQ_OK, FQ_REASON_MAX - 1);
 		if (r == FQ_OK) {
 			assert_true(f.l4_off + f.l4_len <= p.len);
-			assert_true(f.l3_len + (size_t)FQ_L3_OFF <= p.len);
+			assert_true(f.l3_len + (size_t)ETH_HLEN <= p.len);
 		}
 	}
 }

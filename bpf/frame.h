@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The frame: sums over it, its partial checksums, and the writing of a translation that does not
+ * change its size. Used by the hooks only.
+ *
+ * Partial checksums: virtual interfaces hand over packets whose checksum is yet to be completed by
+ * the card (nat_csum_partial). Which hook completes them, and when, it says itself.
+ */
+#pragma once
+
+#include "ctx.h"
+#include "nat.h"
+#include "stats.h"
+
+#define SUM_CHUNK      128
+#define SUM_CHUNKS_MAX 80 /* 10 KiB: more than a frame of one page */
+
+/* Too large for the stack at the end of a call chain. A word more than a rest can have. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FQ_SCRATCH_SLOTS);
+	__type(key, __u32);
+	__type(value, __u8[SUM_CHUNK + 4]);
+} sum_scratch SEC(".maps");
+
+/*
+ * Sum of the last @len bytes, 1 to SUM_CHUNK - 1; those that are missing to a word are zero.
+ *
+ * The bounds are checked on len - 1, hidden from the compiler: kernel 6.1 does not learn from
+ * "len != 0" that it is at least 1, which the helper requires (clang 16).
+ */
+fq_inline bool frame_sum_rest(fq_ctx *ctx, __u32 slot, __u32 off, __u32 len, __s64 *sum)
+{
+	__u8 *rest = bpf_map_lookup_elem(&sum_scratch, &slot);
+	__u32 last = len - 1;
+
+	barrier_var(last);
+	if (!rest || last >= SUM_CHUNK - 1)
+		return false;
+	len = last + 1;
+	for (__u32 i = 0; i < 3; i++)
+		rest[len + i] = 0;
+	if (ctx_load(ctx, off, rest, len))
+		return false;
+	*sum = bpf_csum_diff(NULL, 0, (__be32 *)rest, (len + 3) & ~3U, *sum);
+	return true;
+}
+
+/* Sum of the bytes [off, off + len) of the frame, not folded. @slot: see mode_slot */
+fq_global bool frame_sum(fq_ctx *ctx, __u32 slot, __u32 off, __u32 len, __u64 *ret_sum)
+{
+	__s64 sum = 0;
+
+	if (!ret_sum || off > FQ_L4_OFF_MAX)
+		return false;
+	for (int i = 0; i < SUM_CHUNKS_MAX && len >= SUM_CHUNK; i++) {
+		void *chunk = ctx_data(ctx) + off;
+
+		if (chunk + SUM_CHUNK > ctx_end(ctx))
+			return false;
+		sum = bpf_csum_diff(NULL, 0, chunk, SUM_CHUNK, sum);
+		off += SUM_CHUNK;
+		len -= SUM_CHUNK;
+	}
+	if (len && !frame_sum_rest(ctx, slot, off, len, &sum))
+		return false;
+	*ret_sum = (__u32)sum;
+	return true;
+}
+
+/* The L4 checksum field; NULL cannot happen after parsing, but the verifier does not know. */
+fq_inline __u16 *frame_check(fq_ctx *ctx, const struct fq_pkt *p)
+{
+	__u32 off = p->l4_off + nat_check_off(p->tuple.proto);
+	__u16 *check;
+
+	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp))
+		return NULL;
+	check = ctx_data(ctx) + off;
+	return (void *)(check + 1) > ctx_end(ctx) ? NULL : check;
+}
+
+/* Complete a partial checksum: the field holds the pseudo header's sum, so summing is enough. */
+static __noinline bool frame_complete(fq_ctx *ctx, const struct fq_pkt *p,
+				      const struct fq_plan *plan)
+{
+	__u16 *check, value;
+	__u64 sum;
+
+	if (!frame_sum(ctx, mode_slot(plan->mode), p->l4_off, p->l4_len, &sum))
+		return false;
+	value = ~csum_fold(sum);
+	check = frame_check(ctx, p);
+	if (!check)
+		return false;
+	*check = p->tuple.proto == FQ_PROTO_UDP ? csum_udp_nonzero(value) : value;
+	stats_count(FQ_R_CSUM_PARTIAL, p->l3_len);
+	return true;
+}
+
+/* The same for a packet as received. *@ret_partial: it was partial. */
+static __noinline bool frame_complete_received(fq_ctx *ctx, const struct fq_pkt *p,
+					       const struct fq_plan *plan, bool *ret_partial)
+{
+	const __u16 *check = frame_check(ctx, p);
+
+	if (!check)
+		return false;
+	*ret_partial = nat_csum_partial(p, *check);
+	return !*ret_partial || frame_complete(ctx, p, plan);
+}
+
+/* Write the translation. *@ret_partial: the checksum is yet to be completed. */
+fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan,
+			       bool *ret_partial)
+{
+	__u32 off = p->l4_off + nat_port_off(p->tuple.proto, plan->dir);
+	__u16 *check = frame_check(ctx, p);
+	void *end = ctx_end(ctx);
+	__be16 *port;
+	void *l3;
+
+	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp) || p->l3_off > FQ_L3_OFF_MAX)
+		return false;
+	l3 = ctx_data(ctx) + p->l3_off;
+	port = ctx_data(ctx) + off;
+	if (!check || (void *)(port + 1) > end)
+		return false;
+	if (p->family == FQ_AF_INET) {
+		if (l3 + sizeof(struct fq_ip4) > end)
+			return false;
+		nat_rewrite_ip4(p, plan, l3);
+	} else {
+		if (l3 + sizeof(struct fq_ip6) > end)
+			return false;
+		nat_rewrite_ip6(p, plan, l3);
+	}
+	*ret_partial = nat_rewrite_l4(p, plan, check, port);
+	return true;
+}
+
+/*
+ * Is the frame for another host? Interfaces see such frames when they are promiscuous, and when a
+ * switch floods: to translate them would double packets.
+ */
+fq_inline bool frame_foreign(fq_ctx *ctx)
+{
+	const struct ethhdr *eth = ctx_data(ctx);
+	__u32 ifindex = ctx_ifindex(ctx);
+	__u8 known = 0, differs = 0;
+	const struct fq_dev *dev;
+
+	if ((const void *)(eth + 1) > ctx_end(ctx) || (eth->h_dest[0] & 1))
+		return false;
+	dev = bpf_map_lookup_elem(&devs, &ifindex);
+	if (!dev)
+		return false;
+	for (int i = 0; i < ETH_ALEN; i++) {
+		known |= dev->mac[i];
+		differs |= dev->mac[i] ^ eth->h_dest[i];
+	}
+	return known && differs;
+}
+
+/*
+ * Generic mode: may a checksum that looks partial be complete? Of those that happen to have the
+ * pseudo header's sum every one is right, of partial ones one in 65536. The two need different
+ * rewriting, but the checksum that comes out in the end is the same.
+ */
+static __noinline bool frame_csum_ambiguous(fq_ctx *ctx, const struct fq_pkt *p,
+					    const struct fq_plan *plan)
+{
+	const __u16 *check = frame_check(ctx, p);
+	__u64 sum;
+
+	if (!check || !nat_csum_partial(p, *check) ||
+	    !frame_sum(ctx, mode_slot(plan->mode), p->l4_off, p->l4_len, &sum))
+		return false;
+	sum += csum_pseudo(&p->tuple.src, &p->tuple.dst, p->family, p->tuple.proto, p->l4_len);
+	return csum_fold(sum) == 0xffff;
+}
