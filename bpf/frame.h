@@ -117,6 +117,7 @@ fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct
 	__u32 off = p->l4_off + nat_port_off(p->tuple.proto, plan->dir);
 	__u16 *check = frame_check(ctx, p);
 	void *end = ctx_end(ctx);
+	bool later = p->frag & FQ_FRAG_LATER;
 	__be16 *port;
 	void *l3;
 
@@ -124,7 +125,7 @@ fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct
 		return false;
 	l3 = ctx_data(ctx) + p->l3_off;
 	port = ctx_data(ctx) + off;
-	if (!check || (void *)(port + 1) > end)
+	if (!later && (!check || (void *)(port + 1) > end))
 		return false;
 	if (p->family == FQ_AF_INET) {
 		if (l3 + sizeof(struct fq_ip4) > end)
@@ -135,7 +136,7 @@ fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct
 			return false;
 		nat_rewrite_ip6(p, plan, l3);
 	}
-	*ret_partial = nat_rewrite_l4(p, plan, check, port);
+	*ret_partial = !later && nat_rewrite_l4(p, plan, check, port);
 	return true;
 }
 

@@ -19,7 +19,6 @@
 #define ICMP_ERR_TOTAL6 1280 /* RFC 4443 2.4 c */
 #define ICMP_ERR_HLEN4  (sizeof(struct fq_ip4) + sizeof(struct fq_icmp))
 #define ICMP_ERR_HLEN6  (sizeof(struct fq_ip6) + sizeof(struct fq_icmp))
-#define IP4_DF          0x4000
 #define NSEC_PER_SEC    1000000000ULL
 
 struct icmp_err_kind {
@@ -64,12 +63,13 @@ struct icmp_err {
 };
 
 /*
- * May an error be sent about this packet? Errors, fragments and multicast destinations do not get
- * here: they are no sessions' and no proxy addresses' (RFC 1812 4.3.2.7, RFC 4443 2.4 e).
+ * May an error be sent about this packet? Errors and multicast destinations do not get here: they
+ * are no sessions' and no proxy addresses' (RFC 1812 4.3.2.7, RFC 4443 2.4 e).
  */
 fq_inline bool icmp_err_allowed(const struct fq_pkt *p)
 {
-	return p->family && !p->l2_group && !addr_is_nobody(&p->tuple.src, p->family) &&
+	return p->family && !p->l2_group && !(p->frag & FQ_FRAG_LATER) &&
+	       !addr_is_nobody(&p->tuple.src, p->family) &&
 	       !addr_is_multicast(&p->tuple.dst, p->family) &&
 	       !addr_is_broadcast(&p->tuple.dst, p->family);
 }

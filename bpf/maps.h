@@ -144,6 +144,20 @@ struct {
 } icmp_cpu SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FQ_FRAGMENTS_MAX);
+	__type(key, struct fq_frag_key);
+	__type(value, struct fq_frag);
+} fragments SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} ip_ids SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, FQ_UPCALL_BYTES);
 } upcalls SEC(".maps");

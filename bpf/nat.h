@@ -113,11 +113,11 @@ fq_inline __u32 nat_port_off(__u8 proto, __u8 dir)
  *
  * Virtual interfaces hand such packets over as they are: the field holds the folded sum of the
  * pseudo header, not complemented (CHECKSUM_PARTIAL). A complete checksum has the same
- * value once in 65536 packets; completing it again does no harm.
+ * value once in 65536 packets; completing it again does no harm. Fragments are always complete.
  */
 fq_inline bool nat_csum_partial(const struct fq_pkt *p, __u16 check)
 {
-	if (p->tuple.proto != FQ_PROTO_TCP && p->tuple.proto != FQ_PROTO_UDP)
+	if (p->frag || (p->tuple.proto != FQ_PROTO_TCP && p->tuple.proto != FQ_PROTO_UDP))
 		return false;
 	return check == csum_fold(csum_pseudo(&p->tuple.src, &p->tuple.dst, p->family,
 					      p->tuple.proto, p->l4_len));
@@ -130,16 +130,21 @@ fq_inline __u64 nat_addr_diff(const struct fq_pkt *p, const struct fq_plan *plan
 	       csum_diff_addr(&p->tuple.dst, &plan->dst, p->family);
 }
 
-/* Addresses, TTL, header checksum. The TTL is the first byte of its 16-bit word, and at least 2. */
+/* Addresses, id, TTL, header checksum. The TTL is the first byte of its 16-bit word, and at
+ * least 2. */
 fq_inline void nat_rewrite_ip4(const struct fq_pkt *p, const struct fq_plan *plan,
 			       struct fq_ip4 *ip)
 {
-	__u64 ttl_diff = csum_diff16(bpf_htons(p->ttl << 8), bpf_htons((p->ttl - 1) << 8));
+	__u64 diff = csum_diff16(bpf_htons(p->ttl << 8), bpf_htons((p->ttl - 1) << 8));
 
+	if (plan->ip_id) {
+		diff += csum_diff16(ip->id, plan->ip_id);
+		ip->id = plan->ip_id;
+	}
 	ip->src = plan->src.w[3];
 	ip->dst = plan->dst.w[3];
 	ip->ttl = p->ttl - 1;
-	ip->check = csum_update(ip->check, nat_addr_diff(p, plan) + ttl_diff);
+	ip->check = csum_update(ip->check, nat_addr_diff(p, plan) + diff);
 }
 
 fq_inline void nat_rewrite_ip6(const struct fq_pkt *p, const struct fq_plan *plan,

@@ -15,9 +15,8 @@
 #include "pkt.h"
 
 #define IP4_HLEN_MIN     20
-#define IP4_MF_OFFSET    0x3fff /* more fragments, fragment offset */
-#define IP4_OPTION_WORDS 10     /* ihl is at most 15 words */
-#define IP6_EXT_MAX      6      /* extension headers walked */
+#define IP4_OPTION_WORDS 10 /* ihl is at most 15 words */
+#define IP6_EXT_MAX      6  /* extension headers walked */
 
 /* RFC 792 */
 #define ICMP_ECHO_REPLY  0
@@ -56,11 +55,12 @@ fq_inline enum fq_reason parse_udp(const void *data, const void *end, struct fq_
 	if ((const void *)(udp + 1) > end)
 		return FQ_R_MALFORMED;
 	len = bpf_ntohs(udp->len);
-	if (len < sizeof(*udp) || len > p->l4_len)
+	if (len < sizeof(*udp) || (len > p->l4_len && !p->frag))
 		return FQ_R_MALFORMED;
 	p->sport = udp->sport;
 	p->dport = udp->dport;
-	p->l4_len = len;
+	if (!p->frag)
+		p->l4_len = len;
 	return FQ_OK;
 }
 
@@ -97,7 +97,7 @@ fq_inline enum fq_reason parse_icmp(const void *data, const void *end, struct fq
 		return FQ_R_MALFORMED;
 	r = p->family == FQ_AF_INET ? icmp4_class(icmp->type) : icmp6_class(icmp->type);
 	if (r)
-		return r;
+		return r == FQ_R_ICMP_ERROR && p->frag ? FQ_R_L4_UNSUPPORTED : r;
 	p->echo_reply = icmp->type == ICMP_ECHO_REPLY || icmp->type == ICMP6_ECHO_REPLY;
 	if (p->echo_reply)
 		p->dport = icmp->id;
@@ -120,7 +120,13 @@ fq_inline enum fq_reason parse_l4(const void *data, const void *end, struct fq_p
 	p->l4_off = off;
 	p->l4_len = len;
 	p->tuple.proto = proto;
-	if (proto == FQ_PROTO_TCP)
+	if ((p->frag & FQ_FRAG_LATER) && p->family == FQ_AF_INET6)
+		r = FQ_OK;
+	else if (p->frag & FQ_FRAG_LATER)
+		r = proto == FQ_PROTO_TCP || proto == FQ_PROTO_UDP || proto == FQ_PROTO_ICMP
+			    ? FQ_OK
+			    : FQ_R_L4_UNSUPPORTED;
+	else if (proto == FQ_PROTO_TCP)
 		r = parse_tcp(data, end, p);
 	else if (proto == FQ_PROTO_UDP)
 		r = parse_udp(data, end, p);
@@ -129,6 +135,16 @@ fq_inline enum fq_reason parse_l4(const void *data, const void *end, struct fq_p
 	else
 		r = FQ_R_L4_UNSUPPORTED;
 	return r;
+}
+
+/* @off: in bytes */
+fq_inline void parse_fragment(struct fq_pkt *p, __u16 off, bool more, __be32 id)
+{
+	p->frag = off ? FQ_FRAG_LATER : FQ_FRAG_FIRST;
+	if (more)
+		p->frag |= FQ_FRAG_MORE;
+	p->frag_off = off;
+	p->frag_id = id;
 }
 
 /* RFC 1812 5.2.2: the header checksum is verified before anything else is believed. */
@@ -155,6 +171,7 @@ fq_inline enum fq_reason parse_ip4(const void *data, const void *end, struct fq_
 {
 	const struct fq_ip4 *ip = data + p->l3_off;
 	__u32 hlen, len, room;
+	__u16 frag;
 
 	if ((const void *)(ip + 1) > end || ip->version_ihl >> 4 != 4)
 		return FQ_R_MALFORMED;
@@ -170,13 +187,27 @@ fq_inline enum fq_reason parse_ip4(const void *data, const void *end, struct fq_
 	if (hlen < IP4_HLEN_MIN || len < hlen || len > room || !ip4_header_valid(ip, end, hlen))
 		return FQ_R_MALFORMED;
 	p->l3_len = len;
-	if (ip->frag_off & bpf_htons(IP4_MF_OFFSET))
-		return FQ_R_FRAGMENT;
+	frag = bpf_ntohs(ip->frag_off);
+	p->df = (frag & IP4_DF) != 0;
+	if (frag & (IP4_MF | IP4_OFFSET))
+		parse_fragment(p, (frag & IP4_OFFSET) * 8, frag & IP4_MF,
+			       bpf_htonl(bpf_ntohs(ip->id)));
 	return parse_l4(data, end, p, ip->protocol, p->l3_off + hlen, len - hlen);
 }
 
+/* A Fragment header that makes no fragment is an atomic one: the datagram is whole (RFC 6946). */
+fq_inline void parse_ip6_fragment(struct fq_pkt *p, const struct fq_ip6_ext *ext)
+{
+	const struct fq_ip6_frag *frag = (const void *)ext;
+	__u16 off = bpf_ntohs(frag->off);
+
+	if (off & 0xfff9)
+		parse_fragment(p, off & 0xfff8, off & 1, frag->id);
+}
+
 /*
- * Walk the extension headers (RFC 8200 4) to the one we can translate behind.
+ * Walk the extension headers (RFC 8200 4) to the one we can translate behind. In later fragments
+ * there is none: p->tuple.proto is then what the Fragment header says.
  *
  * A routing header that is still in use says that the destination is not the final one: the
  * L4 checksum covers another address, and the packet is not for whom it seems to be.
@@ -189,25 +220,31 @@ fq_inline enum fq_reason parse_ip6_ext(const void *data, const void *end, struct
 
 	for (int i = 0; i < IP6_EXT_MAX; i++) {
 		const struct fq_ip6_ext *ext;
+		__u8 now = proto;
 
-		if (proto == FQ_PROTO_FRAGMENT)
-			return FQ_R_FRAGMENT;
-		if (proto != FQ_PROTO_HOPOPTS && proto != FQ_PROTO_ROUTING &&
-		    proto != FQ_PROTO_DSTOPTS)
+		if (now != FQ_PROTO_HOPOPTS && now != FQ_PROTO_ROUTING && now != FQ_PROTO_DSTOPTS &&
+		    now != FQ_PROTO_FRAGMENT)
 			break;
-		if (proto == FQ_PROTO_HOPOPTS && i > 0)
+		if (now == FQ_PROTO_HOPOPTS && i > 0)
 			return FQ_R_MALFORMED;
 		if (off > FQ_L4_OFF_MAX)
 			return FQ_R_L4_UNSUPPORTED;
 		ext = data + off;
 		if ((const void *)(ext + 1) > end)
 			return FQ_R_MALFORMED;
-		if (proto == FQ_PROTO_ROUTING && ext->segments_left)
+		if (now == FQ_PROTO_ROUTING && ext->segments_left)
 			return FQ_R_L4_UNSUPPORTED;
+		if (now == FQ_PROTO_FRAGMENT) {
+			if (p->frag)
+				return FQ_R_MALFORMED;
+			parse_ip6_fragment(p, ext);
+		}
 		proto = ext->next_header;
-		off += 8 + ext->len * 8;
+		off += 8 + (now == FQ_PROTO_FRAGMENT ? 0 : ext->len * 8);
 		if (off > l3_end)
 			return FQ_R_MALFORMED;
+		if (p->frag & FQ_FRAG_LATER)
+			break;
 	}
 	return parse_l4(data, end, p, proto, off, l3_end - off);
 }
@@ -258,8 +295,8 @@ fq_inline enum fq_reason parse_l3(const void *data, const void *end, struct fq_p
  * @data, @end: the frame
  * @p:          zeroed by the caller; says how far we came, also when a reason is returned
  *
- * Return: FQ_OK for TCP, UDP and ICMP echo; NOT_IP, VLAN, MALFORMED, FRAGMENT, ICMP_ERROR,
- * L4_UNSUPPORTED otherwise.
+ * Return: FQ_OK for TCP, UDP and ICMP echo, and for later fragments of whatever (p->frag); NOT_IP,
+ * VLAN, MALFORMED, ICMP_ERROR, L4_UNSUPPORTED otherwise.
  */
 fq_inline enum fq_reason parse_frame(const void *data, const void *end, struct fq_pkt *p)
 {

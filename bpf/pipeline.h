@@ -8,25 +8,12 @@
  */
 #pragma once
 
+#include "frag.h"
 #include "open.h"
 #include "parse.h"
 
 #define FORWARDED_ALIVE_NS 5000000000ULL /* answers so new show that a gateway forwards */
 #define TOUCH_AGAIN_NS     2000000000ULL /* C-08: the daemon is told again after this long */
-
-fq_inline bool pool_contains(const struct fq_pkt *p)
-{
-	const volatile struct fq_settings *c = &fq_settings;
-	const struct fq_addr *a = &p->tuple.dst;
-
-	/* The mask of a pool in use begins with ones, also in the mapped form. */
-	if (p->family == FQ_AF_INET)
-		return c->pool4_mask.w[0] && (a->w[3] & c->pool4_mask.w[3]) == c->pool4.w[3];
-	return c->pool6_mask.w[0] && (a->w[0] & c->pool6_mask.w[0]) == c->pool6.w[0] &&
-	       (a->w[1] & c->pool6_mask.w[1]) == c->pool6.w[1] &&
-	       (a->w[2] & c->pool6_mask.w[2]) == c->pool6.w[2] &&
-	       (a->w[3] & c->pool6_mask.w[3]) == c->pool6.w[3];
-}
 
 /* The parser's reason for a packet to a proxy address: such a packet is never the kernel's. */
 fq_inline enum fq_reason pool_reason(enum fq_reason r)
@@ -314,38 +301,24 @@ fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, const 
 		if (r)
 			return r;
 	}
+	if (!plan->ip_id && !plan->forwarded && p->family == FQ_AF_INET && (p->frag || !p->df))
+		plan->ip_id = frag_new_id();
 	session_count(s, p, now);
 	return FQ_OK;
 }
 
-/*
- * Decide about a parsed packet.
- *
- * @r:    what parse_frame said
- * @p:    what it found; the tuple is normalised here
- * @plan: zeroed by the caller but for @mode; complete if FQ_OK is returned, @dir in any case
- */
-fq_inline enum fq_reason pipeline(fq_ctx *ctx, enum fq_reason r, struct fq_pkt *p,
-				  struct fq_plan *plan)
+/* A packet whose tuple is known: its session, or a new one, or nobody's. */
+fq_inline enum fq_reason flow_stage(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan)
 {
-	bool to_pool = p->family && pool_contains(p);
-	struct fq_session *s;
+	struct fq_session *s = session_find(&p->tuple);
+	bool out = plan->dir == FQ_DIR_OUT;
+	enum fq_reason r;
 	__u64 now;
 
-	plan->dir = to_pool ? FQ_DIR_OUT : FQ_DIR_IN;
-	if (!r)
-		r = normalise(p, plan->dir);
-	if (r)
-		return to_pool ? pool_reason(r) : r;
-	if (p->l2_group || addr_is_multicast(&p->tuple.src, p->family) ||
-	    addr_is_broadcast(&p->tuple.src, p->family))
-		return to_pool ? FQ_R_BROADCAST : FQ_R_NOT_OURS;
-
-	s = session_find(&p->tuple);
-	if (!s && !to_pool)
+	if (!s && !out)
 		return in_unknown(ctx, p);
 	now = bpf_ktime_get_coarse_ns();
-	if (s && to_pool && READ_ONCE(s->gateway)) {
+	if (s && out && READ_ONCE(s->gateway)) {
 		r = forwarded_stage(ctx, &s, p, plan, now);
 		if (r)
 			return r;
@@ -361,4 +334,36 @@ fq_inline enum fq_reason pipeline(fq_ctx *ctx, enum fq_reason r, struct fq_pkt *
 			plan->gateway = READ_ONCE(s->gateway);
 	}
 	return session_stage(ctx, s, p, plan, now);
+}
+
+/*
+ * Decide about a parsed packet.
+ *
+ * @r:    what parse_frame said
+ * @p:    what it found; the tuple is normalised here
+ * @plan: zeroed by the caller but for @mode; complete if FQ_OK is returned, @dir in any case
+ */
+fq_inline enum fq_reason pipeline(fq_ctx *ctx, enum fq_reason r, struct fq_pkt *p,
+				  struct fq_plan *plan)
+{
+	bool to_pool = p->family && pool_has(&p->tuple.dst);
+
+	plan->dir = to_pool ? FQ_DIR_OUT : FQ_DIR_IN;
+	if (!r && (p->l2_group || addr_is_multicast(&p->tuple.src, p->family) ||
+		   addr_is_broadcast(&p->tuple.src, p->family)))
+		r = to_pool ? FQ_R_BROADCAST : FQ_R_NOT_OURS;
+	if (!r && (p->frag & FQ_FRAG_LATER))
+		r = frag_borrow(p, &plan->ip_id);
+	/* What has been kept is not kept again. */
+	if (r == FQ_R_FRAGMENT && plan->mode != FQ_MODE_INJECT)
+		r = frag_unknown(ctx, p, to_pool);
+	if (!r)
+		r = normalise(p, plan->dir);
+	if (r)
+		return to_pool ? pool_reason(r) : r;
+	r = flow_stage(ctx, p, plan);
+	/* A held one comes again, and then the others follow. */
+	if ((p->frag & FQ_FRAG_FIRST) && r != FQ_R_HELD)
+		frag_first(ctx, p, !r || to_pool, plan->ip_id);
+	return r;
 }

@@ -60,6 +60,10 @@ struct fq_ip6 {
 	struct fq_addr dst;
 };
 
+#define IP4_DF     0x4000
+#define IP4_MF     0x2000
+#define IP4_OFFSET 0x1fff /* in units of 8 bytes */
+
 /* RFC 8200 4.3, 4.4, 4.6: length in units of 8 bytes, the first 8 not counted. */
 struct fq_ip6_ext {
 	__u8 next_header;
@@ -102,7 +106,16 @@ FQ_ASSERT_SIZE(struct fq_ip6, 40);
 FQ_ASSERT_SIZE(struct fq_ip6_ext, 8);
 FQ_ASSERT_SIZE(struct fq_tcp, 20);
 FQ_ASSERT_SIZE(struct fq_udp, 8);
+/* RFC 8200 4.5 */
+struct fq_ip6_frag {
+	__u8 next_header;
+	__u8 reserved;
+	__be16 off; /* in units of 8 bytes in its upper 13 bits; the lowest one: more follow */
+	__be32 id;
+};
+
 FQ_ASSERT_SIZE(struct fq_icmp, 8);
+FQ_ASSERT_SIZE(struct fq_ip6_frag, 8);
 
 #define FQ_L3_OFF_MAX ETH_HLEN /* tagged frames are not ours */
 #define FQ_L4_OFF_MAX 512      /* longer extension header chains are not translated */
@@ -125,8 +138,17 @@ struct fq_pkt {
 	__u8 tcp_flags; /* FQ_TCP_* and nothing else */
 	__u8 l2_group;  /* link-layer broadcast or multicast */
 	__u8 echo_reply;
+	__u8 frag;       /* FQ_FRAG_*; 0: a whole datagram */
+	__u8 df;         /* IPv4: don't fragment */
+	__u16 frag_off;  /* bytes */
+	__be32 frag_id;  /* IPv4: in its last two bytes */
 	__be32 flowinfo; /* IPv6: traffic class and flow label */
 };
+
+/* Parts of a datagram. The first one has the L4 header, the others borrow its ports (frag.h). */
+#define FQ_FRAG_FIRST 1
+#define FQ_FRAG_LATER 2
+#define FQ_FRAG_MORE  4 /* beside these: not the last one */
 
 /* Which program it is that runs. */
 enum fq_mode {
@@ -153,10 +175,11 @@ fq_inline __u32 mode_slot(__u8 mode)
 struct fq_plan {
 	struct fq_addr src;
 	struct fq_addr dst;
-	__be16 port; /* client-side port or id */
-	__u8 dir;    /* enum fq_dir */
-	__u8 slow;   /* the daemon sends it, and the kernel finds the way */
-	__u16 mtu;   /* next hop's, if the packet is too big */
+	__be16 port;  /* client-side port or id */
+	__be16 ip_id; /* IPv4; 0: stays */
+	__u8 dir;     /* enum fq_dir */
+	__u8 slow;    /* the daemon sends it, and the kernel finds the way */
+	__u16 mtu;    /* next hop's, if the packet is too big */
 	__u8 dmac[ETH_ALEN];
 	__u8 smac[ETH_ALEN];
 	__u8 mode;      /* enum fq_mode */
@@ -183,6 +206,12 @@ fq_inline bool addr_is_mapped(const struct fq_addr *a)
 fq_inline bool addr_is_zero(const struct fq_addr *a)
 {
 	return !(a->w[0] | a->w[1] | a->w[2] | a->w[3]);
+}
+
+fq_inline bool addr_equal(const struct fq_addr *a, const struct fq_addr *b)
+{
+	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) |
+		 (a->w[3] ^ b->w[3]));
 }
 
 /* The first byte of an IPv4 address is byte 12 of its mapped form. */

@@ -72,6 +72,23 @@ fq_inline void upcall_touch(__u32 ifindex, __u32 domain, __u16 gateway, const st
 	bpf_ringbuf_submit(u, 0);
 }
 
+/* The first fragment of a datagram has come of which others are kept. See FQ_UPCALL_FIRST. */
+fq_inline void upcall_first(__u32 ifindex, const struct fq_frag_key *key)
+{
+	struct fq_upcall *u = bpf_ringbuf_reserve(&upcalls, sizeof(*u) + sizeof(*key), 0);
+
+	if (!u)
+		return;
+	*u = (struct fq_upcall){
+		.kind = FQ_UPCALL_FIRST,
+		.ifindex = ifindex,
+		.len = sizeof(*key),
+		.proxy = key->dst,
+	};
+	__builtin_memcpy(u->frame, key, sizeof(*key));
+	bpf_ringbuf_submit(u, 0);
+}
+
 /*
  * A session has been opened, and somebody wants to know; its out tuple stands in place of a
  * frame. Such news may fill half of the ring: the rest is for packets.

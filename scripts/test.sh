@@ -172,6 +172,7 @@ suite_lint() {
     check lint format-and-scripts make lint
     check lint bootstrap scripts/bootstrap.sh --test
     check lint behaviours scripts/check-behaviours.sh
+    check lint rfc scripts/check-rfc.sh
 }
 
 suite_unit() { run_suite unit build/tests/unit/test_* build/tests/scenario/test_*; }

@@ -25,6 +25,7 @@
 #define FQ_NAT_ADDRESSES    8     /* given masquerade addresses, each family */
 #define FQ_TOMBSTONES_MAX   65536
 #define FQ_ICMP_BUCKETS_MAX 16384
+#define FQ_FRAGMENTS_MAX    8192 /* datagrams whose fragments are remembered */
 #define FQ_UPCALL_BYTES     (4 << 20)
 #define FQ_HOLD_FRAME_MAX   2048 /* bytes of a frame that can travel to the daemon */
 
@@ -211,6 +212,31 @@ struct fq_bucket {
 
 /* tombstones: BPF_MAP_TYPE_LRU_HASH, in tuple -> instant until which late packets are dropped */
 
+/*
+ * fragments: BPF_MAP_TYPE_LRU_HASH; what the first fragment of a datagram has said, for the others.
+ * The key is theirs on the wire.
+ */
+struct fq_frag_key {
+	struct fq_addr src;
+	struct fq_addr dst;
+	__be32 id;
+	__u8 proto;  /* IPv4; IPv6 fragments belong together whatever they say (RFC 8200 4.5): 0 */
+	__u8 pad[3]; /* zero */
+};
+
+struct fq_frag {
+	__u64 until; /* instant */
+	__be16 sport;
+	__be16 dport;
+	__be16 id; /* IPv4: the id that the datagram has behind us; 0: its own */
+	__u8 proto;
+	__u8 echo_reply;
+	__u8 waiting; /* the first one is yet to come, and others are kept by the daemon */
+	__u8 pad[7];  /* zero */
+};
+
+/* ip_ids: BPF_MAP_TYPE_ARRAY, one element: counts up, changed atomically */
+
 /* upcalls: BPF_MAP_TYPE_RINGBUF; what the programs tell the daemon */
 enum fq_upcall_kind {
 	FQ_UPCALL_HOLD = 1, /* frame as received, to be held for @domain */
@@ -218,17 +244,22 @@ enum fq_upcall_kind {
 	FQ_UPCALL_TOUCH,   /* no frame: new flow of a domain whose touch_at has come, or @gateway */
 	FQ_UPCALL_SESSION, /* no frame: session opened; @tuple is its out tuple (monitor) */
 	FQ_UPCALL_VIA, /* frame as it is to leave by interface @ifindex, to its destination MAC */
+	FQ_UPCALL_FRAGMENT, /* frame as received: a fragment, to be kept until the first one comes
+			     */
+	FQ_UPCALL_FIRST,    /* no frame: it has come; the fq_frag_key stands in its place */
 };
 
 struct fq_upcall {
-	__u32 kind; /* enum fq_upcall_kind */
-	__u32 domain;
+	__u32 kind;      /* enum fq_upcall_kind */
+	__u32 domain;    /* FRAGMENT: fq_frag_key.id */
 	__u32 ifindex;   /* ingress; VIA, TOUCH of a @gateway: egress */
 	__u32 len;       /* bytes of the frame that follows; 0: none */
 	__u16 l3_offset; /* of the IP header in the frame */
-	__u16 gateway;   /* TOUCH: its neighbour is not known, a packet to it was dropped; else 0 */
+	__u16 gateway;   /* FRAGMENT: fq_frag_key.proto; TOUCH: its neighbour is not known, a packet
+			    to it was dropped; else 0 */
 	__u16 pad[2];
-	/* HOLD, TOUCH: destination; TOUCH of a @gateway: next hop; SLOW: source after translation
+	/* HOLD, FRAGMENT, TOUCH: destination; TOUCH of a @gateway: next hop; SLOW: source after
+	 * translation
 	 */
 	struct fq_addr proxy;
 	__u8 frame[];
@@ -248,4 +279,6 @@ FQ_ASSERT_SIZE(struct fq_edge, 24);
 FQ_ASSERT_SIZE(struct fq_gateway, 32);
 FQ_ASSERT_SIZE(struct fq_dev, 40);
 FQ_ASSERT_SIZE(struct fq_quota, 16);
+FQ_ASSERT_SIZE(struct fq_frag_key, 40);
+FQ_ASSERT_SIZE(struct fq_frag, 24);
 FQ_ASSERT_SIZE(struct fq_upcall, 40);

@@ -32,7 +32,8 @@ enum fq_reason_class {
 	X(VLAN, "vlan", PASS, "VLAN-tagged frame: left to the kernel")                             \
 	X(MALFORMED, "malformed", PASS,                                                            \
 	  "truncated or lying headers, not to a proxy address: left to the kernel")                \
-	X(FRAGMENT, "fragment", PASS, "IP fragment, not to a proxy address: left to the kernel")   \
+	X(FRAGMENT, "fragment", PASS,                                                              \
+	  "fragment whose first one is unknown, not to a proxy address: left to the kernel")       \
 	X(ICMP_ERROR, "icmp_error", PASS, "ICMP error from outside: left to the kernel")           \
 	X(L4_UNSUPPORTED, "l4_unsupported", PASS,                                                  \
 	  "neither TCP, UDP nor ICMP echo, not to a proxy address: left to the kernel")            \
@@ -65,7 +66,8 @@ enum fq_reason_class {
 	X(REVOKED, "revoked", DROP, "reply of a session whose grant or filter was withdrawn")      \
 	X(POOL_MALFORMED, "pool_malformed", DROP,                                                  \
 	  "truncated or lying headers, to a proxy address")                                        \
-	X(POOL_FRAGMENT, "pool_fragment", DROP, "IP fragment to a proxy address")                  \
+	X(POOL_FRAGMENT, "pool_fragment", DROP,                                                    \
+	  "fragment to a proxy address that is no part of a known datagram and cannot be kept")    \
 	X(POOL_ICMP_ERROR, "pool_icmp_error", DROP, "ICMP error from a client to a proxy address") \
 	X(POOL_L4, "pool_l4", DROP, "neither TCP, UDP nor ICMP echo, to a proxy address")          \
 	X(HOLD_FAILED, "hold_failed", DROP,                                                        \
@@ -134,7 +136,17 @@ enum fq_reason_class {
 	X(GATEWAY_SILENT, "gateway_silent", EVENT, "edge: a gateway has stopped answering")        \
 	X(GATEWAY_GOODBYE, "gateway_goodbye", EVENT, "edge: a gateway has said Goodbye")           \
 	X(STATUS_STALE, "status_stale", EVENT,                                                     \
-	  "edge: DomainStatus of an earlier request, or overtaken by a later one")
+	  "edge: DomainStatus of an earlier request, or overtaken by a later one")                 \
+	X(FRAGMENT_HELD, "fragment_held", HOLD,                                                    \
+	  "fragment to a proxy address: kept until the first one of its datagram arrives")         \
+	X(FRAGMENT_OVERLAP, "fragment_overlap", DROP,                                              \
+	  "fragment that could overwrite the ports in the first one (RFC 1858, RFC 3128)")         \
+	X(FRAGMENT_RELEASED, "fragment_released", EVENT, "kept fragment put back on its way")      \
+	X(FRAGMENT_EXPIRED, "fragment_expired", EVENT,                                             \
+	  "kept fragment dropped: the first one of its datagram did not arrive")                   \
+	X(FRAGMENT_LIMIT, "fragment_limit", EVENT,                                                 \
+	  "fragment not kept: limit of kept fragments reached, or the queue to the daemon is "     \
+	  "full")
 /* clang-format on */
 
 enum fq_reason {

@@ -161,7 +161,7 @@ static size_t build_ip4(uint8_t *ip, const struct pkt_spec *s, const struct addr
 	ip[1] = s->tos;
 	put16(ip + 2, len);
 	put16(ip + 4, s->ip_id);
-	put16(ip + 6, s->frag);
+	put16(ip + 6, s->frag ? s->frag : s->no_df ? 0 : 0x4000);
 	ip[8] = s->ttl ? s->ttl : 64;
 	ip[9] = s->proto;
 	memcpy(ip + 12, src->bytes, 4);
@@ -273,4 +273,35 @@ uint32_t pkt_random(uint32_t *state)
 	*state ^= *state >> 17;
 	*state ^= *state << 5;
 	return *state;
+}
+
+void pkt_fragment(struct pkt *p, const struct pkt *whole, size_t off, size_t len, uint32_t id)
+{
+	const uint8_t *from = pkt_data(whole) + PKT_L3;
+	bool v6 = from[0] >> 4 == 6;
+	size_t hlen = v6 ? 40 : (from[0] & 15) * 4u, rest = pkt_l3_len(whole) - hlen - off;
+	uint8_t *ip = pkt_data(p) + PKT_L3;
+	bool more = len && len < rest;
+
+	len = more ? len : rest;
+	assert(off % 8 == 0 && (!more || len % 8 == 0));
+	memset(p, 0, sizeof(*p));
+	memcpy(pkt_data(p), pkt_data(whole), PKT_L3 + hlen);
+	memcpy(ip + hlen + (v6 ? 8 : 0), from + hlen + off, len);
+	if (v6) {
+		ip[6] = 44;
+		put16(ip + 4, 8 + len);
+		ip[40] = from[6];
+		put16(ip + 42, off | more);
+		put16(ip + 44, id >> 16);
+		put16(ip + 46, id & 0xffff);
+		hlen += 8;
+	} else {
+		put16(ip + 2, hlen + len);
+		put16(ip + 4, id);
+		put16(ip + 6, off / 8 | (more ? 0x2000 : 0));
+		put16(ip + 10, 0);
+		put16(ip + 10, pkt_checksum(ip, hlen, 0));
+	}
+	p->len = PKT_L3 + hlen + len;
 }

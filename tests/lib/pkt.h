@@ -50,7 +50,8 @@ struct pkt_spec {
 	uint32_t flow_label;
 	uint16_t seq;
 	uint16_t ip_id;
-	uint16_t frag;          /* IPv4: flags and offset, host order */
+	uint16_t frag;          /* IPv4: flags and offset, host order; 0: DF */
+	bool no_df;             /* IPv4: a whole packet that may be fragmented */
 	const uint8_t *options; /* IPv4: a multiple of 4 bytes */
 	size_t options_len;
 	const uint8_t *ext; /* IPv6: extension headers; the first one's type is ext_first */
@@ -97,3 +98,9 @@ void pkt_assert_equal(const struct pkt *got, const struct pkt *expected);
 
 /* xorshift: the same sequence for the same seed on every machine. */
 uint32_t pkt_random(uint32_t *state);
+
+/*
+ * Bytes [@off, @off + @len) of what follows the IP header of @whole, as a fragment; @len 0: all
+ * that is left. @off is a multiple of 8. IPv6: a Fragment header with @id is put in; IPv4: @id.
+ */
+void pkt_fragment(struct pkt *p, const struct pkt *whole, size_t off, size_t len, uint32_t id);

@@ -63,6 +63,8 @@ void prog_reset(struct prog *t)
 	empty(t->skel->maps.devs);
 	empty(t->skel->maps.tx);
 	empty(t->skel->maps.icmp_buckets);
+	empty(t->skel->maps.fragments);
+	zero_per_cpu(t->skel->maps.frag_cpu, 1, sizeof(struct fq_bucket));
 	zero_per_cpu(t->skel->maps.icmp_cpu, 1, sizeof(struct fq_bucket));
 	for (uint32_t id = 0; id < FQ_GATEWAYS_MAX; id++)
 		update(t->skel->maps.gateways, &id, &(struct fq_gateway){0});

@@ -100,25 +100,6 @@ static void other_protocols_to_the_pool_are_dropped(void **state)
 	prog_expect(*state, &p, CLIENT_SIDE, FQ_R_POOL_L4, NULL);
 }
 
-static void fragments_are_never_translated(void **state)
-{
-	static const uint8_t header[] = {PKT_UDP, 0, 0, 1, 0, 0, 0, 9};
-	struct pkt_spec v6 = {.ext = header, .ext_len = sizeof(header), .ext_first = 44};
-	struct pkt p;
-
-	tcp4(&p, (struct pkt_spec){.frag = 0x2000});
-	prog_expect(*state, &p, CLIENT_SIDE, FQ_R_POOL_FRAGMENT, NULL);
-	tcp4(&p, (struct pkt_spec){.frag = 0x0010});
-	prog_expect(*state, &p, CLIENT_SIDE, FQ_R_POOL_FRAGMENT, NULL);
-	tcp4(&p, (struct pkt_spec){.frag = 0x0010, .dst = GW4});
-	prog_expect(*state, &p, CLIENT_SIDE, FQ_R_FRAGMENT, NULL);
-	tcp6(&p, v6);
-	prog_expect(*state, &p, CLIENT_SIDE, FQ_R_POOL_FRAGMENT, NULL);
-	v6.dst = GW6;
-	tcp6(&p, v6);
-	prog_expect(*state, &p, CLIENT_SIDE, FQ_R_FRAGMENT, NULL);
-}
-
 static void reset_without_session_is_dropped(void **state)
 {
 	struct pkt p;
@@ -220,7 +201,6 @@ int main(void)
 		T(broadcasts_to_the_pool_are_dropped),
 		T(icmp_errors_of_clients_are_dropped),
 		T(other_protocols_to_the_pool_are_dropped),
-		T(fragments_are_never_translated),
 		T(reset_without_session_is_dropped),
 		T(what_is_not_ours_passes_untouched),
 		T(icmp_errors_from_outside_leave_the_session_alone),

@@ -165,8 +165,8 @@ static void refused_packets_have_addresses_if_the_header_is_there(void **state)
 	struct pkt p;
 
 	(void)state;
-	PKT(&p, .src = SRC4, .dst = DST4, .proto = PKT_TCP, .frag = 0x2000);
-	assert_int_equal(parse(&p, &f), FQ_R_FRAGMENT);
+	PKT(&p, .src = SRC4, .dst = DST4, .proto = 132, .frag = 0x2000);
+	assert_int_equal(parse(&p, &f), FQ_R_L4_UNSUPPORTED);
 	assert_int_equal(f.family, FQ_AF_INET);
 	PKT(&p, .src = SRC6, .dst = DST6, .proto = PKT_TCP);
 	p.len -= 10;

@@ -74,6 +74,12 @@ static void on_upcall(void *ctx, const struct fq_upcall *u)
 	case FQ_UPCALL_SESSION:
 		on_session(d, u);
 		break;
+	case FQ_UPCALL_FRAGMENT:
+		fragment_arrived(d, u);
+		break;
+	case FQ_UPCALL_FIRST:
+		fragment_first_arrived(d, u);
+		break;
 	}
 }
 
@@ -185,6 +191,7 @@ static int on_sweep(sd_event_source *s, uint64_t usec, void *ctx)
 		report_refusals(d);
 		dns_report(d);
 		control_report(d);
+		fragments_tick(d);
 		look_at_peers(d);
 		/* Nobody may be waiting for the store to be written, but somebody may be reading
 		 * it. */

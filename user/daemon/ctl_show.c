@@ -226,6 +226,7 @@ json_t *show_limits(struct daemon *d)
 	cache_usage(d->cache, &c);
 	limit(rows, "domains", e.domains, e.domains_max);
 	limit(rows, "held_bytes", e.held_bytes, e.held_bytes_max);
+	limit(rows, "fragments_kept", fragments_count(d->fragments), FRAGMENTS_MAX);
 	limit(rows, "pool_ipv4", e.v4.leased + e.v4.quarantined, e.v4.size);
 	limit(rows, "pool_ipv6", e.v6.leased + e.v6.quarantined, e.v6.size);
 	limit(rows, "resolutions", g.resolutions, g.resolutions_max);

@@ -63,7 +63,8 @@ static int make_roles(struct daemon *d)
 	struct edge_settings es;
 	int r;
 
-	r = settings_edge(d, &es);
+	d->fragments = fragments_new();
+	r = d->fragments ? settings_edge(d, &es) : -ENOMEM;
 	if (r >= 0)
 		r = edge_new(&es, &d->edge);
 	if (r >= 0)
@@ -163,6 +164,7 @@ void daemon_stop(struct daemon *d)
 	closep(&d->clock_fd);
 	gateway_free(d->gateway);
 	edge_free(d->edge);
+	fragments_free(d->fragments);
 	names_free(d->names);
 	mailbox_done(&d->to_edge);
 	mailbox_done(&d->to_gateway);

@@ -26,6 +26,7 @@
 #include "core/cache.h"
 #include "core/control.h"
 #include "core/edge.h"
+#include "core/fragments.h"
 #include "core/gateway.h"
 #include "core/names.h"
 #include "core/peer.h"
@@ -108,6 +109,7 @@ struct daemon {
 
 	struct edge *edge;
 	struct gateway *gateway;
+	struct fragments *fragments;
 	struct mailbox to_gateway, to_edge;
 	bool pumping;
 
@@ -341,6 +343,14 @@ int links_attach_all(struct daemon *d);
 int links_attach(struct daemon *d, const char *dev, enum dp_mode mode, struct dp_error *err,
 		 struct dp_attached *ret_at);
 void links_changed(void *ctx, enum dp_link_event event, uint32_t ifindex, const char *ifname);
+
+/* ---- fragments.c: those that came before the first one of their datagram ---- */
+
+void fragment_arrived(struct daemon *d, const struct fq_upcall *u);
+void fragment_first_arrived(struct daemon *d, const struct fq_upcall *u);
+
+/* Drop those that have waited too long. */
+void fragments_tick(struct daemon *d);
 
 /* ---- chores.c: upcalls, sweeping, clocks ---- */
 

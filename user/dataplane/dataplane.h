@@ -286,8 +286,8 @@ int dataplane_upcalls_fd(const struct dataplane *dp);
 
 /*
  * @upcall: aligned; upcall->len bytes of frame follow. HOLD, SLOW: l3_offset and an IP header lie
- * inside. SESSION: the frame is the session's out tuple. VIA never comes here: it is sent by
- * dataplane_upcalls_poll itself. Valid during the call.
+ * inside. SESSION: the frame is the session's out tuple, FIRST: a struct fq_frag_key. VIA never
+ * comes here: it is sent by dataplane_upcalls_poll itself. Valid during the call.
  */
 typedef void (*dp_upcall_fn)(void *ctx, const struct fq_upcall *upcall);
 
@@ -299,6 +299,9 @@ typedef void (*dp_upcall_fn)(void *ctx, const struct fq_upcall *upcall);
  * Return: number read; negative errno. Records that contradict themselves are skipped.
  */
 int dataplane_upcalls_poll(struct dataplane *dp, dp_upcall_fn cb, void *ctx, unsigned int max);
+
+/* Has the first fragment of a datagram been seen, not too long ago? */
+bool dataplane_fragment_known(const struct dataplane *dp, const struct fq_frag_key *key);
 
 enum dp_injected {
 	DP_INJECT_SENT,     /* translated (or refused by ICMP) and handed to the kernel */

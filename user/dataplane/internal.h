@@ -33,6 +33,8 @@ enum dp_map {
 	M_STATS,
 	M_ICMP_BUCKETS,
 	M_ICMP_CPU,
+	M_FRAGMENTS,
+	M_IP_IDS,
 	M_UPCALLS,
 	M_USER,
 	M_COUNT

@@ -40,11 +40,14 @@ static bool upcall_valid(const struct fq_upcall *u, size_t size)
 	case FQ_UPCALL_HOLD:
 	case FQ_UPCALL_SLOW:
 	case FQ_UPCALL_VIA:
+	case FQ_UPCALL_FRAGMENT:
 		return u->l3_offset >= ETH_HLEN && u->len >= u->l3_offset + sizeof(struct iphdr);
 	case FQ_UPCALL_TOUCH:
 		return true;
 	case FQ_UPCALL_SESSION:
 		return u->len == sizeof(struct fq_tuple);
+	case FQ_UPCALL_FIRST:
+		return u->len == sizeof(struct fq_frag_key);
 	default:
 		return false;
 	}
@@ -148,6 +151,14 @@ int dataplane_upcalls_poll(struct dataplane *dp, dp_upcall_fn cb, void *ctx, uns
 	dp->upcall_read = 0;
 	r = ring_buffer__consume(dp->ring);
 	return r < 0 && r != -ECANCELED ? r : (int)dp->upcall_read;
+}
+
+bool dataplane_fragment_known(const struct dataplane *dp, const struct fq_frag_key *key)
+{
+	struct fq_frag frag;
+
+	return bpf_map_lookup_elem(dp->maps[M_FRAGMENTS], key, &frag) == 0 && !frag.waiting &&
+	       !instant_reached((struct instant){(int64_t)frag.until}, instant_now());
 }
 
 /* ---- packets ---- */
