@@ -145,20 +145,15 @@ fq_inline void session_tcp_forget(struct fq_session *s, __u8 flags)
 		__sync_val_compare_and_swap(word, seen, seen & ~tcp_seen_word(stale));
 }
 
-/* From now on by way of that gateway. Should another CPU be quicker, the next packet does it. */
+/*
+ * From now on by way of that gateway. A plain store of its two bytes: it can lose to no other CPU's
+ * change of the flags beside it, and undoes none, since each of those is one atomic operation on
+ * the whole word. A compare-and-swap here could lose, and the rest of a connection would go where
+ * its SYN has not been. Of two CPUs that move the flow at once, the later one's verdict stands.
+ */
 fq_inline void session_rebind(struct fq_session *s, __u16 gateway)
 {
-	union {
-		struct {
-			__u8 dir, tcp_seen;
-			__u16 gateway;
-		};
-		__u32 w;
-	} from = {.w = READ_ONCE(*(__u32 *)&s->dir)}, to = from;
-
-	_Static_assert(offsetof(struct fq_session, gateway) % 4 == 2, "gateway is bytes 2 and 3");
-	to.gateway = gateway;
-	__sync_val_compare_and_swap((__u32 *)&s->dir, from.w, to.w);
+	WRITE_ONCE(s->gateway, gateway);
 }
 
 /*

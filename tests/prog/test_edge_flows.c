@@ -3,8 +3,10 @@
  * An edge with remote gateways: flows stick to theirs, new ones follow the verdict; limits; and at
  * the gateway, clients of several edges.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -87,6 +89,62 @@ static void a_syn_asks_anew(void **state)
 	assert_int_equal(prog_session(t, &key).dir, FQ_DIR_OUT);
 	assert_int_equal(prog_sessions(t), 2);
 	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 1);
+}
+
+/* Run without looking: in less time than prog_run needs, and by any thread. */
+static void run_bare(const struct prog *t, const struct pkt *p)
+{
+	struct xdp_md ctx = {.data_end = p->len, .ingress_ifindex = prog_ifindex(CLIENT_SIDE)};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = pkt_data(p), .data_size_in = p->len,
+		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+
+	assert_int_equal(bpf_prog_test_run_opts(t->fd, &opts), 0);
+}
+
+struct other_cpu {
+	const struct prog *t;
+	atomic_bool stop;
+};
+
+/* The flow's flags change all the time: a reset, and that the connection is alive after all. */
+static void *change_flags(void *ctx)
+{
+	struct other_cpu *other = ctx;
+	struct pkt reset, ack;
+
+	fwd_out(&reset, FWD_TCP, (struct pkt_spec){.tcp_flags = 0x04});
+	fwd_out(&ack, FWD_TCP, (struct pkt_spec){.tcp_flags = 0x10});
+	while (!atomic_load(&other->stop)) {
+		run_bare(other->t, &reset);
+		run_bare(other->t, &ack);
+	}
+	return NULL;
+}
+
+/* The entry's flags and its gateway stand in one word; else the SYN goes to the new gateway, and
+ * the rest of the connection to the old one. */
+static void no_other_cpu_undoes_a_move(void **state)
+{
+	const struct fq_tuple key = fwd_key(FWD_TCP);
+	struct prog *t = *state;
+	struct other_cpu other = {.t = t};
+	unsigned int undone = 0;
+	struct pkt syn;
+	pthread_t thread;
+
+	fwd_out_to(t, FWD_TCP, FWD_SYN, FWD_MAC_A);
+	fwd_out(&syn, FWD_TCP, FWD_SYN);
+	assert_int_equal(pthread_create(&thread, NULL, change_flags, &other), 0);
+	for (int i = 0; i < 50000; i++) {
+		uint32_t gateway = i % 2 ? FWD_A : FWD_B;
+
+		prog_edge_to(t, PROXY4, FQ_EDGE_FORWARD, gateway);
+		run_bare(t, &syn);
+		undone += prog_session(t, &key).gateway != gateway;
+	}
+	atomic_store(&other.stop, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(undone, 0);
 }
 
 static void flows_of_a_gateway_that_is_down_ask_anew(void **state)
@@ -280,6 +338,7 @@ int main(void)
 		T(running_flows_stick_to_their_gateway),
 		T(new_flows_follow_the_verdict),
 		T(a_syn_asks_anew),
+		T(no_other_cpu_undoes_a_move),
 		T(flows_of_a_gateway_that_is_down_ask_anew),
 		T(a_gateway_that_is_not_configured_is_told),
 		T(a_flow_may_move_to_the_gateway_of_this_process),
