@@ -158,23 +158,22 @@ static __noinline enum fq_reason out_new(fq_ctx *ctx, const struct fq_pkt *p, st
 	return gateway_stage(ctx, p, plan, client, now);
 }
 
-/* The other half of a forwarded session, by its out packet. */
-fq_inline struct fq_tuple forwarded_in(const struct fq_session *s, const struct fq_pkt *p)
+/* The other half of a forwarded session, by a packet of this one. */
+fq_inline struct fq_tuple forwarded_partner(const struct fq_pkt *p)
 {
 	return (struct fq_tuple){
 		.src = p->tuple.dst,
 		.dst = p->tuple.src,
 		.sport = p->tuple.dport,
-		.dport = s->port,
+		.dport = p->tuple.sport,
 		.proto = p->tuple.proto,
 	};
 }
 
 /* Answers have come of late: the gateway forwards, whatever has become of its messages. */
-static __noinline bool forwarded_alive(const struct fq_session *s, const struct fq_pkt *p,
-				       __u64 now)
+static __noinline bool forwarded_alive(const struct fq_pkt *p, __u64 now)
 {
-	struct fq_tuple in = forwarded_in(s, p);
+	struct fq_tuple in = forwarded_partner(p);
 	const struct fq_session *partner = session_find(&in);
 	__u64 last = partner ? READ_ONCE(partner->last) : 0;
 
@@ -187,7 +186,7 @@ static __noinline bool forwarded_alive(const struct fq_session *s, const struct 
  */
 static __noinline void forwarded_end(const struct fq_session *s, const struct fq_pkt *p)
 {
-	struct fq_tuple in = forwarded_in(s, p);
+	struct fq_tuple in = forwarded_partner(p);
 	__u32 client = s->client;
 
 	bpf_map_delete_elem(&sessions, &in);
@@ -211,7 +210,7 @@ fq_inline enum fq_reason forwarded_stage(fq_ctx *ctx, struct fq_session **s, con
 	enum fq_reason r;
 
 	plan->gateway = before;
-	if (g && !(p->tcp_flags & FQ_TCP_SYN) && (g->up || forwarded_alive(*s, p, now)))
+	if (g && !(p->tcp_flags & FQ_TCP_SYN) && (g->up || forwarded_alive(p, now)))
 		return FQ_OK;
 	r = edge_stage(ctx, p, plan, now);
 	if (r)
@@ -224,6 +223,35 @@ fq_inline enum fq_reason forwarded_stage(fq_ctx *ctx, struct fq_session **s, con
 		session_rebind(*s, plan->gateway);
 	}
 	return FQ_OK;
+}
+
+/*
+ * In, of a forwarded session (C-22): from an interface that leads to the session's gateway? After
+ * it has moved, to the first one (the in entry's) or the present one (the out entry's): answers of
+ * the first may still be on their way. A route that has changed is noticed here, too.
+ *
+ * Interfaces without an address of their own are not judged: they may be ports of the one that
+ * the route names (a bond runs its programs on them).
+ */
+static __noinline bool forwarded_back(fq_ctx *ctx, const struct fq_session *s,
+				      const struct fq_pkt *p, __u64 now)
+{
+	struct fq_plan again = {.gateway = s->gateway, .domain = s->domain};
+	struct fq_tuple out = forwarded_partner(p);
+	__u32 ifindex = ctx_ifindex(ctx);
+	const struct fq_session *partner;
+	const struct fq_dev *dev;
+
+	if (gateway_leads(again.gateway, ifindex))
+		return true;
+	dev = bpf_map_lookup_elem(&devs, &ifindex);
+	if (!dev || (addr_is_zero(&dev->nat4) && addr_is_zero(&dev->nat6)))
+		return true;
+	partner = session_find(&out);
+	if (partner)
+		again.gateway = READ_ONCE(partner->gateway);
+	route_gateway(ctx, p, &again, now);
+	return gateway_leads(again.gateway, ifindex);
 }
 
 /*
@@ -281,6 +309,8 @@ fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, const 
 
 	if (plan->dir == FQ_DIR_OUT && (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL))
 		return FQ_R_EXPIRED_SESSION;
+	if (plan->dir == FQ_DIR_IN && s->gateway && !forwarded_back(ctx, s, p, now))
+		return FQ_R_WRONG_GATEWAY;
 	if (plan->dir == FQ_DIR_IN && p->tuple.proto == FQ_PROTO_TCP &&
 	    ((p->tcp_flags & FQ_TCP_SYN) || (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)) &&
 	    taken_over(ctx, s, p))

@@ -107,6 +107,18 @@ fq_inline struct fq_gateway *gateway_find(__u32 id)
 	return g && !addr_is_zero(&g->addr) ? g : NULL;
 }
 
+/* Do packets to the gateway go out by that interface? Where none has gone yet, they may. */
+fq_inline bool gateway_leads(__u32 id, __u32 ifindex)
+{
+	const struct fq_gateway *g = gateway_find(id);
+	__u32 known;
+
+	if (!g)
+		return false;
+	known = READ_ONCE(g->ifindex);
+	return !known || known == ifindex;
+}
+
 /* The neighbour on the way to the gateway is not known: have user space make the kernel look for
  * it. */
 fq_inline void gateway_tell(const struct fq_plan *plan, const struct fq_addr *hop,
@@ -122,6 +134,7 @@ fq_inline void gateway_tell(const struct fq_plan *plan, const struct fq_addr *ho
 /*
  * Find the next hop to the gateway plan->gateway: as route does, but a packet whose neighbour is
  * not known cannot be left to the kernel, which would send it where its destination's route leads.
+ * The interface is noted, see gateway_leads.
  *
  * Return: as route; GATEWAY_UNKNOWN; GATEWAY_UNRESOLVED.
  */
@@ -149,6 +162,8 @@ fq_global enum fq_reason route_gateway(fq_ctx *ctx, const struct fq_pkt *p, stru
 		__builtin_memcpy(fib.ipv6_dst, &g->addr, sizeof(fib.ipv6_dst));
 	}
 	r = route_ask(ctx, &fib, plan, &neighbour);
+	if (!r && READ_ONCE(g->ifindex) != plan->oif)
+		WRITE_ONCE(g->ifindex, plan->oif);
 	if (r || neighbour)
 		return r;
 	/* The lookup has put the next hop in the place of the destination. */

@@ -164,7 +164,8 @@ struct fq_gateway {
 	struct fq_addr addr; /* packets go where the route to it leads; zero: no such gateway */
 	__u64 told_at;       /* the programs have told of its missing neighbour at this instant */
 	__u8 up;             /* 0: its sessions ask the edge map again unless answers come */
-	__u8 pad[7];         /* zero */
+	__u8 pad[3];         /* zero */
+	__u32 ifindex;       /* where packets to it went last, by the programs; 0: not known */
 };
 
 /* devs: BPF_MAP_TYPE_HASH by ifindex */

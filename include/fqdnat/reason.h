@@ -146,7 +146,9 @@ enum fq_reason_class {
 	  "kept fragment dropped: the first one of its datagram did not arrive")                   \
 	X(FRAGMENT_LIMIT, "fragment_limit", EVENT,                                                 \
 	  "fragment not kept: limit of kept fragments reached, or the queue to the daemon is "     \
-	  "full")
+	  "full")                                                                                  \
+	X(WRONG_GATEWAY, "wrong_gateway", DROP,                                                    \
+	  "edge: reply from an interface that does not lead to its session's gateway")
 /* clang-format on */
 
 enum fq_reason {

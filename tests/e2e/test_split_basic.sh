@@ -50,6 +50,18 @@ sessions_of_both() {
         "$(at gw-b session_value 41006 domain)"
 }
 
+# C-22: whoever on the LAN pretends to be the gateway is not heard.
+replies_of_others() {
+    local proxy before
+    proxy=$(address web.corp.example)
+    claim_eq "a UDP session" "answers 1" "$(probe udp "$proxy" 7 --from-port 41001)"
+    before=$(reason wrong_gateway)
+    spoof "$LAB_CLIENT" eth0 "$LAB_GW" lan0 "$proxy:7" 192.0.2.2:41001 3
+    claim_until 5 "replies from a neighbour of the client are dropped" grown wrong_gateway "$((before + 2))"
+    claim_eq "and not counted as the session's" 1 "$(session_value 41001 packets_in)"
+    claim_eq "the gateway's are not affected" "answers 1" "$(probe udp "$proxy" 7 --from-port 41001)"
+}
+
 # What fails is refused at the edge; what is not permitted, at the gateway.
 refusals() {
     local failed proxy
@@ -131,6 +143,7 @@ split_up
 lab_address "$LAB_CLIENT" eth0 192.0.2.99/24
 both_ways
 sessions_of_both
+replies_of_others
 refusals
 site
 agreement true

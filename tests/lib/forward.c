@@ -155,14 +155,19 @@ enum fq_reason fwd_run_out(struct prog *t, const struct fwd_flow *f, uint8_t tcp
 	return res.reason;
 }
 
-enum fq_reason fwd_run_in(struct prog *t, const struct fwd_flow *f)
+enum fq_reason fwd_run_in_by(struct prog *t, const struct fwd_flow *f, enum prog_side side)
 {
 	struct prog_result res;
 	struct pkt p;
 
 	fwd_in(&p, f, (struct pkt_spec){0});
-	prog_run(t, &p, SERVER_SIDE, &res);
+	prog_run(t, &p, side, &res);
 	return res.reason;
+}
+
+enum fq_reason fwd_run_in(struct prog *t, const struct fwd_flow *f)
+{
+	return fwd_run_in_by(t, f, SERVER_SIDE);
 }
 
 struct fq_tuple fwd_key(const struct fwd_flow *f)

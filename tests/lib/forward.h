@@ -57,6 +57,7 @@ void fwd_in_from(struct prog *t, const struct fwd_flow *f, struct pkt_spec s);
 /* Send one, without looking at it. */
 enum fq_reason fwd_run_out(struct prog *t, const struct fwd_flow *f, uint8_t tcp_flags);
 enum fq_reason fwd_run_in(struct prog *t, const struct fwd_flow *f);
+enum fq_reason fwd_run_in_by(struct prog *t, const struct fwd_flow *f, enum prog_side side);
 
 /* Key of its out entry. */
 struct fq_tuple fwd_key(const struct fwd_flow *f);

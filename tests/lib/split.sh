@@ -69,6 +69,14 @@ session_value() {
         jq -r --argjson p "$1" --arg k "$2" '[.[] | select(.client_port == $p)] | .[0][$k]'
 }
 
+# Datagrams with whatever source, to a neighbour: spoof NETNS DEV NEIGHBOUR_NETNS NEIGHBOUR_DEV FROM TO
+# [COUNT]
+spoof() {
+    local mac
+    mac=$(ip -n "$3" -j link show dev "$4" | jq -r '.[0].address')
+    ip netns exec "$1" /usr/bin/python3 "$E2E_ROOT/tests/lib/spoof.py" "$2" "$mac" "${@:5}"
+}
+
 # --- traffic that goes on ----------------------------------------------------------------
 
 # A long connection to the echo server from the lab's client: flow NAME ADDRESS [OPTIONS...]

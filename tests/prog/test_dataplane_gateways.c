@@ -209,7 +209,8 @@ static void gateways_are_set_and_deleted(void **state)
 {
 	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
 	_cleanup_(dpview_freep) struct dpview *view = NULL;
-	struct fq_addr a = dpt_addr(DPT_SERVER6);
+	struct fq_addr a = dpt_addr(DPT_SERVER6), b = dpt_addr(DPT_SERVER4);
+	const uint32_t one = 1;
 	struct fq_gateway g;
 
 	(void)state;
@@ -224,6 +225,15 @@ static void gateways_are_set_and_deleted(void **state)
 	assert_int_equal(dataplane_gateway_set(dp, 1, &a, false), 0);
 	assert_int_equal(dpview_gateway(view, 1, &g), 0);
 	assert_int_equal(g.up, 0);
+	/* what the programs have noted of it goes with its address */
+	g.ifindex = 7;
+	assert_int_equal(bpf_map_update_elem(dp->maps[M_GATEWAYS], &one, &g, BPF_ANY), 0);
+	assert_int_equal(dataplane_gateway_set(dp, 1, &a, true), 0);
+	assert_int_equal(dpview_gateway(view, 1, &g), 0);
+	assert_int_equal(g.ifindex, 7);
+	assert_int_equal(dataplane_gateway_set(dp, 1, &b, true), 0);
+	assert_int_equal(dpview_gateway(view, 1, &g), 0);
+	assert_int_equal(g.ifindex, 0);
 	assert_int_equal(dataplane_gateway_del(dp, 1), 0);
 	assert_int_equal(dataplane_gateway_del(dp, 1), 0);
 	assert_int_equal(dpview_gateway(view, 1, &g), -ENOENT);

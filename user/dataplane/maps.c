@@ -230,10 +230,16 @@ int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy)
 
 int dataplane_gateway_set(struct dataplane *dp, uint32_t id, const struct fq_addr *addr, bool up)
 {
-	const struct fq_gateway value = {.addr = *addr, .up = up};
+	struct fq_gateway value;
 
 	if (id == 0 || id >= FQ_GATEWAYS_MAX)
 		return -EINVAL;
+	if (bpf_map_lookup_elem(dp->maps[M_GATEWAYS], &id, &value) < 0)
+		return -errno;
+	/* What the programs have noted meanwhile they note again. */
+	if (!ipaddr_equal(&value.addr, addr))
+		value = (struct fq_gateway){.addr = *addr};
+	value.up = up;
 	if (bpf_map_update_elem(dp->maps[M_GATEWAYS], &id, &value, BPF_ANY) < 0)
 		return -errno;
 	if (dp->sync)
