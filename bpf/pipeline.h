@@ -147,6 +147,8 @@ static __noinline enum fq_reason out_new(fq_ctx *ctx, const struct fq_pkt *p, st
 	client = policy_client(&p->tuple.src);
 	if (!client)
 		return FQ_R_NOT_A_CLIENT;
+	if (fq_settings.source_check == FQ_SOURCE_STRICT && !route_back(ctx, p))
+		return FQ_R_WRONG_WAY;
 	/* In another scope the proxy address is that edge's, who has decided already. */
 	if (!client->scope) {
 		r = edge_stage(ctx, p, plan, now);
@@ -309,7 +311,8 @@ fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, const 
 
 	if (plan->dir == FQ_DIR_OUT && (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL))
 		return FQ_R_EXPIRED_SESSION;
-	if (plan->dir == FQ_DIR_IN && s->gateway && !forwarded_back(ctx, s, p, now))
+	if (fq_settings.source_check != FQ_SOURCE_NONE && plan->dir == FQ_DIR_IN && s->gateway &&
+	    !forwarded_back(ctx, s, p, now))
 		return FQ_R_WRONG_GATEWAY;
 	if (plan->dir == FQ_DIR_IN && p->tuple.proto == FQ_PROTO_TCP &&
 	    ((p->tcp_flags & FQ_TCP_SYN) || (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)) &&

@@ -99,6 +99,34 @@ static __noinline enum fq_reason route(fq_ctx *ctx, const struct fq_pkt *p,
 	return route_ask(ctx, &fib, plan, &neighbour);
 }
 
+/*
+ * Would a packet to the source of this one leave by the interface by which this one has come?
+ * Strict reverse path forwarding, RFC 3704 2.2; asked as the kernel does for net.ipv4.*.rp_filter,
+ * which does not see packets that never reach it.
+ */
+static __noinline bool route_back(fq_ctx *ctx, const struct fq_pkt *p)
+{
+	struct bpf_fib_lookup fib = {
+		.family = p->family,
+		.l4_protocol = p->tuple.proto,
+		.ifindex = ctx_ifindex(ctx),
+	};
+	long status;
+
+	if (p->family == FQ_AF_INET) {
+		fib.tos = p->tos;
+		fib.ipv4_src = p->tuple.dst.w[3];
+		fib.ipv4_dst = p->tuple.src.w[3];
+	} else {
+		fib.flowinfo = p->flowinfo;
+		__builtin_memcpy(fib.ipv6_src, &p->tuple.dst, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, &p->tuple.src, sizeof(fib.ipv6_dst));
+	}
+	status = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	return (status == BPF_FIB_LKUP_RET_SUCCESS || status == BPF_FIB_LKUP_RET_NO_NEIGH) &&
+	       fib.ifindex == ctx_ifindex(ctx);
+}
+
 /* The gateway of that id; NULL: there is none. */
 fq_inline struct fq_gateway *gateway_find(__u32 id)
 {

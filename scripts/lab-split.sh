@@ -23,6 +23,7 @@
 # What lab_config writes; set before lab_up or lab_config to change it. Each list is YAML.
 LAB_TRUST=${LAB_TRUST:-keys}       # keys: every pair has its own; prefix: the path counts as a tunnel
 LAB_CONTROL_IP=${LAB_CONTROL_IP:-4} # IP version of the control messages
+LAB_SOURCE_CHECK=${LAB_SOURCE_CHECK:-replies}
 LAB_PER_EDGE=${LAB_PER_EDGE:-'{}'}
 LAB_GATEWAYS_INTRANET='[gw-a, gw-b]'
 LAB_GATEWAYS_OPEN='[gw-b, gw-a]'
@@ -176,6 +177,7 @@ lab_config_places() {
     echo "state: $LAB_STATE"
     echo "control_socket: $LAB_SOCKET"
     echo "interfaces: [{name: $1, mode: $LAB_MODE}, {name: $2, mode: $LAB_MODE}]"
+    echo "source_check: $LAB_SOURCE_CHECK"
     [ "$LAB_TRUST" = keys ] || echo 'control: {trusted: [10.9.0.0/24, "fd09::/64"]}'
 }
 

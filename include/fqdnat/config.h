@@ -32,7 +32,7 @@ struct fq_settings {
 	__u32 icmp_per_second, icmp_burst;
 	__u32 icmp_cpu_per_second, icmp_cpu_burst;
 
-	__u32 pad;          /* zero */
+	__u32 source_check; /* enum fq_source_check */
 	__u64 tombstone_ns; /* G-43: late packets of an ended session are dropped this long */
 };
 
@@ -40,6 +40,13 @@ enum fq_masquerade {
 	FQ_MASQ_AUTO,  /* the egress interface's address (devs) */
 	FQ_MASQ_NONE,  /* the client's own address */
 	FQ_MASQ_GIVEN, /* nat4, nat6 */
+};
+
+/* Who is believed where he comes from; each includes those before it. */
+enum fq_source_check {
+	FQ_SOURCE_NONE,
+	FQ_SOURCE_REPLIES, /* C-22: gateways, by the interface that leads to each */
+	FQ_SOURCE_STRICT,  /* clients, by the interface that leads to each (RFC 3704 2.2) */
 };
 
 FQ_ASSERT_SIZE(struct fq_settings, 384);

@@ -148,7 +148,9 @@ enum fq_reason_class {
 	  "fragment not kept: limit of kept fragments reached, or the queue to the daemon is "     \
 	  "full")                                                                                  \
 	X(WRONG_GATEWAY, "wrong_gateway", DROP,                                                    \
-	  "edge: reply from an interface that does not lead to its session's gateway")
+	  "edge: reply from an interface that does not lead to its session's gateway")             \
+	X(WRONG_WAY, "wrong_way", DROP,                                                            \
+	  "client's address, from an interface that does not lead to it (source_check: strict)")
 /* clang-format on */
 
 enum fq_reason {

@@ -3,7 +3,8 @@
 #
 # Two edges and two gateways on machines of their own: traffic of both IP versions by way of each
 # gateway, what is refused where, and that both sides of the path tell the same story. With a key for
-# each pair and control messages by IPv4; then without keys in a trusted prefix, by IPv6.
+# each pair and control messages by IPv4; then without keys in a trusted prefix, by IPv6. And that nobody
+# else can answer in a gateway's stead, or ask in a client's.
 set -euo pipefail
 # shellcheck source=tests/lib/split.sh
 . "$(dirname "$0")/../lib/split.sh"
@@ -60,6 +61,17 @@ replies_of_others() {
     claim_until 5 "replies from a neighbour of the client are dropped" grown wrong_gateway "$((before + 2))"
     claim_eq "and not counted as the session's" 1 "$(session_value 41001 packets_in)"
     claim_eq "the gateway's are not affected" "answers 1" "$(probe udp "$proxy" 7 --from-port 41001)"
+}
+
+# Whoever pretends to be a client where none is, is not served by a gateway that checks.
+clients_of_others() {
+    local proxy
+    proxy=$(address web.corp.example)
+    spoof "$LAB_NET" eth0 "$LAB_PREFIX-gw-a" wan0 192.0.2.2:41002 "$proxy:7" 3
+    claim_until 5 "a client's packets from the far side are dropped" at gw-a grown wrong_way 2
+    claim_eq "no session is made for them" null "$(at gw-a session_value 41002 state)"
+    claim_eq "the client itself gets one" "answers 1" "$(probe udp "$proxy" 7 --from-port 41002)"
+    claim_eq "nobody else was taken for a stranger" "0 3" "$(reason wrong_way) $(at gw-a reason wrong_way)"
 }
 
 # What fails is refused at the edge; what is not permitted, at the gateway.
@@ -148,11 +160,13 @@ refusals
 site
 agreement true
 
-# Again from nothing, without keys.
+# Again from nothing, without keys, and with clients checked.
 LAB_TRUST=prefix
+LAB_SOURCE_CHECK=strict
 LAB_CONTROL_IP=6
 lab_up
 lab_daemons_start -v
 split_meet
 both_ways
+clients_of_others
 agreement false

@@ -105,6 +105,7 @@ struct fq_settings prog_settings(void)
 		.icmp_burst = 1000,
 		.icmp_cpu_per_second = 1000000,
 		.icmp_cpu_burst = 1000000,
+		.source_check = FQ_SOURCE_REPLIES,
 		.tombstone_ns = 1000000000,
 	};
 }

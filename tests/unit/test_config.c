@@ -304,6 +304,29 @@ static void domains_are_bounded_by_the_pools(void **state)
 	}
 }
 
+static void sources_are_checked_as_wished(void **state)
+{
+	static const struct {
+		const char *line;
+		enum fq_source_check check;
+	} cases[] = {
+		{"", FQ_SOURCE_REPLIES},
+		{"source_check: none\n", FQ_SOURCE_NONE},
+		{"source_check: replies\n", FQ_SOURCE_REPLIES},
+		{"source_check: strict\n", FQ_SOURCE_STRICT},
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_(config_freep) struct config *c = NULL;
+
+		snprintf(text, sizeof(text), BASE "%s", cases[i].line);
+		c = parse_ok(text);
+		assert_int_equal(c->source_check, cases[i].check);
+	}
+}
+
 /* What config show prints is a configuration that means the same. */
 static void json_round_trip_is_the_same(void **state)
 {
@@ -313,7 +336,8 @@ static void json_round_trip_is_the_same(void **state)
 		BASE,
 		BASE "gateway: {masquerade: [198.51.100.7, 2001:db8::7], ports: 2000}\n"
 		     "resources:\n" RESOURCE ", ip_stack: ipv6, filters: [icmp, {udp: 53}]}\n"
-		     "log: {format: json, level: debug}\nlimits: {domains: 7, dns_per_client: 0, "
+		     "source_check: strict\nlog: {format: json, level: debug}\nlimits: {domains: "
+		     "7, dns_per_client: 0, "
 		     "new_names_per_client: 0}\n",
 	};
 
@@ -385,6 +409,7 @@ int main(void)
 		cmocka_unit_test(gateway_alone_does_not_know_the_edges_gateways),
 		cmocka_unit_test(sessions_per_client_follow_max),
 		cmocka_unit_test(domains_are_bounded_by_the_pools),
+		cmocka_unit_test(sources_are_checked_as_wished),
 		cmocka_unit_test(json_round_trip_is_the_same),
 		cmocka_unit_test(file_is_read_whole),
 		cmocka_unit_test(modes_are_words),

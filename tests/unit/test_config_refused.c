@@ -23,16 +23,17 @@ static const struct {
 
 	/* keys */
 	{BASE "grant: []\n", "t.yaml:4: unknown key \"grant\", did you mean \"grants\"?"},
-	{BASE "frobnicate: 1\n", "t.yaml:4: unknown key \"frobnicate\", expected one of: "
-				 "interfaces, control, limits, edge, gateway, clients, "
-				 "resources, grants, log, bpffs, state, control_socket"},
+	{BASE "frobnicate: 1\n",
+	 "t.yaml:4: unknown key \"frobnicate\", expected one of: "
+	 "interfaces, source_check, control, limits, edge, gateway, clients, "
+	 "resources, grants, log, bpffs, state, control_socket"},
 	{"interfaces: [a]\nedge:\n  dns: {listen: [192.0.2.1], upstrem: [system]}\n",
 	 "t.yaml:3: edge.dns: unknown key \"upstrem\", did you mean \"upstream\"?"},
 	{BASE "log: {level: info}\nlog: {level: warn}\n",
 	 "t.yaml:5: key \"log\" is there twice, first in line 4"},
 	{BASE "? [a]\n: b\n", "t.yaml:4: expected a key, found a list"},
 	{BASE "\"fro\\ebni\": 1\n",
-	 "t.yaml:4: unknown key \"fro?bni\", expected one of: interfaces, control, "
+	 "t.yaml:4: unknown key \"fro?bni\", expected one of: interfaces, source_check, control, "
 	 "limits, edge, gateway, clients, resources, grants, log, bpffs, state, control_socket"},
 	{"interfaces: [a]\n",
 	 "t.yaml:1: neither \"edge\" nor \"gateway\" is there, expected at least one of them"},
@@ -53,6 +54,9 @@ static const struct {
 	 "t.yaml:1: interfaces[0]: key \"name\" is missing"},
 	{"interfaces: [[a]]\ngateway:\n", "t.yaml:1: interfaces[0]: expected the name of an "
 					  "interface, up to 15 bytes, found a list"},
+
+	{"interfaces: [a]\nsource_check: loose\ngateway:\n",
+	 "t.yaml:2: source_check: \"loose\": expected one of: none, replies, strict"},
 
 	/* edge */
 	{"interfaces: [a]\nedge:\n", "t.yaml:2: edge: key \"dns\" is missing"},

@@ -78,6 +78,18 @@ static int read_interfaces(struct reader *rd, yaml_node_t *node, const struct ke
 	return reader_list(rd, node, key->max, read_interface, config);
 }
 
+static const struct word source_checks[] = {
+	{"none", FQ_SOURCE_NONE},
+	{"replies", FQ_SOURCE_REPLIES},
+	{"strict", FQ_SOURCE_STRICT},
+	{0},
+};
+
+const char *config_source_check_name(enum fq_source_check check)
+{
+	return source_checks[check].name;
+}
+
 static const struct word log_formats[] = {
 	{"auto", LOG_FORMAT_AUTO},
 	{"text", LOG_FORMAT_TEXT},
@@ -124,6 +136,10 @@ static const struct key root_keys[] = {
 	 .read = read_interfaces,
 	 .max = CONFIG_INTERFACES_MAX,
 	 .required = true},
+	{.name = "source_check",
+	 .read = read_word,
+	 .more = source_checks,
+	 .offset = offsetof(struct config, source_check)},
 	{.name = "control", .read = read_control},
 	{.name = "limits",
 	 .read = read_map,
@@ -157,6 +173,7 @@ static void set_defaults(struct config *config)
 {
 	(void)ipprefix_parse("100.96.0.0/11", &config->edge.pool4);
 	(void)ipprefix_parse("fd00:2021:1111:8000::/107", &config->edge.pool6);
+	config->source_check = FQ_SOURCE_REPLIES;
 	config->gateway.resolver.timeout_s = 10;
 	config->gateway.masquerade = FQ_MASQ_AUTO;
 	config->gateway.port_lo = 1024;

@@ -182,7 +182,8 @@ struct config_limits {
 struct config {
 	struct config_interface *interfaces;
 	unsigned int interface_count;
-	bool has_edge;    /* the file has a section edge */
+	enum fq_source_check source_check; /* default: replies */
+	bool has_edge;                     /* the file has a section edge */
 	bool has_gateway; /* it has a section gateway, or edge.gateways is absent */
 	struct config_edge edge;
 	struct config_gateway gateway;
@@ -229,6 +230,9 @@ json_t *config_to_json(const struct config *config);
 /* "auto", "native", "generic". Return of parse: 0; -EINVAL. */
 const char *config_mode_name(enum config_mode mode);
 int config_mode_parse(const char *word, enum config_mode *ret_mode);
+
+/* "none", "replies", "strict". */
+const char *config_source_check_name(enum fq_source_check check);
 
 /* "dual", "ipv4", "ipv6". */
 const char *config_stack_name(enum config_ip_stack stack);

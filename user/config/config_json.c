@@ -280,15 +280,17 @@ static json_t *limits_json(const struct config_limits *limits)
 
 json_t *config_to_json(const struct config *config)
 {
-	return json_pack("{s:o, s:o*, s:o*, s:o*, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:s, s:s, s:s}",
-			 "interfaces", interfaces_json(config), "control", control_json(config),
-			 "edge", config->has_edge ? edge_json(&config->edge) : NULL, "gateway",
-			 config->has_gateway ? gateway_json(&config->gateway,
-							    config->has_edge ? NULL : &config->edge)
-					     : NULL,
-			 "clients", clients_json(config), "resources", resources_json(config),
-			 "grants", grants_json(config), "limits", limits_json(&config->limits),
-			 "log", "format", log_format_name(config->log.format), "level",
-			 log_level_name(config->log.level), "bpffs", config->bpffs, "state",
-			 config->state, "control_socket", config->control_socket);
+	return json_pack(
+		"{s:o, s:s, s:o*, s:o*, s:o*, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:s, s:s, s:s}",
+		"interfaces", interfaces_json(config), "source_check",
+		config_source_check_name(config->source_check), "control", control_json(config),
+		"edge", config->has_edge ? edge_json(&config->edge) : NULL, "gateway",
+		config->has_gateway
+			? gateway_json(&config->gateway, config->has_edge ? NULL : &config->edge)
+			: NULL,
+		"clients", clients_json(config), "resources", resources_json(config), "grants",
+		grants_json(config), "limits", limits_json(&config->limits), "log", "format",
+		log_format_name(config->log.format), "level", log_level_name(config->log.level),
+		"bpffs", config->bpffs, "state", config->state, "control_socket",
+		config->control_socket);
 }
