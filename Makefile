@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# make            everything: BPF object and skeleton, daemon, CLI
+# make            everything: BPF objects and skeletons, daemon, CLI
 # make check      unit, program and scenario tests (as root: the program tests, too)
 # make help       all targets
 
@@ -44,7 +44,7 @@ SCRIPTS   := $(wildcard scripts/*.sh tests/*/*.sh .ci/run)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB   := $(BUILD)/libfqdnat.a
-SKEL  := $(BUILD)/fqdnat.skel.h
+SKEL  := $(BUILD)/fqdnat.skel.h $(BUILD)/fqdnat_tc.skel.h
 UNIT  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC) $(SCEN_SRC))
 PROG  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PROG_SRC))
 
@@ -171,8 +171,8 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'all (default)   BPF object, daemon build/fqdnatd, command line build/fqdnat'
-	@echo 'bpf             build/fqdnat.bpf.o and its skeleton'
+	@echo 'all (default)   BPF objects, daemon build/fqdnatd, command line build/fqdnat'
+	@echo 'bpf             the BPF objects and their skeletons'
 	@echo 'user            the daemon and the command line'
 	@echo 'check           unit and scenario tests; SAN=1 BUILD=build/san: sanitised'
 	@echo 'check-prog      tests of the loaded programs (root)'

@@ -1,27 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The BPF object: one path, three programs. They share maps and settings and differ in who
- * completes partial checksums (hook_xdp.h); the loader attaches the one that fits the mode, and the
+ * The BPF object for XDP: one path, three programs. They share maps and settings and differ in who
+ * completes partial checksums (hook.h); the loader attaches the one that fits the mode, and the
  * daemon runs the third with the packets it has held.
  */
-#include "hook_xdp.h"
+#include "hook.h"
+
+fq_inline int run(fq_ctx *ctx, const enum fq_mode mode)
+{
+	__u32 bytes = ctx_len(ctx) - ETH_HLEN;
+	struct fq_pkt p = {};
+	enum fq_reason r;
+
+	r = hook_parse(ctx, &p);
+	return hook_run(ctx, r, &p, mode, bytes);
+}
 
 SEC("xdp")
 int fqdnat_xdp(fq_ctx *ctx)
 {
-	return hook_xdp(ctx, FQ_MODE_NATIVE);
+	return run(ctx, FQ_MODE_NATIVE);
 }
 
 SEC("xdp")
 int fqdnat_xdp_generic(fq_ctx *ctx)
 {
-	return hook_xdp(ctx, FQ_MODE_GENERIC);
+	return run(ctx, FQ_MODE_GENERIC);
 }
 
 SEC("xdp")
 int fqdnat_xdp_inject(fq_ctx *ctx)
 {
-	return hook_xdp(ctx, FQ_MODE_INJECT);
+	return run(ctx, FQ_MODE_INJECT);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

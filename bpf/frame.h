@@ -49,15 +49,20 @@ fq_inline bool frame_sum_rest(fq_ctx *ctx, __u32 slot, __u32 off, __u32 len, __s
 /* Sum of the bytes [off, off + len) of the frame, not folded. @slot: see mode_slot */
 fq_global bool frame_sum(fq_ctx *ctx, __u32 slot, __u32 off, __u32 len, __u64 *ret_sum)
 {
+	void *scratch = bpf_map_lookup_elem(&sum_scratch, &slot);
 	__s64 sum = 0;
 
-	if (!ret_sum || off > FQ_L4_OFF_MAX)
+	if (!ret_sum || !scratch || off > FQ_L4_OFF_MAX)
 		return false;
 	for (int i = 0; i < SUM_CHUNKS_MAX && len >= SUM_CHUNK; i++) {
 		void *chunk = ctx_data(ctx) + off;
 
-		if (chunk + SUM_CHUNK > ctx_end(ctx))
-			return false;
+		/* Behind what lies in one piece (tc), or behind the end. */
+		if (chunk + SUM_CHUNK > ctx_end(ctx)) {
+			chunk = scratch;
+			if (ctx_load(ctx, off, chunk, SUM_CHUNK))
+				return false;
+		}
 		sum = bpf_csum_diff(NULL, 0, chunk, SUM_CHUNK, sum);
 		off += SUM_CHUNK;
 		len -= SUM_CHUNK;
@@ -118,7 +123,9 @@ fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct
 	__u16 *check = frame_check(ctx, p);
 	void *end = ctx_end(ctx);
 	bool later = p->frag & FQ_FRAG_LATER;
-	__be16 *port;
+	__be16 *port, was_port;
+	__u16 was_check;
+	__u64 diff = 0;
 	void *l3;
 
 	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp) || p->l3_off > FQ_L3_OFF_MAX)
@@ -136,37 +143,22 @@ fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct
 			return false;
 		nat_rewrite_ip6(p, plan, l3);
 	}
-	*ret_partial = !later && nat_rewrite_l4(p, plan, check, port);
+	*ret_partial = false;
+	if (!later) {
+		was_check = *check;
+		was_port = *port;
+		*ret_partial = nat_rewrite_l4(p, plan, check, port);
+		diff = csum_diff16(was_check, *check) + csum_diff16(was_port, *port);
+	}
+	ctx_sum_changed(ctx, nat_sum_diff(p, plan, diff));
 	return true;
 }
 
 /*
- * Is the frame for another host? Interfaces see such frames when they are promiscuous, and when a
- * switch floods: to translate them would double packets.
- */
-fq_inline bool frame_foreign(fq_ctx *ctx)
-{
-	const struct ethhdr *eth = ctx_data(ctx);
-	__u32 ifindex = ctx_ifindex(ctx);
-	__u8 known = 0, differs = 0;
-	const struct fq_dev *dev;
-
-	if ((const void *)(eth + 1) > ctx_end(ctx) || (eth->h_dest[0] & 1))
-		return false;
-	dev = bpf_map_lookup_elem(&devs, &ifindex);
-	if (!dev)
-		return false;
-	for (int i = 0; i < ETH_ALEN; i++) {
-		known |= dev->mac[i];
-		differs |= dev->mac[i] ^ eth->h_dest[i];
-	}
-	return known && differs;
-}
-
-/*
- * Generic mode: may a checksum that looks partial be complete? Of those that happen to have the
- * pseudo header's sum every one is right, of partial ones one in 65536. The two need different
- * rewriting, but the checksum that comes out in the end is the same.
+ * Where the kernel keeps the mark of partial checksums: may one that looks partial be complete? Of
+ * those that happen to have the pseudo header's sum every one is right, of partial ones one in
+ * 65536. The two need different rewriting, but the checksum that comes out in the end is the same.
+ * What the kernel has merged, or is yet to cut (GSO), is partial.
  */
 static __noinline bool frame_csum_ambiguous(fq_ctx *ctx, const struct fq_pkt *p,
 					    const struct fq_plan *plan)
@@ -174,7 +166,7 @@ static __noinline bool frame_csum_ambiguous(fq_ctx *ctx, const struct fq_pkt *p,
 	const __u16 *check = frame_check(ctx, p);
 	__u64 sum;
 
-	if (!check || !nat_csum_partial(p, *check) ||
+	if (!check || pkt_is_gso(p) || !nat_csum_partial(p, *check) ||
 	    !frame_sum(ctx, mode_slot(plan->mode), p->l4_off, p->l4_len, &sum))
 		return false;
 	sum += csum_pseudo(&p->tuple.src, &p->tuple.dst, p->family, p->tuple.proto, p->l4_len);

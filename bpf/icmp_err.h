@@ -3,7 +3,7 @@
  * ICMP errors about packets that are refused: which one, whether it may be sent, and its
  * headers.
  *
- * Pure: no helper, no map. hook_xdp.h makes room in the frame and sends it.
+ * Pure: no helper, no map. hook.h makes room in the frame and sends it.
  *
  * RFC 792, RFC 1191, RFC 1812 4.3.2, RFC 4443 2.4 and 3. Statements G-24 to G-26, G-31, G-32 of
  * docs/behaviours.md.

@@ -3,7 +3,7 @@
  * Translation proper: which port to try, and how a header is rewritten.
  *
  * Pure: no helper, no map. nat_rewrite_* are the only writers of translated packets, in both
- * directions and for all protocols; pipeline.h plans, hook_xdp.h calls them.
+ * directions and for all protocols; pipeline.h plans, frame.h calls them.
  *
  * RFC 4787 (REQ-1, REQ-3), RFC 6056 3.3.3, RFC 1624, RFC 768, RFC 3022 4.
  */
@@ -153,6 +153,20 @@ fq_inline void nat_rewrite_ip6(const struct fq_pkt *p, const struct fq_plan *pla
 	ip->src = plan->src;
 	ip->dst = plan->dst;
 	ip->hop_limit = p->ttl - 1;
+}
+
+/*
+ * What a translation changes in the sum over the whole IP packet. That of an IPv4 header stays what
+ * it is: its checksum sees to it.
+ *
+ * @l4_diff: sum of csum_diff* of the words changed in the L4 header
+ */
+fq_inline __u32 nat_sum_diff(const struct fq_pkt *p, const struct fq_plan *plan, __u64 l4_diff)
+{
+	if (p->family == FQ_AF_INET6)
+		l4_diff += nat_addr_diff(p, plan) +
+			   csum_diff16(bpf_htons(p->ttl), bpf_htons(p->ttl - 1));
+	return csum_fold(l4_diff);
 }
 
 /*

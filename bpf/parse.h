@@ -43,6 +43,7 @@ fq_inline enum fq_reason parse_tcp(const void *data, const void *end, struct fq_
 		return FQ_R_MALFORMED;
 	p->sport = tcp->sport;
 	p->dport = tcp->dport;
+	p->l4_hlen = hlen;
 	p->tcp_flags = tcp->flags & (FQ_TCP_FIN | FQ_TCP_SYN | FQ_TCP_RST);
 	return FQ_OK;
 }
@@ -59,6 +60,7 @@ fq_inline enum fq_reason parse_udp(const void *data, const void *end, struct fq_
 		return FQ_R_MALFORMED;
 	p->sport = udp->sport;
 	p->dport = udp->dport;
+	p->l4_hlen = sizeof(*udp);
 	if (!p->frag)
 		p->l4_len = len;
 	return FQ_OK;
@@ -98,6 +100,7 @@ fq_inline enum fq_reason parse_icmp(const void *data, const void *end, struct fq
 	r = p->family == FQ_AF_INET ? icmp4_class(icmp->type) : icmp6_class(icmp->type);
 	if (r)
 		return r == FQ_R_ICMP_ERROR && p->frag ? FQ_R_L4_UNSUPPORTED : r;
+	p->l4_hlen = sizeof(*icmp);
 	p->echo_reply = icmp->type == ICMP_ECHO_REPLY || icmp->type == ICMP6_ECHO_REPLY;
 	if (p->echo_reply)
 		p->dport = icmp->id;
@@ -170,7 +173,7 @@ fq_inline bool ip4_header_valid(const struct fq_ip4 *ip, const void *end, __u32 
 fq_inline enum fq_reason parse_ip4(const void *data, const void *end, struct fq_pkt *p)
 {
 	const struct fq_ip4 *ip = data + p->l3_off;
-	__u32 hlen, len, room;
+	__u32 hlen, len;
 	__u16 frag;
 
 	if ((const void *)(ip + 1) > end || ip->version_ihl >> 4 != 4)
@@ -181,12 +184,12 @@ fq_inline enum fq_reason parse_ip4(const void *data, const void *end, struct fq_
 	p->ttl = ip->ttl;
 	p->tos = ip->tos;
 
-	room = end - data - p->l3_off;
 	hlen = (ip->version_ihl & 15) * 4;
 	len = bpf_ntohs(ip->tot_len);
-	if (hlen < IP4_HLEN_MIN || len < hlen || len > room || !ip4_header_valid(ip, end, hlen))
+	if (hlen < IP4_HLEN_MIN || len < hlen || len > p->l3_room ||
+	    !ip4_header_valid(ip, end, hlen))
 		return FQ_R_MALFORMED;
-	p->l3_len = len;
+	p->l3_len = p->mtu_len = len;
 	frag = bpf_ntohs(ip->frag_off);
 	p->df = (frag & IP4_DF) != 0;
 	if (frag & (IP4_MF | IP4_OFFSET))
@@ -252,7 +255,7 @@ fq_inline enum fq_reason parse_ip6_ext(const void *data, const void *end, struct
 fq_inline enum fq_reason parse_ip6(const void *data, const void *end, struct fq_pkt *p)
 {
 	const struct fq_ip6 *ip = data + p->l3_off;
-	__u32 len, room;
+	__u32 len;
 
 	if ((const void *)(ip + 1) > end || (bpf_ntohl(ip->flowinfo) >> 28) != 6)
 		return FQ_R_MALFORMED;
@@ -265,15 +268,19 @@ fq_inline enum fq_reason parse_ip6(const void *data, const void *end, struct fq_
 	p->ttl = ip->hop_limit;
 	p->flowinfo = ip->flowinfo & bpf_htonl(0x0fffffff);
 
-	room = end - data - p->l3_off;
 	len = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	if (len > room || len > 0xffff)
+	if (len > p->l3_room || len > 0xffff)
 		return FQ_R_MALFORMED;
-	p->l3_len = len;
+	p->l3_len = p->mtu_len = len;
 	return parse_ip6_ext(data, end, p, ip->next_header);
 }
 
-/* @proto: ethertype of what begins at p->l3_off */
+/*
+ * Parse a packet from its IP header on: p->l3_off and p->l3_room are the caller's. As parse_frame;
+ * MALFORMED, too, if its headers do not lie in one piece between @data and @end.
+ *
+ * @proto: ethertype of what begins at p->l3_off
+ */
 fq_inline enum fq_reason parse_l3(const void *data, const void *end, struct fq_pkt *p, __be16 proto)
 {
 	switch (proto) {
@@ -305,6 +312,7 @@ fq_inline enum fq_reason parse_frame(const void *data, const void *end, struct f
 	p->l3_off = sizeof(*eth);
 	if ((const void *)(eth + 1) > end)
 		return FQ_R_MALFORMED;
+	p->l3_room = end - data - sizeof(*eth);
 	p->l2_group = eth->h_dest[0] & 1;
 	return parse_l3(data, end, p, eth->h_proto);
 }

@@ -132,12 +132,15 @@ struct fq_pkt {
 	__u16 l3_off;          /* of the IP header, from the start of the frame */
 	__u16 l4_off;          /* the same of the L4 header */
 	__u16 l4_len;          /* covered by the L4 checksum */
+	__u16 mtu_len;         /* longest IP packet on the wire: l3_len, or less (GSO) */
+	__u32 l3_room;         /* from the IP header to the end of the frame; set before parse_l3 */
 	__u8 family;           /* FQ_AF_*; 0: no IP addresses read */
 	__u8 ttl;
 	__u8 tos;
 	__u8 tcp_flags; /* FQ_TCP_* and nothing else */
 	__u8 l2_group;  /* link-layer broadcast or multicast */
 	__u8 echo_reply;
+	__u8 l4_hlen;    /* bytes of the TCP, UDP or ICMP echo header */
 	__u8 frag;       /* FQ_FRAG_*; 0: a whole datagram */
 	__u8 df;         /* IPv4: don't fragment */
 	__u16 frag_off;  /* bytes */
@@ -150,12 +153,28 @@ struct fq_pkt {
 #define FQ_FRAG_LATER 2
 #define FQ_FRAG_MORE  4 /* beside these: not the last one */
 
+/* Several packets in one, which the kernel cuts when it sends them. */
+fq_inline bool pkt_is_gso(const struct fq_pkt *p)
+{
+	return p->mtu_len != p->l3_len;
+}
+
 /* Which program it is that runs. */
 enum fq_mode {
 	FQ_MODE_NATIVE,
 	FQ_MODE_GENERIC, /* skb mode */
 	FQ_MODE_INJECT,  /* called by the daemon, which sends what is redirected */
+	FQ_MODE_TC,
 };
+
+/*
+ * Does the kernel's mark of a partial checksum stay with the packet? Then the kernel completes it
+ * when the packet is sent.
+ */
+fq_inline bool mode_keeps_partial(__u8 mode)
+{
+	return mode == FQ_MODE_GENERIC || mode == FQ_MODE_TC;
+}
 
 /*
  * Which entry of a scratch map is this program's. Before kernel 6.3, BPF_PROG_TEST_RUN leaves
@@ -180,8 +199,14 @@ struct fq_plan {
 	__u8 dir;     /* enum fq_dir */
 	__u8 slow;    /* the daemon sends it, and the kernel finds the way */
 	__u16 mtu;    /* next hop's, if the packet is too big */
-	__u8 dmac[ETH_ALEN];
-	__u8 smac[ETH_ALEN];
+	union {
+		struct {
+			__u8 dmac[ETH_ALEN];
+			__u8 smac[ETH_ALEN];
+		};
+		struct fq_addr hop; /* tc, @resolve */
+	};
+	__u8 resolve;   /* the next hop's MAC address is not known */
 	__u8 mode;      /* enum fq_mode */
 	__u8 forwarded; /* of a session that is translated elsewhere */
 	__u16 gateway; /* out: where the packet goes, whatever the route to its destination; 0: that

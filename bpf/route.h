@@ -46,9 +46,17 @@ fq_inline bool mac_is_zero(const __u8 mac[ETH_ALEN])
 	return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
 }
 
-/* Ask the kernel, see route. *@ret_neighbour: it is known. */
-fq_inline enum fq_reason route_ask(fq_ctx *ctx, struct bpf_fib_lookup *fib, struct fq_plan *plan,
-				   bool *ret_neighbour)
+/* Where the lookup has put the next hop: in the place of the destination. */
+fq_inline void route_hop(const struct bpf_fib_lookup *fib, struct fq_addr *ret_hop)
+{
+	if (fib->family == FQ_AF_INET)
+		addr_set4(ret_hop, fib->ipv4_dst);
+	else
+		__builtin_memcpy(ret_hop, fib->ipv6_dst, sizeof(*ret_hop));
+}
+
+/* Ask the kernel, see route. */
+fq_inline enum fq_reason route_ask(fq_ctx *ctx, struct bpf_fib_lookup *fib, struct fq_plan *plan)
 {
 	long status = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 
@@ -57,18 +65,22 @@ fq_inline enum fq_reason route_ask(fq_ctx *ctx, struct bpf_fib_lookup *fib, stru
 		return route_reason(status);
 	}
 	plan->oif = fib->ifindex;
-	plan->slow = status == BPF_FIB_LKUP_RET_NO_NEIGH || mac_is_zero(fib->smac);
+	plan->resolve = status == BPF_FIB_LKUP_RET_NO_NEIGH;
+	if (CTX_SENDS_ANYWHERE && plan->resolve) {
+		route_hop(fib, &plan->hop);
+		return FQ_OK;
+	}
+	plan->slow = !CTX_SENDS_ANYWHERE && (plan->resolve || mac_is_zero(fib->smac));
 	__builtin_memcpy(plan->dmac, fib->dmac, ETH_ALEN);
 	__builtin_memcpy(plan->smac, fib->smac, ETH_ALEN);
-	*ret_neighbour = status == BPF_FIB_LKUP_RET_SUCCESS;
 	return FQ_OK;
 }
 
 /*
  * Find the next hop to @dst.
  *
- * On success, plan->oif and the MAC addresses are set, or, if the neighbour is not known,
- * plan->oif and plan->slow.
+ * On success, plan->oif and the MAC addresses are set, or, if the neighbour is not known
+ * (plan->resolve), plan->oif and what the hook makes of that: plan->hop or plan->slow.
  *
  * Return: FQ_OK; TOO_BIG (with plan->mtu); NO_ROUTE; BLACKHOLE; FORWARDING_OFF.
  */
@@ -78,10 +90,9 @@ static __noinline enum fq_reason route(fq_ctx *ctx, const struct fq_pkt *p,
 	struct bpf_fib_lookup fib = {
 		.family = p->family,
 		.l4_protocol = p->tuple.proto,
-		.tot_len = p->l3_len,
+		.tot_len = p->mtu_len,
 		.ifindex = ctx_ifindex(ctx),
 	};
-	bool neighbour;
 
 	if (proto_has_ports(p->tuple.proto)) {
 		fib.sport = p->sport;
@@ -96,7 +107,7 @@ static __noinline enum fq_reason route(fq_ctx *ctx, const struct fq_pkt *p,
 		__builtin_memcpy(fib.ipv6_src, &p->tuple.src, sizeof(fib.ipv6_src));
 		__builtin_memcpy(fib.ipv6_dst, dst, sizeof(fib.ipv6_dst));
 	}
-	return route_ask(ctx, &fib, plan, &neighbour);
+	return route_ask(ctx, &fib, plan);
 }
 
 /*
@@ -109,6 +120,7 @@ static __noinline bool route_back(fq_ctx *ctx, const struct fq_pkt *p)
 	struct bpf_fib_lookup fib = {
 		.family = p->family,
 		.l4_protocol = p->tuple.proto,
+		.tot_len = 1, /* else tc would take the packet's */
 		.ifindex = ctx_ifindex(ctx),
 	};
 	long status;
@@ -162,7 +174,8 @@ fq_inline void gateway_tell(const struct fq_plan *plan, const struct fq_addr *ho
 /*
  * Find the next hop to the gateway plan->gateway: as route does, but a packet whose neighbour is
  * not known cannot be left to the kernel, which would send it where its destination's route leads.
- * The interface is noted, see gateway_leads.
+ * Only a hook that can say the next hop has the kernel send it. The interface is noted, see
+ * gateway_leads.
  *
  * Return: as route; GATEWAY_UNKNOWN; GATEWAY_UNRESOLVED.
  */
@@ -172,16 +185,17 @@ fq_global enum fq_reason route_gateway(fq_ctx *ctx, const struct fq_pkt *p, stru
 	struct bpf_fib_lookup fib = {.ifindex = ctx_ifindex(ctx)};
 	struct fq_gateway *g;
 	struct fq_addr hop;
-	bool neighbour;
 	enum fq_reason r;
 
 	if (!p || !plan)
 		return FQ_R_GATEWAY_UNKNOWN;
+	/* Where it is not used, clang 16 would have callers pass anything: not to a global one. */
+	barrier_var(now);
 	g = gateway_find(plan->gateway);
 	if (!g)
 		return FQ_R_GATEWAY_UNKNOWN;
 	fib.l4_protocol = p->tuple.proto;
-	fib.tot_len = p->l3_len;
+	fib.tot_len = p->mtu_len;
 	if (addr_is_mapped(&g->addr)) {
 		fib.family = FQ_AF_INET;
 		fib.ipv4_dst = g->addr.w[3];
@@ -189,16 +203,12 @@ fq_global enum fq_reason route_gateway(fq_ctx *ctx, const struct fq_pkt *p, stru
 		fib.family = FQ_AF_INET6;
 		__builtin_memcpy(fib.ipv6_dst, &g->addr, sizeof(fib.ipv6_dst));
 	}
-	r = route_ask(ctx, &fib, plan, &neighbour);
+	r = route_ask(ctx, &fib, plan);
 	if (!r && READ_ONCE(g->ifindex) != plan->oif)
 		WRITE_ONCE(g->ifindex, plan->oif);
-	if (r || neighbour)
+	if (r || !plan->resolve || CTX_SENDS_ANYWHERE)
 		return r;
-	/* The lookup has put the next hop in the place of the destination. */
-	if (fib.family == FQ_AF_INET)
-		addr_set4(&hop, fib.ipv4_dst);
-	else
-		__builtin_memcpy(&hop, fib.ipv6_dst, sizeof(hop));
+	route_hop(&fib, &hop);
 	gateway_tell(plan, &hop, g, now);
 	return FQ_R_GATEWAY_UNRESOLVED;
 }

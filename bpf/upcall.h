@@ -13,8 +13,26 @@
 #include "maps.h"
 #include "pkt.h"
 
+/*
+ * The first @len bytes of the frame. Where there is no Ethernet header (@l3_off is 0), one of zeros
+ * is put before it and counted: the daemon knows one form only.
+ */
+fq_inline bool upcall_load(fq_ctx *ctx, __u32 l3_off, __u8 *frame, __u32 len)
+{
+	struct ethhdr *eth = (struct ethhdr *)frame;
+
+	/* Bounds as the verifier wants them: the helper refuses a length that may be 0. */
+	if (l3_off)
+		return len >= ETH_HLEN && !ctx_load(ctx, 0, frame, len);
+	if (len <= ETH_HLEN || ctx_load(ctx, 0, frame + ETH_HLEN, len - ETH_HLEN))
+		return false;
+	__builtin_memset(eth, 0, sizeof(*eth));
+	eth->h_proto = frame[ETH_HLEN] >> 4 == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	return true;
+}
+
 /* A record of @cap bytes for a frame of @len <= @cap. */
-fq_inline bool upcall_frame_cap(fq_ctx *ctx, const struct fq_upcall *head, __u32 cap)
+fq_inline bool upcall_frame_cap(fq_ctx *ctx, const struct fq_upcall *head, __u32 l3_off, __u32 cap)
 {
 	struct fq_upcall *u = bpf_ringbuf_reserve(&upcalls, sizeof(*u) + cap, 0);
 	__u32 len = head->len;
@@ -22,8 +40,7 @@ fq_inline bool upcall_frame_cap(fq_ctx *ctx, const struct fq_upcall *head, __u32
 	if (!u)
 		return false;
 	*u = *head;
-	/* Bounds as the verifier wants them: the helper refuses a length that may be 0. */
-	if (len < ETH_HLEN || len > cap || ctx_load(ctx, 0, u->frame, len)) {
+	if (len > cap || !upcall_load(ctx, l3_off, u->frame, len)) {
 		bpf_ringbuf_discard(u, 0);
 		return false;
 	}
@@ -32,10 +49,10 @@ fq_inline bool upcall_frame_cap(fq_ctx *ctx, const struct fq_upcall *head, __u32
 }
 
 /*
- * Send the frame, from its Ethernet header to the end of its IP packet.
+ * Send the frame, from its Ethernet header (or one of zeros) to the end of its IP packet.
  *
  * @head: @kind, @domain, @ifindex and @proxy are the caller's; see struct fq_upcall
- * @l3_off: of the IP packet in the frame
+ * @l3_off: of the IP packet in the frame; 0: there is no Ethernet header
  * @l3_len: of the IP packet
  *
  * Return: false if it is too long or the ring is full.
@@ -44,14 +61,14 @@ fq_global bool upcall_frame(fq_ctx *ctx, struct fq_upcall *head, __u32 l3_off, _
 {
 	if (!head)
 		return false;
-	head->len = l3_off + l3_len;
-	head->l3_offset = l3_off;
+	head->l3_offset = l3_off ? l3_off : ETH_HLEN;
+	head->len = head->l3_offset + l3_len;
 	if (head->len <= 128)
-		return upcall_frame_cap(ctx, head, 128);
+		return upcall_frame_cap(ctx, head, l3_off, 128);
 	if (head->len <= 512)
-		return upcall_frame_cap(ctx, head, 512);
+		return upcall_frame_cap(ctx, head, l3_off, 512);
 	if (head->len <= FQ_HOLD_FRAME_MAX)
-		return upcall_frame_cap(ctx, head, FQ_HOLD_FRAME_MAX);
+		return upcall_frame_cap(ctx, head, l3_off, FQ_HOLD_FRAME_MAX);
 	return false;
 }
 

@@ -173,7 +173,8 @@ struct fq_dev {
 	struct fq_addr nat4; /* masquerade addresses of the interface; zero: none */
 	struct fq_addr nat6;
 	__u8 mac[6]; /* frames for another one are not ours; zero: not checked */
-	__u8 pad[2]; /* zero */
+	__u8 bare;   /* packets have no Ethernet header here (TUN, WireGuard) */
+	__u8 pad;    /* zero */
 };
 
 /*
@@ -254,7 +255,7 @@ struct fq_upcall {
 	__u32 kind;      /* enum fq_upcall_kind */
 	__u32 domain;    /* FRAGMENT: fq_frag_key.id */
 	__u32 ifindex;   /* ingress; VIA, TOUCH of a @gateway: egress */
-	__u32 len;       /* bytes of the frame that follows; 0: none */
+	__u32 len;       /* bytes of the frame that follows, Ethernet header included; 0: none */
 	__u16 l3_offset; /* of the IP header in the frame */
 	__u16 gateway;   /* FRAGMENT: fq_frag_key.proto; TOUCH: its neighbour is not known, a packet
 			    to it was dropped; else 0 */

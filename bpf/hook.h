@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Carries out what the pipeline has decided: writes, sends, holds and refuses packets. The same for
+ * all hooks; what a hook does in its own way (verdicts, resizing, redirecting) is in hook_xdp.h and
+ * hook_tc.h.
+ *
+ * Partial checksums: native XDP loses the mark that the sender's checksum is yet to be completed,
+ * so it is completed here. In generic mode and in tc the mark stays with the packet and the kernel
+ * completes it when it is sent, unless the daemon sends it (held, slow): then it is completed
+ * here, too.
+ */
+#pragma once
+
+#include "icmp_err.h"
+#include "pipeline.h"
+
+#ifdef FQ_TC
+#include "hook_tc.h"
+#else
+#include "hook_xdp.h"
+#endif
+
+/* Write the translation, and complete its checksum unless the kernel will. */
+fq_inline bool hook_write(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
+{
+	bool partial;
+
+	if (!frame_translate(ctx, p, plan, &partial))
+		return false;
+	return !partial || (mode_keeps_partial(plan->mode) && !plan->slow) ||
+	       frame_complete(ctx, p, plan);
+}
+
+/* The reason of a packet that has been sent. */
+fq_inline enum fq_reason hook_sent(const struct fq_plan *plan)
+{
+	if (plan->slow)
+		return plan->forwarded ? FQ_R_FORWARDED_SLOW : FQ_R_TRANSLATED_SLOW;
+	return plan->forwarded ? FQ_R_FORWARDED : FQ_R_TRANSLATED;
+}
+
+/*
+ * Have the daemon send the packet: the kernel asks for the neighbour, and knows every interface. On
+ * the way to a gateway the route is not the kernel's choice: there the frame is complete.
+ */
+static __noinline enum fq_reason hook_slow(fq_ctx *ctx, const struct fq_pkt *p,
+					   const struct fq_plan *plan, __u32 l3_off)
+{
+	struct fq_upcall head = {
+		.kind = FQ_UPCALL_SLOW,
+		.domain = plan->domain,
+		.ifindex = ctx_ifindex(ctx),
+		.proxy = plan->src,
+	};
+
+	/* Else clang 16 chooses between two addresses, one of them in the context. */
+	barrier_var(head.ifindex);
+	if (plan->gateway) {
+		head.kind = FQ_UPCALL_VIA;
+		head.ifindex = plan->oif;
+	}
+	if (!upcall_frame(ctx, &head, l3_off, p->l3_len))
+		return FQ_R_SLOW_FAILED;
+	return hook_sent(plan);
+}
+
+/*
+ * Translate and send.
+ *
+ * Return: TRANSLATED, FORWARDED with *@ret_verdict; TRANSLATED_SLOW; FORWARDED_SLOW; SLOW_FAILED;
+ * GATEWAY_UNRESOLVED; WRITE_FAILED.
+ */
+fq_inline enum fq_reason hook_forward(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan,
+				      int *ret_verdict)
+{
+	__u32 l3_off = p->l3_off;
+	enum fq_reason r;
+	int way;
+
+	if (mode_keeps_partial(plan->mode) && frame_csum_ambiguous(ctx, p, plan))
+		plan->slow = 1;
+	way = hook_way(plan);
+	if (!hook_write(ctx, p, plan))
+		return FQ_R_WRITE_FAILED;
+	r = hook_leave(ctx, plan, way, &l3_off, ret_verdict);
+	if (r)
+		return r;
+	return plan->slow ? hook_slow(ctx, p, plan, l3_off) : hook_sent(plan);
+}
+
+/* Give the packet to the daemon, as its sender would have sent it. */
+static __noinline enum fq_reason hook_hold(fq_ctx *ctx, const struct fq_pkt *p,
+					   const struct fq_plan *plan)
+{
+	struct fq_upcall head = {
+		.kind = FQ_UPCALL_HOLD,
+		.domain = plan->domain,
+		.ifindex = ctx_ifindex(ctx),
+		.proxy = p->tuple.dst,
+	};
+	bool partial;
+
+	if (!frame_complete_received(ctx, p, plan, &partial) ||
+	    !upcall_frame(ctx, &head, p->l3_off, p->l3_len))
+		return FQ_R_HOLD_FAILED;
+	return FQ_R_HELD;
+}
+
+/* Rate limits: one receiver, then all (a receiver out of tokens must not use up everyone's). */
+static __noinline bool icmp_tokens(const struct fq_addr *receiver)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct fq_bucket fresh = {.refilled = now, .tokens = fq_settings.icmp_burst};
+	struct fq_bucket *b = bpf_map_lookup_elem(&icmp_buckets, receiver);
+	__u32 zero = 0;
+
+	if (b) {
+		if (!bucket_take(b, fq_settings.icmp_per_second, fq_settings.icmp_burst, now))
+			return false;
+	} else {
+		if (!fresh.tokens)
+			return false;
+		fresh.tokens--;
+		bpf_map_update_elem(&icmp_buckets, receiver, &fresh, BPF_ANY);
+	}
+	b = bpf_map_lookup_elem(&icmp_cpu, &zero);
+	return b &&
+	       bucket_take(b, fq_settings.icmp_cpu_per_second, fq_settings.icmp_cpu_burst, now);
+}
+
+/*
+ * Whose address the error has. Out: the proxy address, which is the destination as far as the
+ * sender knows (G-31). In: ours on that interface, or what the resource takes for the sender.
+ */
+fq_inline void refuse_source(const fq_ctx *ctx, const struct fq_pkt *p, __u8 dir,
+			     struct fq_addr *ret_src)
+{
+	__u32 ifindex = ctx_ifindex(ctx);
+	const struct fq_dev *dev;
+
+	*ret_src = p->tuple.dst;
+	if (dir == FQ_DIR_OUT)
+		return;
+	dev = bpf_map_lookup_elem(&devs, &ifindex);
+	if (!dev)
+		return;
+	if (p->family == FQ_AF_INET && !addr_is_zero(&dev->nat4))
+		*ret_src = dev->nat4;
+	if (p->family == FQ_AF_INET6 && !addr_is_zero(&dev->nat6))
+		*ret_src = dev->nat6;
+}
+
+/* Two hosts on one link: what came from one goes back to it. */
+fq_inline bool refuse_turn(fq_ctx *ctx)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+	__u8 mac[ETH_ALEN];
+
+	if ((void *)(eth + 1) > ctx_end(ctx))
+		return false;
+	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
+	return true;
+}
+
+/* Turn the frame into the error @e, back to where it came from. */
+static __noinline bool refuse_write(fq_ctx *ctx, __u32 slot, struct icmp_err *e)
+{
+	int hlen = e->family == FQ_AF_INET ? ICMP_ERR_HLEN4 : ICMP_ERR_HLEN6;
+	__u32 l3_off = e->l3_off;
+	void *l3;
+
+	/* Else clang 16 reads it anew, behind the check of its bounds. */
+	barrier_var(l3_off);
+	if (l3_off > FQ_L3_OFF_MAX || !hook_trim(ctx, l3_off + e->quote_len) ||
+	    !hook_grow(ctx, hlen) ||
+	    !frame_sum(ctx, slot, l3_off + hlen, e->quote_len, &e->quote_sum))
+		return false;
+	l3 = ctx_data(ctx) + l3_off;
+	if (l3 + ICMP_ERR_HLEN6 > ctx_end(ctx))
+		return false;
+	if (e->family == FQ_AF_INET)
+		icmp_err_write4(e, l3);
+	else
+		icmp_err_write6(e, l3);
+	return hook_filled(ctx, slot, l3_off, hlen) && (!l3_off || refuse_turn(ctx));
+}
+
+/*
+ * Send the error. Where the kernel's mark of a partial checksum stays with the packet, it would
+ * have the kernel "complete" a checksum in the middle of the quoted packet: such an error takes the
+ * slow way (@partial).
+ */
+fq_inline int refuse_send(fq_ctx *ctx, const struct icmp_err *e, __u8 mode, bool partial)
+{
+	__u32 hlen = e->family == FQ_AF_INET ? ICMP_ERR_HLEN4 : ICMP_ERR_HLEN6;
+	struct fq_upcall head = {
+		.kind = FQ_UPCALL_SLOW,
+		.ifindex = ctx_ifindex(ctx),
+		.proxy = e->src,
+	};
+
+	if ((!mode_keeps_partial(mode) || !partial) && hook_send_back(ctx, mode) == HOOK_SENT)
+		return HOOK_SENT;
+	upcall_frame(ctx, &head, e->l3_off, hlen + e->quote_len);
+	return HOOK_DROP;
+}
+
+/* Answer a refused packet by ICMP. Return: verdict. */
+static __noinline int hook_refuse(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan,
+				  __u32 reason)
+{
+	struct icmp_err e = {
+		.dst = p->tuple.src,
+		.l3_off = p->l3_off,
+		.quote_len = icmp_err_quote(p),
+		.family = p->family,
+	};
+	bool partial = false;
+
+	if (reason >= FQ_REASON_MAX || !icmp_err_allowed(p)) {
+		stats_count(FQ_R_ICMP_NOT_ALLOWED, p->l3_len);
+		return HOOK_DROP;
+	}
+	if (!icmp_tokens(&e.dst)) {
+		stats_count(FQ_R_ICMP_LIMITED, p->l3_len);
+		return HOOK_DROP;
+	}
+	e.type = p->family == FQ_AF_INET ? icmp_err_kinds[reason].type4
+					 : icmp_err_kinds[reason].type6;
+	e.code = p->family == FQ_AF_INET ? icmp_err_kinds[reason].code4
+					 : icmp_err_kinds[reason].code6;
+	if (reason == FQ_R_TOO_BIG)
+		e.mtu = plan->mtu;
+	refuse_source(ctx, p, plan->dir, &e.src);
+	/* Of what is longer than one packet, a part only is quoted: nobody can verify it. */
+	if (pkt_is_gso(p))
+		partial = true;
+	else if (!frame_complete_received(ctx, p, plan, &partial))
+		return HOOK_DROP;
+	if (!refuse_write(ctx, mode_slot(plan->mode), &e))
+		return HOOK_DROP;
+	stats_count(FQ_R_ICMP_SENT, p->l3_len);
+	return refuse_send(ctx, &e, plan->mode, partial);
+}
+
+/*
+ * A packet that has been parsed (@r as from hook_parse), to its verdict.
+ *
+ * @bytes: counted for what is no IP packet
+ */
+fq_inline int hook_run(fq_ctx *ctx, enum fq_reason r, struct fq_pkt *p, const enum fq_mode mode,
+		       __u32 bytes)
+{
+	struct fq_plan plan = {.mode = mode};
+	int verdict = HOOK_DROP;
+
+	if (r != FQ_R_NOT_OURS)
+		r = pipeline(ctx, r, p, &plan);
+	if (!r)
+		r = hook_forward(ctx, p, &plan, &verdict);
+	else if (r == FQ_R_HELD)
+		r = hook_hold(ctx, p, &plan);
+	stats_count(r, p->l3_len ? p->l3_len : bytes);
+
+	switch (reason_class(r)) {
+	case FQ_CLASS_FORWARD:
+		return verdict;
+	case FQ_CLASS_PASS:
+		return HOOK_PASS;
+	case FQ_CLASS_REFUSE:
+		return hook_refuse(ctx, p, &plan, r);
+	default:
+		return HOOK_DROP;
+	}
+}
