@@ -155,6 +155,29 @@ fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct
 }
 
 /*
+ * Is the frame for another host? Interfaces see such frames when they are promiscuous, and when a
+ * switch floods: to translate them would double packets.
+ */
+fq_inline bool frame_foreign(fq_ctx *ctx)
+{
+	const struct ethhdr *eth = ctx_data(ctx);
+	__u32 ifindex = ctx_ifindex(ctx);
+	__u8 known = 0, differs = 0;
+	const struct fq_dev *dev;
+
+	if ((const void *)(eth + 1) > ctx_end(ctx) || (eth->h_dest[0] & 1))
+		return false;
+	dev = bpf_map_lookup_elem(&devs, &ifindex);
+	if (!dev)
+		return false;
+	for (int i = 0; i < ETH_ALEN; i++) {
+		known |= dev->mac[i];
+		differs |= dev->mac[i] ^ eth->h_dest[i];
+	}
+	return known && differs;
+}
+
+/*
  * Where the kernel keeps the mark of partial checksums: may one that looks partial be complete? Of
  * those that happen to have the pseudo header's sum every one is right, of partial ones one in
  * 65536. The two need different rewriting, but the checksum that comes out in the end is the same.

@@ -29,7 +29,6 @@
 /* <linux/if_packet.h> */
 #define PACKET_BROADCAST 1
 #define PACKET_MULTICAST 2
-#define PACKET_OTHERHOST 3
 
 #define TC_HEADERS_MAX (FQ_L3_OFF_MAX + FQ_L4_OFF_MAX + 60) /* read, at most */
 
@@ -61,29 +60,26 @@ fq_inline void tc_gso(const fq_ctx *ctx, struct fq_pkt *p)
  *
  * Most packets have all their headers in one piece; the others are parsed twice.
  */
-fq_global enum fq_reason tc_parse(fq_ctx *ctx, struct fq_pkt *ret_p, bool ethernet)
+fq_global enum fq_reason tc_parse(fq_ctx *ctx, struct fq_pkt *p, bool ethernet)
 {
+	__u32 l3_off = ethernet ? ETH_HLEN : 0;
 	enum fq_reason r = FQ_R_MALFORMED;
-	struct fq_pkt p;
 
-	if (!ret_p)
+	if (!p || ctx_len(ctx) < l3_off)
 		return r;
-	if (ctx->pkt_type == PACKET_OTHERHOST)
+	if (ethernet && frame_foreign(ctx))
 		return FQ_R_NOT_OURS;
 	if (ctx->vlan_present)
 		return FQ_R_VLAN;
 	for (int i = 0; i < 2 && r == FQ_R_MALFORMED; i++) {
 		if (i && !tc_pull(ctx))
 			break;
-		p = (struct fq_pkt){.l3_off = ethernet ? ETH_HLEN : 0};
-		if (ctx_len(ctx) < p.l3_off)
-			break;
-		p.l3_room = ctx_len(ctx) - p.l3_off;
-		p.l2_group = ctx->pkt_type == PACKET_BROADCAST || ctx->pkt_type == PACKET_MULTICAST;
-		r = parse_l3(ctx_data(ctx), ctx_end(ctx), &p, ctx->protocol);
+		*p = (struct fq_pkt){.l3_off = l3_off, .l3_room = ctx_len(ctx) - l3_off};
+		p->l2_group =
+			ctx->pkt_type == PACKET_BROADCAST || ctx->pkt_type == PACKET_MULTICAST;
+		r = parse_l3(ctx_data(ctx), ctx_end(ctx), p, ctx->protocol);
 	}
-	tc_gso(ctx, &p);
-	*ret_p = p;
+	tc_gso(ctx, p);
 	return r;
 }
 

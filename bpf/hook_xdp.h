@@ -16,33 +16,10 @@
 #define HOOK_DROP XDP_DROP
 #define HOOK_SENT XDP_REDIRECT
 
-/*
- * Is the frame for another host? Interfaces see such frames when they are promiscuous, and when a
- * switch floods: to translate them would double packets.
- */
-fq_inline bool xdp_foreign(fq_ctx *ctx)
-{
-	const struct ethhdr *eth = ctx_data(ctx);
-	__u32 ifindex = ctx_ifindex(ctx);
-	__u8 known = 0, differs = 0;
-	const struct fq_dev *dev;
-
-	if ((const void *)(eth + 1) > ctx_end(ctx) || (eth->h_dest[0] & 1))
-		return false;
-	dev = bpf_map_lookup_elem(&devs, &ifindex);
-	if (!dev)
-		return false;
-	for (int i = 0; i < ETH_ALEN; i++) {
-		known |= dev->mac[i];
-		differs |= dev->mac[i] ^ eth->h_dest[i];
-	}
-	return known && differs;
-}
-
 /* Parse the frame, if it is for this host. See parse_frame. */
 fq_inline enum fq_reason hook_parse(fq_ctx *ctx, struct fq_pkt *p)
 {
-	return xdp_foreign(ctx) ? FQ_R_NOT_OURS : parse_frame(ctx_data(ctx), ctx_end(ctx), p);
+	return frame_foreign(ctx) ? FQ_R_NOT_OURS : parse_frame(ctx_data(ctx), ctx_end(ctx), p);
 }
 
 /* The frame ends after @len bytes; no longer than it is. */

@@ -22,6 +22,11 @@
 #include "prog.h"
 
 #include "fqdnat.skel.h" /* needs the types of prog.h */
+#include "fqdnat_tc.skel.h"
+
+/* <linux/pkt_cls.h> drags in more than is wanted here. */
+#define TC_ACT_SHOT     2
+#define TC_ACT_REDIRECT 7
 
 static const char *const REASON_NAMES[] = {"ok",
 #define X(id, name, class, text) name,
@@ -139,25 +144,52 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list args
 	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
 }
 
-struct prog *prog_new(const struct fq_settings *settings, bool generic)
+/* The tc object on the maps of the other one. */
+static int load_tc(struct prog *t, const struct fq_settings *settings)
 {
+	struct bpf_map *map;
+
+	t->tc = fqdnat_tc_bpf__open();
+	assert(t->tc);
+	t->tc->rodata->fq_settings = *settings;
+	bpf_object__for_each_map (map, t->tc->obj) {
+		struct bpf_map *same =
+			bpf_object__find_map_by_name(t->skel->obj, bpf_map__name(map));
+
+		if (same && !bpf_map__is_internal(map))
+			assert(bpf_map__reuse_fd(map, bpf_map__fd(same)) == 0);
+	}
+	assert(bpf_program__set_autoload(t->tc->progs.fqdnat_tc_l3, false) == 0);
+	if (fqdnat_tc_bpf__load(t->tc) < 0)
+		return -1;
+	t->fd = bpf_program__fd(t->tc->progs.fqdnat_tc);
+	return 0;
+}
+
+struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
+{
+	struct fq_settings usual = prog_settings();
 	struct prog *t = calloc(1, sizeof(*t));
 	struct fqdnat_bpf *skel;
+	bool generic = kind == PROG_GENERIC, native = kind == PROG_NATIVE;
 
 	assert(t);
 	libbpf_set_print(quiet);
 	t->skel = skel = fqdnat_bpf__open();
 	assert(skel);
-	skel->rodata->fq_settings = settings ? *settings : prog_settings();
+	settings = settings ? settings : &usual;
+	skel->rodata->fq_settings = *settings;
 	assert(bpf_map__set_max_entries(skel->maps.sessions, PROG_SESSIONS_CAP) == 0);
-	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp, !generic) == 0);
-	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp_inject, !generic) == 0);
+	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp, native) == 0);
+	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp_inject, native) == 0);
 	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp_generic, generic) == 0);
-	if (fqdnat_bpf__load(skel) < 0) {
+	if (fqdnat_bpf__load(skel) < 0 || (kind == PROG_TC && load_tc(t, settings) < 0)) {
 		prog_free(t);
 		return NULL;
 	}
-	t->fd = bpf_program__fd(generic ? skel->progs.fqdnat_xdp_generic : skel->progs.fqdnat_xdp);
+	if (kind != PROG_TC)
+		t->fd = bpf_program__fd(generic ? skel->progs.fqdnat_xdp_generic
+						: skel->progs.fqdnat_xdp);
 	t->ring = ring_buffer__new(bpf_map__fd(skel->maps.upcalls), on_upcall, t, NULL);
 	assert(t->ring);
 	prog_reset(t);
@@ -169,24 +201,32 @@ void prog_free(struct prog *t)
 	if (!t)
 		return;
 	ring_buffer__free(t->ring);
+	fqdnat_tc_bpf__destroy(t->tc);
 	fqdnat_bpf__destroy(t->skel);
 	free(t);
 }
 
-int prog_group_setup(void **state)
+static int group_setup(void **state, enum prog_kind kind)
 {
 	if (prog_enter(state) < 0)
 		return -1;
-	*state = prog_new(NULL, false);
+	*state = prog_new(NULL, kind);
 	return *state ? 0 : -1;
+}
+
+int prog_group_setup(void **state)
+{
+	return group_setup(state, PROG_NATIVE);
 }
 
 int prog_group_setup_generic(void **state)
 {
-	if (prog_enter(state) < 0)
-		return -1;
-	*state = prog_new(NULL, true);
-	return *state ? 0 : -1;
+	return group_setup(state, PROG_GENERIC);
+}
+
+int prog_group_setup_tc(void **state)
+{
+	return group_setup(state, PROG_TC);
 }
 
 int prog_group_teardown(void **state)
@@ -232,22 +272,36 @@ static void find_reason(const struct fq_count before[], struct prog_result *res)
 		fail_msg("%u reasons counted for one packet", fates);
 }
 
+static int xdp_verdict(int tc_verdict)
+{
+	switch (tc_verdict) {
+	case TC_ACT_REDIRECT:
+		return XDP_REDIRECT;
+	case TC_ACT_SHOT:
+		return XDP_DROP;
+	default:
+		return XDP_PASS;
+	}
+}
+
 void prog_run(struct prog *t, const struct pkt *in, enum prog_side side, struct prog_result *ret)
 {
 	struct fq_count before[FQ_REASON_MAX];
-	struct xdp_md ctx = {
+	struct __sk_buff skb = {.ifindex = prog_ifindex(side), .gso_size = t->gso_size};
+	struct xdp_md xdp = {
 		.data_end = in->len,
 		.ingress_ifindex = prog_ifindex(side),
 	};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = pkt_data(in), .data_size_in = in->len,
-		    .data_out = pkt_data(&ret->out), .data_size_out = PKT_CAP, .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx));
+		    .data_out = pkt_data(&ret->out), .data_size_out = PKT_CAP);
 
 	memset(ret, 0, sizeof(*ret));
+	opts.ctx_in = t->tc ? (void *)&skb : (void *)&xdp;
+	opts.ctx_size_in = t->tc ? sizeof(skb) : sizeof(xdp);
 	read_counts(t, before);
 	if (bpf_prog_test_run_opts(t->fd, &opts) < 0)
 		fail_msg("test run: %s", strerror(errno));
-	ret->verdict = opts.retval;
+	ret->verdict = t->tc ? xdp_verdict((int)opts.retval) : (int)opts.retval;
 	ret->out.len = opts.data_size_out;
 	read_counts(t, ret->count);
 	find_reason(before, ret);

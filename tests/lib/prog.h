@@ -21,6 +21,7 @@
 #include "pkt.h"
 
 struct fqdnat_bpf;
+struct fqdnat_tc_bpf;
 struct ring_buffer;
 
 #define CLIENT4    "192.0.2.2"
@@ -56,16 +57,25 @@ struct prog_upcall {
 	uint8_t frame[FQ_HOLD_FRAME_MAX];
 };
 
+/* The program that is run. */
+enum prog_kind {
+	PROG_NATIVE,
+	PROG_GENERIC,
+	PROG_TC,
+};
+
 struct prog {
-	struct fqdnat_bpf *skel;
+	struct fqdnat_bpf *skel; /* its maps are those of the tc program, too */
+	struct fqdnat_tc_bpf *tc;
 	struct ring_buffer *ring;
-	int fd; /* of the program that is run */
+	int fd;            /* of the program that is run */
+	uint32_t gso_size; /* tc: of the packets that it is given; 0: each is one */
 	struct prog_upcall upcall[PROG_UPCALLS];
 	unsigned int upcalls; /* received since prog_reset */
 };
 
 struct prog_result {
-	int verdict; /* XDP_* */
+	int verdict; /* XDP_*, also of the tc program: the one that means the same */
 	enum fq_reason reason;
 	struct fq_count count[FQ_REASON_MAX]; /* gained by this run */
 	struct pkt out;
@@ -82,8 +92,8 @@ int prog_enter(void **state);
 /* Settings of the world: AUTO masquerade, ports 1024-65535 without 32768-60999. */
 struct fq_settings prog_settings(void);
 
-/* Load with these settings; @generic: the program for generic mode. NULL settings: the usual. */
-struct prog *prog_new(const struct fq_settings *settings, bool generic);
+/* Load a program with these settings. NULL: the usual. */
+struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind);
 void prog_free(struct prog *t);
 
 /* Empty all maps and set up the world again. */
@@ -92,6 +102,7 @@ void prog_reset(struct prog *t);
 /* cmocka group setup and teardown, test setup: one usual program for the group. */
 int prog_group_setup(void **state);
 int prog_group_setup_generic(void **state);
+int prog_group_setup_tc(void **state);
 int prog_group_teardown(void **state);
 int prog_test_setup(void **state);
 

@@ -207,6 +207,10 @@ int main(void)
 		T(frames_for_other_macs_are_not_ours),
 		T(answers_for_other_macs_are_not_ours),
 	};
+	int failed;
 
-	return cmocka_run_group_tests_name("ignore", tests, prog_group_setup, prog_group_teardown);
+	failed =
+		cmocka_run_group_tests_name("ignore", tests, prog_group_setup, prog_group_teardown);
+	return failed + cmocka_run_group_tests_name("ignore, tc", tests, prog_group_setup_tc,
+						    prog_group_teardown);
 }

@@ -248,14 +248,22 @@ static void injecting_shares_no_scratch_with_the_attached_program(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, prog_test_setup)
+/* What is the same for all programs. */
+#define ALIKE                                                         \
+	T(quota_is_the_clients_own), T(full_table_keeps_what_it_has), \
+		T(count_below_zero_is_not_full), T(full_map_keeps_what_it_has)
 	const struct CMUnitTest tests[] = {
-		T(quota_is_the_clients_own),
-		T(full_table_keeps_what_it_has),
-		T(count_below_zero_is_not_full),
-		T(full_map_keeps_what_it_has),
+		ALIKE,
 		T(two_cpus_open_one_session),
 		T(injecting_shares_no_scratch_with_the_attached_program),
 	};
+	const struct CMUnitTest tc[] = {
+		ALIKE,
+	};
+	int failed;
 
-	return cmocka_run_group_tests_name("limits", tests, prog_group_setup, prog_group_teardown);
+	failed =
+		cmocka_run_group_tests_name("limits", tests, prog_group_setup, prog_group_teardown);
+	return failed + cmocka_run_group_tests_name("limits, tc", tc, prog_group_setup_tc,
+						    prog_group_teardown);
 }

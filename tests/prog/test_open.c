@@ -457,6 +457,9 @@ int main(void)
 		T(late_packets_are_not_taken_from_local_sockets),
 		T(new_session_removes_the_tombstone),
 	};
+	int failed;
 
-	return cmocka_run_group_tests_name("open", tests, prog_group_setup, prog_group_teardown);
+	failed = cmocka_run_group_tests_name("open", tests, prog_group_setup, prog_group_teardown);
+	return failed + cmocka_run_group_tests_name("open, tc", tests, prog_group_setup_tc,
+						    prog_group_teardown);
 }

@@ -394,6 +394,10 @@ int main(void)
 		T(grant_that_has_expired_before_permits_nothing),
 		T(new_port_of_an_old_mapping_is_filtered),
 	};
+	int failed;
 
-	return cmocka_run_group_tests_name("policy", tests, prog_group_setup, prog_group_teardown);
+	failed =
+		cmocka_run_group_tests_name("policy", tests, prog_group_setup, prog_group_teardown);
+	return failed + cmocka_run_group_tests_name("policy, tc", tests, prog_group_setup_tc,
+						    prog_group_teardown);
 }

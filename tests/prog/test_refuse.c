@@ -428,33 +428,29 @@ static void errors_are_limited_over_all(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, prog_test_setup)
+/* What is the same for all programs. */
+#define ALIKE                                                                                      \
+	T(unassigned_proxy_address_is_unreachable),                                                \
+		T(proxy_address_without_translation_is_unreachable),                               \
+		T(family_without_address_is_unreachable), T(failed_domain_is_unreachable),         \
+		T(interface_without_address_cannot_masquerade), T(missing_route_is_unreachable),   \
+		T(blackhole_route_drops), T(forwarding_off_drops), T(strangers_are_prohibited),    \
+		T(strangers_learn_nothing_about_domains), T(link_local_sources_are_no_clients),    \
+		T(missing_grant_is_prohibited), T(filtered_port_is_prohibited),                    \
+		T(quota_is_prohibited), T(full_table_is_prohibited), T(last_hop_is_time_exceeded), \
+		T(last_hop_of_a_reply_is_time_exceeded_by_the_gateway),                            \
+		T(too_big_packet_is_told_the_mtu), T(packet_of_just_the_mtu_passes),               \
+		T(long_packets_are_quoted_as_far_as_allowed),                                      \
+		T(options_are_quoted_and_padding_is_not), T(every_protocol_is_refused_alike),      \
+		T(nobody_is_told_nothing), T(errors_are_limited_by_receiver),                      \
+		T(errors_are_limited_over_all)
 	const struct CMUnitTest native[] = {
-		T(unassigned_proxy_address_is_unreachable),
-		T(proxy_address_without_translation_is_unreachable),
-		T(family_without_address_is_unreachable),
-		T(failed_domain_is_unreachable),
-		T(interface_without_address_cannot_masquerade),
-		T(missing_route_is_unreachable),
-		T(blackhole_route_drops),
-		T(forwarding_off_drops),
-		T(strangers_are_prohibited),
-		T(strangers_learn_nothing_about_domains),
-		T(link_local_sources_are_no_clients),
-		T(missing_grant_is_prohibited),
-		T(filtered_port_is_prohibited),
-		T(quota_is_prohibited),
-		T(full_table_is_prohibited),
-		T(last_hop_is_time_exceeded),
-		T(last_hop_of_a_reply_is_time_exceeded_by_the_gateway),
-		T(too_big_packet_is_told_the_mtu),
-		T(packet_of_just_the_mtu_passes),
-		T(long_packets_are_quoted_as_far_as_allowed),
-		T(options_are_quoted_and_padding_is_not),
-		T(every_protocol_is_refused_alike),
+		ALIKE,
 		T(quoted_partial_checksum_is_completed),
-		T(nobody_is_told_nothing),
-		T(errors_are_limited_by_receiver),
-		T(errors_are_limited_over_all),
+	};
+	const struct CMUnitTest tc[] = {
+		ALIKE,
+		T(error_about_partial_checksum_is_slow_in_generic_mode),
 	};
 	const struct CMUnitTest generic[] = {
 		T(failed_domain_is_unreachable),
@@ -464,6 +460,8 @@ int main(void)
 
 	failed = cmocka_run_group_tests_name("refuse, native", native, prog_group_setup,
 					     prog_group_teardown);
+	failed += cmocka_run_group_tests_name("refuse, tc", tc, prog_group_setup_tc,
+					      prog_group_teardown);
 	return failed + cmocka_run_group_tests_name("refuse, generic", generic,
 						    prog_group_setup_generic, prog_group_teardown);
 }

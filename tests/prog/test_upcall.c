@@ -482,10 +482,26 @@ int main(void)
 		T(generic_mode_redirects_to_any_interface),
 		T(complete_checksum_that_looks_partial_arrives_complete),
 	};
+	const struct CMUnitTest tc[] = {
+		T(packet_of_a_pending_domain_is_held),
+		T(held_ipv6_packet_is_held_whole),
+		T(ethernet_padding_is_not_held),
+		T(partial_checksum_is_completed_before_holding),
+		T(frames_of_every_size_are_held),
+		T(longer_frames_are_not_held),
+		T(new_flow_touches_its_domain_once),
+		T(sessions_touch_nothing),
+		T(instant_to_come_is_no_touch),
+		T(opened_session_is_told_if_asked_for),
+		T(generic_mode_redirects_to_any_interface),
+		T(complete_checksum_that_looks_partial_arrives_complete),
+	};
 	int failed;
 
 	failed = cmocka_run_group_tests_name("upcall, native", native, prog_group_setup,
 					     prog_group_teardown);
+	failed += cmocka_run_group_tests_name("upcall, tc", tc, prog_group_setup_tc,
+					      prog_group_teardown);
 	return failed + cmocka_run_group_tests_name("upcall, generic", generic,
 						    prog_group_setup_generic, prog_group_teardown);
 }

@@ -28,7 +28,14 @@ static struct fq_addr mapped(const char *text)
 	return a;
 }
 
-/* Do what the hook does: parse, plan, rewrite. */
+/* One's complement sum of the packet, 0 and 0xffff being one number. */
+static uint32_t packet_sum(const struct pkt *p)
+{
+	return (uint16_t)~pkt_checksum(pkt_data(p) + ETH_HLEN, p->len - ETH_HLEN, 0) % 0xffff;
+}
+
+/* Do what the hook does: parse, plan, rewrite. What is said about the sum over the packet is true.
+ */
 static bool translate(struct pkt *p, const char *src, const char *dst, uint16_t port, uint8_t dir)
 {
 	struct fq_plan plan = {
@@ -38,7 +45,11 @@ static bool translate(struct pkt *p, const char *src, const char *dst, uint16_t 
 		.dir = dir,
 	};
 	uint8_t *data = pkt_data(p), *l4;
+	uint16_t *check, check_was;
+	uint32_t sum = packet_sum(p);
+	__be16 *port_at, port_was;
 	struct fq_pkt f = {0};
+	bool partial;
 
 	assert_int_equal(parse_frame(data, data + p->len, &f), FQ_OK);
 	l4 = data + f.l4_off;
@@ -46,8 +57,15 @@ static bool translate(struct pkt *p, const char *src, const char *dst, uint16_t 
 		nat_rewrite_ip4(&f, &plan, (struct fq_ip4 *)(data + ETH_HLEN));
 	else
 		nat_rewrite_ip6(&f, &plan, (struct fq_ip6 *)(data + ETH_HLEN));
-	return nat_rewrite_l4(&f, &plan, (uint16_t *)(l4 + nat_check_off(f.tuple.proto)),
-			      (__be16 *)(l4 + nat_port_off(f.tuple.proto, dir)));
+	check = (uint16_t *)(l4 + nat_check_off(f.tuple.proto));
+	port_at = (__be16 *)(l4 + nat_port_off(f.tuple.proto, dir));
+	check_was = *check;
+	port_was = *port_at;
+	partial = nat_rewrite_l4(&f, &plan, check, port_at);
+	sum += bpf_ntohs(nat_sum_diff(
+		&f, &plan, csum_diff16(check_was, *check) + csum_diff16(port_was, *port_at)));
+	assert_int_equal(packet_sum(p), sum % 0xffff);
+	return partial;
 }
 
 static void random_packets_are_rewritten_as_if_built_so(void **state)
