@@ -9,11 +9,13 @@
 fq_inline int run(fq_ctx *ctx, const enum fq_mode mode)
 {
 	__u32 bytes = ctx_len(ctx) - ETH_HLEN;
-	struct fq_pkt p = {};
+	struct hook_work *w = hook_begin(mode);
 	enum fq_reason r;
 
-	r = hook_parse(ctx, &p);
-	return hook_run(ctx, r, &p, mode, bytes);
+	if (!w)
+		return HOOK_PASS;
+	r = hook_parse(ctx, &w->p);
+	return hook_run(ctx, r, w, bytes);
 }
 
 SEC("xdp")

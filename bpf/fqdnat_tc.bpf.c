@@ -9,11 +9,13 @@
 fq_inline int run(fq_ctx *ctx, bool ethernet)
 {
 	__u32 bytes = ctx_len(ctx) - (ethernet ? ETH_HLEN : 0);
-	struct fq_pkt p = {};
+	struct hook_work *w = hook_begin(FQ_MODE_TC);
 	enum fq_reason r;
 
-	r = tc_parse(ctx, &p, ethernet);
-	return hook_run(ctx, r, &p, FQ_MODE_TC, bytes);
+	if (!w)
+		return HOOK_PASS;
+	r = tc_parse(ctx, &w->p, ethernet);
+	return hook_run(ctx, r, w, bytes);
 }
 
 SEC("tc")

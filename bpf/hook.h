@@ -20,6 +20,36 @@
 #include "hook_xdp.h"
 #endif
 
+/*
+ * All that is known of the packet. Not on the stack: of its 512 bytes (kernel 6.1 counts in units
+ * of 32 for each call) the deepest calls need most. scripts/bpf-stack.py tells.
+ */
+struct hook_work {
+	struct fq_pkt p;
+	struct fq_plan plan;
+	struct icmp_err err;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FQ_SCRATCH_SLOTS);
+	__type(key, __u32);
+	__type(value, struct hook_work);
+} hook_scratch SEC(".maps");
+
+/* The work of a new packet; never NULL, but the verifier does not know. */
+fq_inline struct hook_work *hook_begin(const enum fq_mode mode)
+{
+	__u32 slot = mode_slot(mode);
+	struct hook_work *w = bpf_map_lookup_elem(&hook_scratch, &slot);
+
+	if (!w)
+		return NULL;
+	w->p = (struct fq_pkt){};
+	w->plan = (struct fq_plan){.mode = mode};
+	return w;
+}
+
 /* Write the translation, and complete its checksum unless the kernel will. */
 fq_inline bool hook_write(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
 {
@@ -208,41 +238,42 @@ fq_inline int refuse_send(fq_ctx *ctx, const struct icmp_err *e, __u8 mode, bool
 }
 
 /* Answer a refused packet by ICMP. Return: verdict. */
-static __noinline int hook_refuse(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan,
-				  __u32 reason)
+static __noinline int hook_refuse(fq_ctx *ctx, struct hook_work *w, __u32 reason)
 {
-	struct icmp_err e = {
-		.dst = p->tuple.src,
-		.l3_off = p->l3_off,
-		.quote_len = icmp_err_quote(p),
-		.family = p->family,
-	};
+	const struct fq_plan *plan = &w->plan;
+	const struct fq_pkt *p = &w->p;
+	struct icmp_err *e = &w->err;
 	bool partial = false;
 
 	if (reason >= FQ_REASON_MAX || !icmp_err_allowed(p)) {
 		stats_count(FQ_R_ICMP_NOT_ALLOWED, p->l3_len);
 		return HOOK_DROP;
 	}
-	if (!icmp_tokens(&e.dst)) {
+	if (!icmp_tokens(&p->tuple.src)) {
 		stats_count(FQ_R_ICMP_LIMITED, p->l3_len);
 		return HOOK_DROP;
 	}
-	e.type = p->family == FQ_AF_INET ? icmp_err_kinds[reason].type4
-					 : icmp_err_kinds[reason].type6;
-	e.code = p->family == FQ_AF_INET ? icmp_err_kinds[reason].code4
-					 : icmp_err_kinds[reason].code6;
-	if (reason == FQ_R_TOO_BIG)
-		e.mtu = plan->mtu;
-	refuse_source(ctx, p, plan->dir, &e.src);
+	*e = (struct icmp_err){
+		.dst = p->tuple.src,
+		.l3_off = p->l3_off,
+		.quote_len = icmp_err_quote(p),
+		.mtu = reason == FQ_R_TOO_BIG ? plan->mtu : 0,
+		.family = p->family,
+	};
+	e->type = p->family == FQ_AF_INET ? icmp_err_kinds[reason].type4
+					  : icmp_err_kinds[reason].type6;
+	e->code = p->family == FQ_AF_INET ? icmp_err_kinds[reason].code4
+					  : icmp_err_kinds[reason].code6;
+	refuse_source(ctx, p, plan->dir, &e->src);
 	/* Of what is longer than one packet, a part only is quoted: nobody can verify it. */
 	if (pkt_is_gso(p))
 		partial = true;
 	else if (!frame_complete_received(ctx, p, plan, &partial))
 		return HOOK_DROP;
-	if (!refuse_write(ctx, mode_slot(plan->mode), &e))
+	if (!refuse_write(ctx, mode_slot(plan->mode), e))
 		return HOOK_DROP;
 	stats_count(FQ_R_ICMP_SENT, p->l3_len);
-	return refuse_send(ctx, &e, plan->mode, partial);
+	return refuse_send(ctx, e, plan->mode, partial);
 }
 
 /*
@@ -250,18 +281,18 @@ static __noinline int hook_refuse(fq_ctx *ctx, const struct fq_pkt *p, const str
  *
  * @bytes: counted for what is no IP packet
  */
-fq_inline int hook_run(fq_ctx *ctx, enum fq_reason r, struct fq_pkt *p, const enum fq_mode mode,
-		       __u32 bytes)
+fq_inline int hook_run(fq_ctx *ctx, enum fq_reason r, struct hook_work *w, __u32 bytes)
 {
-	struct fq_plan plan = {.mode = mode};
+	struct fq_plan *plan = &w->plan;
+	struct fq_pkt *p = &w->p;
 	int verdict = HOOK_DROP;
 
 	if (r != FQ_R_NOT_OURS)
-		r = pipeline(ctx, r, p, &plan);
+		r = pipeline(ctx, r, p, plan);
 	if (!r)
-		r = hook_forward(ctx, p, &plan, &verdict);
+		r = hook_forward(ctx, p, plan, &verdict);
 	else if (r == FQ_R_HELD)
-		r = hook_hold(ctx, p, &plan);
+		r = hook_hold(ctx, p, plan);
 	stats_count(r, p->l3_len ? p->l3_len : bytes);
 
 	switch (reason_class(r)) {
@@ -270,7 +301,7 @@ fq_inline int hook_run(fq_ctx *ctx, enum fq_reason r, struct fq_pkt *p, const en
 	case FQ_CLASS_PASS:
 		return HOOK_PASS;
 	case FQ_CLASS_REFUSE:
-		return hook_refuse(ctx, p, &plan, r);
+		return hook_refuse(ctx, w, r);
 	default:
 		return HOOK_DROP;
 	}
