@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Install what is missing, build, and run every test. A line for each test program, the output of
-# those that failed, the reason of each skip; the last line is "N passed, M failed, K skipped".
+# those that failed, the reason of each skip, the figures of those that have some ("# summary: TEXT").
+# At the end the figures again; the last line is "N passed, M failed, K skipped".
 #
 # Test programs print TAP lines, see tests/lib/tap.awk; a skip without a reason is a failure. A program
 # that ends with an error but without a failed test counts as one failure.
@@ -17,6 +18,7 @@ no_build=0
 passed=0
 failed=0
 skipped=0
+summaries=() # "SUITE NAME: TEXT"
 
 usage() {
     cat <<'USAGE'
@@ -93,7 +95,7 @@ run_suite() {
 
 # Count the TAP lines of a log and print the program's line.
 report() {
-    local suite=$1 name=$2 log tally status good bad skip word=ok
+    local suite=$1 name=$2 log tally line status good bad skip word=ok
     log=$(log_of "$suite" "$name")
     status=$(cat "$log.status")
     tally=$(awk -f tests/lib/tap.awk "$log")
@@ -113,6 +115,9 @@ report() {
     skipped=$((skipped + skip))
     printf '%-4s  %-6s %-28s %s\n' "$word" "$suite" "$name" "$(counts "$good" "$bad" "$skip")"
     sed '1d; s/^/        /' <<<"$tally"
+    while read -r line; do
+        summaries+=("$suite $name: ${line#summary: }")
+    done < <(grep '^summary: ' <<<"$tally")
     if [ "$bad" -ne 0 ]; then
         echo "        $log:"
         grep -vE '^ok |^$|^  [A-Z]+ +[^ ]+$' "$log" | tail -n 40 | sed 's/^/        /'
@@ -217,7 +222,9 @@ main() {
         [[ $suite != build || $failed == 0 ]] || break
     done
 
-    printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+    echo
+    [ ${#summaries[@]} -eq 0 ] || printf '%s\n' "${summaries[@]}" ""
+    printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
     [ "$failed" -eq 0 ]
 }
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # What the TAP lines of a test program come to. The first line is "PASSED FAILED SKIPPED"; then
-# each skip: "skip NAME: REASON". A skip that does not say why has failed.
+# each skip: "skip NAME: REASON", and each figure that the program wants to be known: "summary: TEXT".
+# A skip that does not say why has failed.
 #
 # A skip is "ok N - NAME # SKIP REASON", or as cmocka writes it, "not ok N # SKIP NAME" after a line
-# "# skip: REASON" (lib/skip.h).
+# "# skip: REASON" (lib/skip.h). Figures are lines "# summary: TEXT".
 
 function skip(name, why) {
 	if (name == "" || why == "") {
@@ -23,6 +24,11 @@ function trim(text) {
 
 /^# skip: / {
 	reason = trim(substr($0, 8))
+	next
+}
+
+/^# summary: / {
+	lines = lines "summary: " trim(substr($0, 11)) "\n"
 	next
 }
 

@@ -40,5 +40,14 @@ comes_to "a reason is for one skip only" \
 comes_to "and not for one that comes after another test" \
     $'# skip: needs two CPUs\nok 1 - one\nnot ok 2 # SKIP two' \
     $'1 1 0\nno reason is given for skipping two'
+comes_to "figures are passed on" $'ok 1 - runs\n# summary: 3 runs, seeds 1..3\n# took 2 s' \
+    $'1 0 0\nsummary: 3 runs, seeds 1..3'
+comes_to "but not where they are part of something else" $'summary: 3\n  # summary: 4\n# a summary: 5' "0 0 0"
+comes_to "beside skips, in the order of the output" \
+    $'# summary: 3 runs\n# skip: needs two CPUs\nnot ok 1 # SKIP one\n# summary: 4 runs' \
+    $'0 0 1\nsummary: 3 runs\nskip one: needs two CPUs\nsummary: 4 runs'
+comes_to "a summary does not take a skip's reason away" \
+    $'# skip: needs two CPUs\n# summary: 3 runs\nnot ok 1 # SKIP one' \
+    $'0 0 1\nsummary: 3 runs\nskip one: needs two CPUs'
 comes_to "no line, no test" "" "0 0 0"
 exit "$failed"

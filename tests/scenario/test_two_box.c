@@ -42,7 +42,8 @@ static void every_run_ends_well(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < runs; i++)
 		box_run(first + i, seed != 0, &t);
-	printf("# %llu runs, seeds %llu..%llu, %lu messages (%lu lost, %lu duplicated), %lu asks, "
+	printf("# summary: %llu runs, seeds %llu..%llu, %lu messages (%lu lost, %lu duplicated), "
+	       "%lu asks, "
 	       "%lu statuses (%lu stale), %lu queries, %lu packets (%lu held, %lu released), "
 	       "%lu restarts, %lu gateways lost\n",
 	       (unsigned long long)runs, (unsigned long long)first,
