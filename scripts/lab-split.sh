@@ -25,6 +25,8 @@ LAB_TRUST=${LAB_TRUST:-keys}       # keys: every pair has its own; prefix: the p
 LAB_CONTROL_IP=${LAB_CONTROL_IP:-4} # IP version of the control messages
 LAB_SOURCE_CHECK=${LAB_SOURCE_CHECK:-replies}
 LAB_PER_EDGE=${LAB_PER_EDGE:-'{}'}
+LAB_EDGE_SESSIONS=${LAB_EDGE_SESSIONS:-'{}'}
+LAB_EDGE_TIMEOUTS=${LAB_EDGE_TIMEOUTS:-'{}'}
 LAB_GATEWAYS_INTRANET='[gw-a, gw-b]'
 LAB_GATEWAYS_OPEN='[gw-b, gw-a]'
 LAB_SPLIT_CLIENTS='  - {name: lan-a, prefixes: [192.0.2.0/24, "2001:db8:1::/64"], edge: edge-a}
@@ -190,6 +192,8 @@ edge:
   dns: {listen: ["$net4.1", "$net6::1"], upstream: ["10.9.0.53"]}
   pools: {ipv4: $LAB_POOL4, ipv6: "$LAB_POOL6"}
   control: {address: "$(lab_path_address "$node")"}
+  sessions: $LAB_EDGE_SESSIONS
+  timeouts: $LAB_EDGE_TIMEOUTS
   gateways:
 YAML
     for gateway in "${LAB_GATEWAYS[@]}"; do

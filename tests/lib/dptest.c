@@ -348,6 +348,7 @@ void dpt_session(struct dataplane *dp, const struct dpt_session *s)
 		.client = s->client_id ?: DPT_CLIENT,
 		.resource = s->resource_id ?: DPT_RESOURCE,
 		.domain = s->domain_id ?: DPT_DOMAIN,
+		.gateway = s->gateway,
 		.created = s->created,
 		.last = s->last_out,
 	};

@@ -91,6 +91,7 @@ struct dpt_session {
 	uint16_t client_port, nat_port, port;
 	const char *client, *proxy, *nat, *real;    /* NULL: the world's */
 	uint32_t client_id, resource_id, domain_id; /* 0: the world's */
+	uint16_t gateway;                           /* that it is forwarded to */
 	uint64_t created, last_out, last_in;
 	uint8_t seen_out, seen_in;
 	bool no_out, no_in; /* only half of it */

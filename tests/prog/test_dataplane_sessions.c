@@ -91,6 +91,34 @@ static void an_ended_session_leaves_a_tombstone_for_a_time(void **state)
 	assert_int_equal(until, S(1010));
 }
 
+/* Nobody here holds the tuple of a forwarded session for anybody. */
+static void a_forwarded_session_leaves_none(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dpt_session forwarded = {.proto = IPPROTO_UDP,
+					.client_port = 4000,
+					.nat_port = 4000,
+					.port = 53,
+					.nat = DPT_CLIENT4,
+					.real = DPT_PROXY4,
+					.gateway = 3,
+					.created = S(1),
+					.last_out = S(1),
+					.last_in = S(2)};
+	uint64_t flushed;
+
+	(void)state;
+	dpt_session(dp, &forwarded);
+	assert_int_equal(sweep_all(dp, at_1000_s).expired, 1);
+	dpt_session(dp, &forwarded);
+	assert_int_equal(dataplane_flush(dp, &(struct dp_match){0}, at_1000_s, &flushed), 0);
+
+	assert_int_equal(flushed, 1);
+	assert_int_equal(dpt_entries("sessions"), 0);
+	assert_int_equal(dpt_entries("tombstones"), 0);
+	assert_int_equal(dataplane_sessions_used(dp), 0);
+}
+
 /* N-10: a reset does not end a session at once; its idle time is short */
 static void a_reset_session_goes_after_four_minutes(void **state)
 {
@@ -379,6 +407,7 @@ int main(void)
 					  dpt_clean),
 		cmocka_unit_test_teardown(an_ended_session_leaves_a_tombstone_for_a_time,
 					  dpt_clean),
+		cmocka_unit_test_teardown(a_forwarded_session_leaves_none, dpt_clean),
 		cmocka_unit_test_teardown(a_reset_session_goes_after_four_minutes, dpt_clean),
 		cmocka_unit_test_teardown(idle_times_are_those_of_the_settings, dpt_clean),
 		cmocka_unit_test_teardown(halves_without_their_other_half_are_removed, dpt_clean),

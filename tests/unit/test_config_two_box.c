@@ -145,6 +145,32 @@ static void one_process_may_be_both_for_others(void **state)
 	assert_int_equal(c->gateway.per_edge.sessions, c->gateway.sessions.max);
 }
 
+/* Its own sessions are those that it forwards. */
+static void an_edge_alone_bounds_its_sessions(void **state)
+{
+	_cleanup_(config_freep) struct config *c =
+		parse_ok(EDGE "  sessions: {max: 5000}\n"
+			      "  timeouts: {udp_s: 30, tcp_reset_s: 7}\n"
+			      "  gateways: [{name: a, address: 10.9.0.1}]\n");
+	json_t *json = config_to_json(c), *edge = json_object_get(json, "edge"), *timeouts;
+
+	(void)state;
+	assert_false(c->has_gateway);
+	assert_int_equal(c->gateway.sessions.max, 5000);
+	assert_int_equal(c->gateway.sessions.per_client, 5000);
+	assert_int_equal(c->gateway.timeouts.udp_s, 30);
+	assert_int_equal(c->gateway.timeouts.tcp_reset_s, 7);
+	assert_int_equal(c->gateway.timeouts.tcp_s, 7440);
+	assert_null(json_object_get(json, "gateway"));
+	assert_int_equal(json_integer_value(
+				 json_object_get(json_object_get(edge, "sessions"), "per_client")),
+			 5000);
+	timeouts = json_object_get(edge, "timeouts");
+	assert_int_equal(json_integer_value(json_object_get(timeouts, "udp_s")), 30);
+	assert_null(json_object_get(timeouts, "tombstone_s"));
+	json_decref(json);
+}
+
 static void key_files_may_have_several_forms(void **state)
 {
 	static const char *const forms[] = {"one", "one-hex", "one-bare", "one-spaces"};
@@ -252,6 +278,7 @@ int main(void)
 		cmocka_unit_test(ports_have_their_defaults),
 		cmocka_unit_test(one_box_has_no_peers),
 		cmocka_unit_test(one_process_may_be_both_for_others),
+		cmocka_unit_test(an_edge_alone_bounds_its_sessions),
 		cmocka_unit_test(key_files_may_have_several_forms),
 		cmocka_unit_test(clients_belong_to_an_edge),
 		cmocka_unit_test(the_only_edge_is_every_clients),

@@ -116,6 +116,28 @@ static const struct {
 	{EDGE "  gateways: [{name: a, address: 10.9.0.1}]\ngateway: {masquerade: none}\n",
 	 "t.yaml:6: gateway: nobody can ask this gateway: expected listen and edges, or an edge in "
 	 "this process that has no gateways on other machines"},
+	/* one process has one table of sessions */
+	{EDGE "  sessions: {max: 100}\n",
+	 "t.yaml:5: edge.sessions: edge and gateway in one process have one table of sessions: "
+	 "write gateway.sessions instead of edge.sessions"},
+	{EDGE "  timeouts: {udp_s: 100}\n",
+	 "t.yaml:5: edge.timeouts: edge and gateway in one process have one table of sessions: "
+	 "write gateway.timeouts instead of edge.timeouts"},
+	{GW "  edges: [{name: a, address: 10.9.0.7}]\nedge:\n  " DNS
+	    "\n  gateways: [{name: b, address: 10.9.0.1}]\n  sessions: {max: 100}\n",
+	 "t.yaml:4: gateway: edge and gateway in one process have one table of sessions: write "
+	 "gateway.sessions instead of edge.sessions"},
+	{GW "  edges: [{name: a, address: 10.9.0.7}]\nedge:\n  " DNS
+	    "\n  gateways: [{name: b, address: 10.9.0.1}]\n  timeouts: {udp_s: 100}\n",
+	 "t.yaml:4: gateway: edge and gateway in one process have one table of sessions: write "
+	 "gateway.timeouts instead of edge.timeouts"},
+	{EDGE "  gateways: [{name: a, address: 10.9.0.1}]\n  sessions: {max: 100, per_client: "
+	      "101}\n",
+	 "t.yaml:6: edge.sessions: per_client 101 is more than max 100"},
+	/* An edge buries nothing. */
+	{EDGE "  gateways: [{name: a, address: 10.9.0.1}]\n  timeouts: {tombstone_s: 1}\n",
+	 "t.yaml:6: edge.timeouts: unknown key \"tombstone_s\", expected one of: tcp_s, "
+	 "tcp_closing_s, tcp_reset_s, udp_s, icmp_s, unconfirmed_s"},
 	{EDGE "  control: {address: 10.9.0.7}\n  gateways: [{name: a, address: \"fd09::1\"}]\n",
 	 "t.yaml:6: edge.gateways[0]: fd09::1 cannot be reached from 10.9.0.7: one is IPv4, the "
 	 "other IPv6"},

@@ -102,7 +102,8 @@ struct config_edge {
 		struct fq_addr address; /* of this host; source of control messages */
 	} control;
 	struct config_edge_gateway *gateways;
-	unsigned int gateway_count; /* 0: the gateway in this process */
+	unsigned int gateway_count;      /* 0: the gateway in this process */
+	bool has_sessions, has_timeouts; /* written in this section; kept in config_gateway */
 };
 
 struct config_gateway {
@@ -124,6 +125,7 @@ struct config_gateway {
 	struct fq_addr nat4[FQ_NAT_ADDRESSES], nat6[FQ_NAT_ADDRESSES]; /* FQ_MASQ_GIVEN */
 	unsigned int nat4_count, nat6_count;
 	uint16_t port_lo, port_hi; /* host order, inclusive; default 1024-65535 */
+	/* Of the process's table of sessions: without a gateway here, the section edge says it. */
 	struct {
 		unsigned int max;        /* 16..16777216, default 262144 */
 		unsigned int per_client; /* 1..max, default 65536 or max if that is less */

@@ -108,14 +108,36 @@ static json_t *pools_json(const struct config_edge *edge)
 			 prefix_json(&edge->pool6));
 }
 
-static json_t *edge_json(const struct config_edge *edge)
+static json_t *sessions_json(const struct config_gateway *g)
 {
-	json_t *control = NULL;
+	return json_pack("{s:i, s:i}", "max", g->sessions.max, "per_client",
+			 g->sessions.per_client);
+}
+
+static json_t *timeouts_json(const struct config_gateway *g)
+{
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "tcp_s", g->timeouts.tcp_s,
+			 "tcp_closing_s", g->timeouts.tcp_closing_s, "tcp_reset_s",
+			 g->timeouts.tcp_reset_s, "udp_s", g->timeouts.udp_s, "icmp_s",
+			 g->timeouts.icmp_s, "unconfirmed_s", g->timeouts.unconfirmed_s,
+			 "tombstone_s", g->timeouts.tombstone_s);
+}
+
+static json_t *edge_json(const struct config *config)
+{
+	const struct config_edge *edge = &config->edge;
+	json_t *control = NULL, *sessions = NULL, *timeouts = NULL;
 
 	if (edge->control.has_address)
 		control = json_pack("{s:o}", "address", addr_json(&edge->control.address));
-	return json_pack("{s:o, s:o, s:o*, s:o*}", "dns", dns_json(edge), "pools", pools_json(edge),
-			 "control", control, "gateways", edge_gateways_json(edge));
+	if (!config->has_gateway) {
+		sessions = sessions_json(&config->gateway);
+		timeouts = timeouts_json(&config->gateway);
+		json_object_del(timeouts, "tombstone_s");
+	}
+	return json_pack("{s:o, s:o, s:o*, s:o*, s:o*, s:o*}", "dns", dns_json(edge), "pools",
+			 pools_json(edge), "control", control, "gateways", edge_gateways_json(edge),
+			 "sessions", sessions, "timeouts", timeouts);
 }
 
 static json_t *masquerade_json(const struct config_gateway *g)
@@ -130,15 +152,6 @@ static json_t *masquerade_json(const struct config_gateway *g)
 	for (unsigned int i = 0; i < g->nat6_count; i++)
 		json_array_append_new(list, addr_json(&g->nat6[i]));
 	return list;
-}
-
-static json_t *timeouts_json(const struct config_gateway *g)
-{
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "tcp_s", g->timeouts.tcp_s,
-			 "tcp_closing_s", g->timeouts.tcp_closing_s, "tcp_reset_s",
-			 g->timeouts.tcp_reset_s, "udp_s", g->timeouts.udp_s, "icmp_s",
-			 g->timeouts.icmp_s, "unconfirmed_s", g->timeouts.unconfirmed_s,
-			 "tombstone_s", g->timeouts.tombstone_s);
 }
 
 static json_t *gateway_edges_json(const struct config_gateway *g)
@@ -167,13 +180,13 @@ static json_t *gateway_json(const struct config_gateway *g, const struct config_
 		per_edge = json_pack("{s:i, s:i, s:i}", "resolutions", g->per_edge.resolutions,
 				     "translations", g->per_edge.translations, "sessions",
 				     g->per_edge.sessions);
-	return json_pack("{s:o*, s:o*, s:o*, s:o*, s:{s:o, s:i}, s:o, s:o, s:{s:i, s:i}, s:o}",
-			 "pools", edge ? pools_json(edge) : NULL, "listen", listen, "edges",
+	return json_pack("{s:o*, s:o*, s:o*, s:o*, s:{s:o, s:i}, s:o, s:o, s:o, s:o}", "pools",
+			 edge ? pools_json(edge) : NULL, "listen", listen, "edges",
 			 gateway_edges_json(g), "per_edge", per_edge, "resolver", "servers",
 			 servers_json(&g->resolver.servers), "timeout_s", g->resolver.timeout_s,
 			 "masquerade", masquerade_json(g), "ports",
-			 range_json(g->port_lo, g->port_hi), "sessions", "max", g->sessions.max,
-			 "per_client", g->sessions.per_client, "timeouts", timeouts_json(g));
+			 range_json(g->port_lo, g->port_hi), "sessions", sessions_json(g),
+			 "timeouts", timeouts_json(g));
 }
 
 static json_t *control_json(const struct config *config)
@@ -284,7 +297,7 @@ json_t *config_to_json(const struct config *config)
 		"{s:o, s:s, s:o*, s:o*, s:o*, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:s, s:s, s:s}",
 		"interfaces", interfaces_json(config), "source_check",
 		config_source_check_name(config->source_check), "control", control_json(config),
-		"edge", config->has_edge ? edge_json(&config->edge) : NULL, "gateway",
+		"edge", config->has_edge ? edge_json(config) : NULL, "gateway",
 		config->has_gateway
 			? gateway_json(&config->gateway, config->has_edge ? NULL : &config->edge)
 			: NULL,

@@ -210,12 +210,100 @@ static int check_pools_hold(struct reader *rd, yaml_node_t *node)
 		config_pool_domains(rd->config), wanted, 32 - bits, 128 - bits);
 }
 
-/* Pools come first: the others must lie outside. */
+/* ---- the table of sessions: of the gateway in this process, else of the edge ---- */
+
+static const struct key session_keys[] = {
+	{.name = "max",
+	 .read = read_uint,
+	 .min = 16,
+	 .max = 1 << 24,
+	 .offset = offsetof(struct config_gateway, sessions.max)},
+	{.name = "per_client",
+	 .read = read_uint,
+	 .min = 1,
+	 .max = 1 << 24,
+	 .offset = offsetof(struct config_gateway, sessions.per_client)},
+	{0},
+};
+
+static int read_sessions(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
+{
+	const struct config_gateway *g = field;
+	int r;
+
+	(void)key;
+	r = reader_map(rd, node, session_keys, field);
+	if (r < 0)
+		return r;
+	if (g->sessions.per_client > g->sessions.max)
+		return reader_error(rd, node, "per_client %u is more than max %u",
+				    g->sessions.per_client, g->sessions.max);
+	return 0;
+}
+
+#define TIMEOUT(field)                                                      \
+	{                                                                   \
+		.name = #field, .read = read_uint, .min = 1, .max = 604800, \
+		.offset = offsetof(struct config_gateway, timeouts.field)   \
+	}
+
+#define IDLE_TIMEOUTS                                                                 \
+	TIMEOUT(tcp_s), TIMEOUT(tcp_closing_s), TIMEOUT(tcp_reset_s), TIMEOUT(udp_s), \
+		TIMEOUT(icmp_s), TIMEOUT(unconfirmed_s)
+
+static const struct key timeout_keys[] = {
+	IDLE_TIMEOUTS,
+	TIMEOUT(tombstone_s),
+	{0},
+};
+
+/* Sessions that are forwarded have no address here that a late packet could be meant for. */
+static const struct key edge_timeout_keys[] = {
+	IDLE_TIMEOUTS,
+	{0},
+};
+
+static int no_table_of_its_own(struct reader *rd, yaml_node_t *node, const char *key)
+{
+	return reader_error(rd, node,
+			    "edge and gateway in one process have one table of sessions: write "
+			    "gateway.%s instead of edge.%s",
+			    key, key);
+}
+
+static int read_edge_sessions(struct reader *rd, yaml_node_t *node, const struct key *key,
+			      void *field)
+{
+	struct config_edge *edge = field;
+
+	if (edge->gateway_count == 0)
+		return no_table_of_its_own(rd, node, key->name);
+	edge->has_sessions = true;
+	return read_sessions(rd, node, key, &rd->config->gateway);
+}
+
+static int read_edge_timeouts(struct reader *rd, yaml_node_t *node, const struct key *key,
+			      void *field)
+{
+	struct config_edge *edge = field;
+
+	if (edge->gateway_count == 0)
+		return no_table_of_its_own(rd, node, key->name);
+	edge->has_timeouts = true;
+	return reader_map(rd, node, edge_timeout_keys, &rd->config->gateway);
+}
+
+/* ---- sections ---- */
+
+/* Pools come first: the others must lie outside. Gateways come before what only an edge that has
+ * some may set. */
 static const struct key edge_keys[] = {
 	{.name = "pools", .read = read_map, .more = pool_keys},
 	{.name = "dns", .read = read_map, .more = dns_keys, .required = true},
 	{.name = "control", .read = read_edge_control},
 	{.name = "gateways", .read = read_edge_gateways, .max = CONFIG_GATEWAYS_MAX},
+	{.name = "sessions", .read = read_edge_sessions},
+	{.name = "timeouts", .read = read_edge_timeouts},
 	{0},
 };
 
@@ -295,46 +383,6 @@ static int read_ports(struct reader *rd, yaml_node_t *node, const struct key *ke
 	return read_port_range(rd, node, &g->port_lo, &g->port_hi);
 }
 
-static const struct key session_keys[] = {
-	{.name = "max",
-	 .read = read_uint,
-	 .min = 16,
-	 .max = 1 << 24,
-	 .offset = offsetof(struct config_gateway, sessions.max)},
-	{.name = "per_client",
-	 .read = read_uint,
-	 .min = 1,
-	 .max = 1 << 24,
-	 .offset = offsetof(struct config_gateway, sessions.per_client)},
-	{0},
-};
-
-static int read_sessions(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
-{
-	const struct config_gateway *g = field;
-	int r;
-
-	(void)key;
-	r = reader_map(rd, node, session_keys, field);
-	if (r < 0)
-		return r;
-	if (g->sessions.per_client > g->sessions.max)
-		return reader_error(rd, node, "per_client %u is more than max %u",
-				    g->sessions.per_client, g->sessions.max);
-	return 0;
-}
-
-#define TIMEOUT(field)                                                      \
-	{                                                                   \
-		.name = #field, .read = read_uint, .min = 1, .max = 604800, \
-		.offset = offsetof(struct config_gateway, timeouts.field)   \
-	}
-
-static const struct key timeout_keys[] = {
-	TIMEOUT(tcp_s),  TIMEOUT(tcp_closing_s), TIMEOUT(tcp_reset_s), TIMEOUT(udp_s),
-	TIMEOUT(icmp_s), TIMEOUT(unconfirmed_s), TIMEOUT(tombstone_s), {0},
-};
-
 /* Of edges that are all on other machines: an edge in this process has its own. */
 static int read_gateway_pools(struct reader *rd, yaml_node_t *node, const struct key *key,
 			      void *field)
@@ -366,6 +414,10 @@ int read_gateway(struct reader *rd, yaml_node_t *node, const struct key *key, vo
 
 	(void)key;
 	rd->config->has_gateway = true;
+	if (rd->config->edge.has_sessions)
+		return no_table_of_its_own(rd, node, "sessions");
+	if (rd->config->edge.has_timeouts)
+		return no_table_of_its_own(rd, node, "timeouts");
 	r = reader_map(rd, node, gateway_keys, field);
 	return r < 0 ? r : check_gateway_peers(rd, node);
 }

@@ -342,7 +342,7 @@ struct dp_sweep {
 
 /*
  * Look at the next part of the session table and remove what has ended. Removed sessions leave a
- * tombstone, so that late packets are dropped (G-43).
+ * tombstone, so that late packets are dropped (G-43); but not those that were forwarded.
  *
  * @budget: entries at most (64 to 65536)
  *

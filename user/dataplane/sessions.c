@@ -7,7 +7,7 @@
  * tuple; a client that sends meanwhile opens a new session on another port. The other way round
  * it would keep sending into a session whose replies nobody translates. A forwarded session has
  * only one in tuple, which the next one of the same flow gets again: here the out entry goes last,
- * so that it is not removed from under its successor.
+ * so that it is not removed from under its successor; and nothing is buried.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -126,12 +126,14 @@ static int remove_session(struct dataplane *dp, const struct session *s, struct 
 {
 	int r;
 
-	if (s->has_in)
-		bury(dp, &s->in_key, now);
+	/* A forwarded session's in tuple is between two other machines: what is late there is the
+	 * gateway's to drop. */
 	if (s->out.gateway) {
 		r = drop_in(dp, s);
 		return r < 0 ? r : drop_out(dp, s, ret_removed);
 	}
+	if (s->has_in)
+		bury(dp, &s->in_key, now);
 	r = drop_out(dp, s, ret_removed);
 	return r < 0 ? r : drop_in(dp, s);
 }
