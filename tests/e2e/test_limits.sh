@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Limits: a full session table, a client's quota, an exhausted pool. New ones are refused and counted, what is
+# Limits: a full map of translations, a full session table, a client's quota, an exhausted pool. New ones are refused and counted, what is
 # there stays, also when a reload changes them.
 set -euo pipefail
 # shellcheck source=tests/lib/e2e.sh
@@ -16,7 +16,29 @@ LAB_GRANTS='  - {client: lan, resource: intranet}
   - {client: other, resource: intranet}'
 e2e_up
 lab_address "$LAB_CLIENT" eth0 192.0.2.99/24
-settle web.corp.example confirmed
+
+# The map of translations, filled by somebody else: a name whose translations it does not take is not Active,
+# whatever it resolves to. Keys of a scope that no edge has.
+translations() {
+    local i map=$LAB_BPFFS/maps/xlat key value room
+    read -r key value room < <(bpftool -j map show pinned "$map" |
+        jq -r '"\(.bytes_key - 1) \(.bytes_value) \(.max_entries)"')
+    key=$(printf '255 %.0s' $(seq "$key"))
+    value=$(printf '0 %.0s' $(seq "$value"))
+    for ((i = 0; i < room; i++)); do
+        # shellcheck disable=SC2086 # a byte a word
+        case $1 in
+        fill) bpftool map update pinned "$map" key $key $i value $value ;;
+        empty) bpftool map delete pinned "$map" key $key $i ;;
+        esac
+    done
+}
+claim "the map of translations is filled" translations fill
+claim "a name that it has no room for is failed" settle web.corp.example failed
+proxy=$(lab_fqdnat -j domain show web.corp.example | jq -r '.[0].proxy_addresses[0]')
+claim_eq "its packets are refused" "icmp 3 0 $proxy" "$(probe udp "$proxy" 7)"
+claim "with room again" translations empty
+claim "it is confirmed when it is asked for" settle web.corp.example confirmed
 proxy=$(address web.corp.example)
 
 # The client's quota.
