@@ -323,6 +323,27 @@ static void flush_takes_what_matches_and_nothing_else(void **state)
 		flush(dp, &(struct dp_match){.client_addr = &net, .client = &(uint32_t){9}}), 0);
 }
 
+/* All domains that are looked for are found by one walk, wherever they are in the list. */
+static void flush_takes_the_sessions_of_many_domains(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	const uint32_t domains[] = {1, 10, 20, 30, 0xfffffffe}, none[] = {9};
+
+	(void)state;
+	for (uint32_t domain = 1; domain <= 40; domain++)
+		dpt_session(dp, &(struct dpt_session){.proto = IPPROTO_UDP,
+						      .client_port = (uint16_t)(100 + domain),
+						      .nat_port = (uint16_t)(100 + domain),
+						      .port = 53,
+						      .domain_id = domain});
+
+	assert_int_equal(flush(dp, &(struct dp_match){.domains = domains, .domain_count = 5}), 4);
+	assert_int_equal(flush(dp, &(struct dp_match){.domains = domains, .domain_count = 5}), 0);
+	assert_int_equal(flush(dp, &(struct dp_match){.domains = none, .domain_count = 0}), 0);
+	assert_int_equal(flush(dp, &(struct dp_match){.domains = none, .domain_count = 1}), 1);
+	assert_int_equal(dataplane_sessions_used(dp), 35);
+}
+
 struct rows {
 	struct dpview_session row[8];
 	unsigned int count;
@@ -418,6 +439,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_sweep_looks_at_as_many_entries_as_it_is_told_to,
 					  dpt_clean),
 		cmocka_unit_test_teardown(flush_takes_what_matches_and_nothing_else, dpt_clean),
+		cmocka_unit_test_teardown(flush_takes_the_sessions_of_many_domains, dpt_clean),
 		cmocka_unit_test_teardown(a_row_joins_both_directions, dpt_clean),
 		cmocka_unit_test_teardown(a_callback_can_end_the_walk, dpt_clean),
 	};

@@ -194,27 +194,32 @@ static int restore_xlat(struct daemon *d, const struct dpview_proxy *row)
 
 /*
  * A domain that was forgotten just before a crash may have sessions still, and its addresses are
- * free: they must not lead a new domain's packets to the old host (G-10).
+ * free: they must not lead a new domain's packets to the old host (G-10). One walk for all of them.
  */
 static int end_orphans(struct daemon *d)
 {
-	used_domains_refresh(d);
-	for (size_t i = 0; i < d->used_count; i++) {
-		const struct dp_match match = {.domain = &d->used[i]};
-		struct edge_domain_view view;
-		uint64_t flushed;
-		int r;
+	_cleanup_(freep) uint32_t *orphans = NULL;
+	struct dp_match match = {0};
+	struct edge_domain_view view;
+	uint64_t flushed;
+	int r;
 
-		/* Those of edges elsewhere are theirs to know. */
-		if (d->used[i] >= NAMES_FIRST || edge_find_id(d->edge, d->used[i], &view))
-			continue;
-		r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
-		if (r < 0)
-			return r;
-		log_event(LOG_INFO, "ended sessions of a forgotten domain",
-			  log_uint("sessions", flushed));
-	}
-	return 0;
+	used_domains_refresh(d);
+	orphans = calloc(d->used_count + 1, sizeof(*orphans));
+	if (!orphans)
+		return -ENOMEM;
+	/* Those of edges elsewhere are theirs to know. In ascending order, as the used ones are. */
+	for (size_t i = 0; i < d->used_count; i++)
+		if (d->used[i] < NAMES_FIRST && !edge_find_id(d->edge, d->used[i], &view))
+			orphans[match.domain_count++] = d->used[i];
+	if (match.domain_count == 0)
+		return 0;
+	match.domains = orphans;
+	r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
+	if (r >= 0)
+		log_event(LOG_INFO, "ended sessions of forgotten domains",
+			  log_uint("domains", match.domain_count), log_uint("sessions", flushed));
+	return r;
 }
 
 static int restore_names(struct daemon *d)

@@ -365,6 +365,8 @@ struct dp_match {
 	const struct fq_addr *nat; /* masquerade address: one of @nats, in the order of memcmp */
 	size_t nats;
 	const uint32_t *domain;
+	const uint32_t *domains; /* one of these, in ascending order */
+	size_t domain_count;
 	const uint32_t *client;
 	const uint32_t *resource;
 	const uint16_t *gateway;     /* to which they are forwarded */

@@ -290,14 +290,27 @@ static bool matches_pair(const struct dp_match *m, const struct fq_session *out)
 	return bsearch(&pair, m->pairs, m->pair_count, sizeof(pair), dp_pair_compare);
 }
 
+static int compare_domain(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static bool matches_domain(const struct dp_match *m, uint32_t domain)
+{
+	return (!m->domain || *m->domain == domain) &&
+	       (!m->domains ||
+		bsearch(&domain, m->domains, m->domain_count, sizeof(*m->domains), compare_domain));
+}
+
 bool session_matches(const struct dp_match *m, const struct fq_tuple *out_key,
 		     const struct fq_session *out)
 {
 	return matches_translation(m, out) &&
 	       (!m->client_addr || ipprefix_contains(m->client_addr, &out_key->src)) &&
 	       (!m->proxy || ipaddr_equal(m->proxy, &out_key->dst)) &&
-	       (!m->domain || *m->domain == out->domain) &&
-	       (!m->client || *m->client == out->client) &&
+	       matches_domain(m, out->domain) && (!m->client || *m->client == out->client) &&
 	       (!m->resource || *m->resource == out->resource) &&
 	       (!m->gateway || *m->gateway == out->gateway) && (!m->pairs || matches_pair(m, out));
 }
