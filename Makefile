@@ -35,7 +35,7 @@ UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 SCEN_SRC  := $(wildcard tests/scenario/test_*.c)
 PROG_SRC  := $(wildcard tests/prog/test_*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
-DOMAINS_SRC := tests/bench/domains.c tests/bench/domains_report.c
+DOMAINS_SRC := $(wildcard tests/bench/domains*.c)
 BENCH_SRC := $(filter-out %.bpf.c $(DOMAINS_SRC),$(wildcard tests/bench/*.c))
 
 FORMAT    ?= clang-format-16
@@ -48,7 +48,7 @@ SKEL  := $(BUILD)/fqdnat.skel.h $(BUILD)/fqdnat_tc.skel.h
 UNIT  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC) $(SCEN_SRC))
 PROG  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PROG_SRC))
 
-.PHONY: all bpf user tests check check-prog bench bench-domains fuzz fmt lint install uninstall clean help
+.PHONY: all bpf user tests check check-prog bench bench-domains bench-lab-domains fuzz fmt lint install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -117,6 +117,12 @@ bench: $(BUILD)/bench
 bench-domains: $(BUILD)/bench-domains
 	$(Q)$< --json $(BUILD)/bench-domains.json $(BENCH_ARGS)
 
+# The same question to a running daemon: DOMAINS="1000 100000"
+DOMAINS ?= 1000 100000 1000000
+
+bench-lab-domains: all
+	$(Q)LAB_BUILD=$(abspath $(BUILD)) tests/bench/domains-lab.sh $(DOMAINS)
+
 check: tests user
 	$(Q)set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
 
@@ -179,6 +185,7 @@ help:
 	@echo 'fuzz            every fuzz target for SECONDS=60 each'
 	@echo 'bench           the benchmark (root); writes build/bench.json'
 	@echo 'bench-domains   an edge with up to a million domains; writes build/bench-domains.json'
+	@echo 'bench-lab-domains  the same of a running daemon (root); DOMAINS="1000 100000 1000000"'
 	@echo 'fmt, lint       format; check format, scripts and man pages'
 	@echo 'install         DESTDIR= PREFIX=/usr'
 	@echo 'clean           remove build/'

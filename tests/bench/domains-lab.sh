@@ -10,8 +10,12 @@
 #
 # Names of *.open.example are asked for until there are so many domains, then known ones, each at
 # most once in three seconds, so that every question is put to the gateway as well. Prints
-# answers per second, CPU time of the daemon for an answer, and memory. At last (not with --box)
-# the gateway that all domains are with falls silent, and it is told how long no DNS was answered.
+# answers per second, CPU time of the daemon for an answer, and memory; not with --box, too: CPU time
+# for a DomainStatus of a domain drawn at random (one that changes nothing: read, decoded, found,
+# believed), then the gateway that all domains are with falls silent, and it is told how long no DNS was
+# answered. At the end a table, each number beside its ratio to the first column's.
+#
+# The edge takes and sends CONTROL_RATE messages a second (control.rate), more than anybody asks here.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 LAB_BUILD=${LAB_BUILD:-$PWD/build}
@@ -22,6 +26,7 @@ LAB_POOL6=fd00:2021:1111:8000::/106
 
 ASK_ONCE=1000 # known names in one go, and how often
 ASK_ROUNDS=5
+CONTROL_RATE=20000
 GATEWAYS=(198.51.100.2 198.51.100.10)
 
 box=
@@ -30,6 +35,7 @@ if [ "${1-}" = --box ]; then
     shift
 fi
 [ $# -gt 0 ] || set -- 1000 100000
+declare -A figure=() # "ROW DOMAINS": value
 
 config_edge() {
     cat >"$LAB_CONFIG" <<YAML
@@ -37,7 +43,7 @@ bpffs: $LAB_BPFFS
 state: $LAB_STATE
 control_socket: $LAB_SOCKET
 interfaces: [lan0, wan0]
-control: {trusted: [198.51.100.0/24]}
+control: {trusted: [198.51.100.0/24], rate: $CONTROL_RATE}
 edge:
   dns: {listen: ["192.0.2.1"], upstream: ["198.51.100.53"]}
   pools: {ipv4: $LAB_POOL4, ipv6: "$LAB_POOL6"}
@@ -52,55 +58,107 @@ YAML
 }
 
 pid=
-cpu_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$pid/stat"; }
+cpu_us() { awk '{ ns += $1 } END { print int(ns / 1000) }' /proc/"$pid"/task/*/schedstat; }
 rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"; }
 edge_memlock() { bpftool -j map show pinned "$LAB_BPFFS/maps/edge" | jq '.bytes_memlock'; }
 ask() { lab_client python3 tests/bench/domains-ask.py 192.0.2.1 open.example "$@"; }
 states() { lab_fqdnat -j gateway show | jq -c '[.[] | {name, state, domains, confirmed, limited: .messages.limited}]'; }
 
-# line WHAT TICKS ANSWERS SECONDS REPEATED REFUSED
+divide() { awk "BEGIN { printf \"%.1f\", ($1) / ($2) }"; }
+
+# line WHAT DOMAINS US ANSWERS SECONDS REPEATED REFUSED
 line() {
-    awk -v what="$1" -v ticks="$2" -v n="$3" -v s="$4" -v again="$5" -v no="$6" \
-        -v hz="$(getconf CLK_TCK)" 'BEGIN {
-        printf "%-20s %8d answers  %8.0f a second  %7.1f us CPU each  (%d repeated, %d refused)\n",
-               what, n, n / s, ticks / hz * 1e6 / n, again, no }'
+    figure["$1_rate $2"]=$(divide "$4" "$5")
+    figure["$1_us $2"]=$(divide "$3" "$4")
+    printf '%-20s %8d answers  %8.0f a second  %7.1f us CPU each  (%d repeated, %d refused)\n' "$1 of $2" "$4" \
+        "${figure["$1_rate $2"]}" "${figure["$1_us $2"]}" "$6" "$7"
 }
 
 new_names() {
     local before told
-    before=$(cpu_ticks)
+    before=$(cpu_us)
     read -r -a told < <(ask "$1" "$2")
     sleep 3 # answers that are on their way
-    line "new names to $2" $(($(cpu_ticks) - before)) "${told[@]}"
+    line new "$2" $(($(cpu_us) - before)) "${told[@]}"
 }
 
 known_names() {
-    local before told i ticks=0 sum=(0 0 0 0)
+    local before told i us=0 sum=(0 0 0 0)
     for _ in $(seq $ASK_ROUNDS); do
         sleep 3
-        before=$(cpu_ticks)
+        before=$(cpu_us)
         read -r -a told < <(ask 0 "$1" --sample $ASK_ONCE)
         sleep 1
-        ticks=$((ticks + $(cpu_ticks) - before))
+        us=$((us + $(cpu_us) - before))
         for i in 0 1 2 3; do
             sum[i]=$(awk "BEGIN { print ${sum[i]} + ${told[i]} }")
         done
     done
-    line "known of $1" "$ticks" "${sum[@]}"
+    line known "$1" "$us" "${sum[@]}"
+}
+
+# What gateways have said, as far as the edge has taken it.
+taken() { lab_fqdnat -j gateway show | jq '[.[].messages.received_domain_status] | add'; }
+
+# The gateway says again what it has just said of names drawn at random.
+statuses() {
+    local us n settled=-1 now
+    n=$(taken)
+    us=$(cpu_us)
+    kill -USR1 "$(lab_pid gateway-a)"
+    while sleep 2; do
+        now=$(taken)
+        [ "$now" != "$settled" ] || break
+        settled=$now
+    done
+    us=$(($(cpu_us) - us))
+    n=$((now - n))
+    [ "$n" -gt 0 ] || { echo "no status was taken" && return 1; }
+    figure["status_us $1"]=$(divide "$us" "$n")
+    printf '%-20s %8d statuses %29.1f us CPU each\n' "status of $1" "$n" "${figure["status_us $1"]}"
 }
 
 memory() {
-    printf '%20s RSS %d MB, edge map %d MB, gateways %s\n' '' $(($(rss_kb) / 1024)) \
-        $(($(edge_memlock) >> 20)) "$(states)"
+    local rss map
+    rss=$(rss_kb) map=$(edge_memlock)
+    figure["rss_bytes $1"]=$(divide "($rss - $rss_empty) * 1024" "$1")
+    figure["map_bytes $1"]=$(divide "$map - $map_empty" "$1")
+    printf '%20s RSS %d MB, edge map %d MB, gateways %s\n' '' $((rss / 1024)) $((map >> 20)) "$(states)"
+}
+
+# row TEXT FIGURE DOMAINS...
+row() {
+    local text=$1 name=$2 first=${figure["$2 $3"]-} n
+    shift 2
+    [ -n "$first" ] || return 0
+    printf '%-36s' "$text"
+    for n in "$@"; do
+        awk -v v="${figure["$name $n"]}" -v first="$first" \
+            'BEGIN { printf "  %9.1f (%5.2f)", v, (first > 0 ? v / first : 0) }'
+    done
+    echo
+}
+
+table() {
+    printf '\n%-36s' domains
+    printf '  %17d' "$@"
+    echo
+    row "known: answers a second" known_rate "$@"
+    row "known: CPU of an answer, us" known_us "$@"
+    row "new: answers a second" new_rate "$@"
+    row "new: CPU of an answer, us" new_us "$@"
+    row "CPU of a status, us" status_us "$@"
+    row "resident, bytes a domain" rss_bytes "$@"
+    row "edge map, bytes a domain" map_bytes "$@"
 }
 
 # One question after another for half a minute: the longest that one had to wait.
 silence() {
     local before
-    before=$(cpu_ticks)
+    before=$(cpu_us)
     lab_stop gateway-a
     lab_client python3 tests/bench/domains-ask.py 192.0.2.1 open.example 0 "$1" --pause 30
-    printf 'daemon CPU of these 30 s: %d ms\n' $((($(cpu_ticks) - before) * 1000 / $(getconf CLK_TCK)))
+    printf 'daemon CPU of these 30 s: %d ms\n' $((($(cpu_us) - before) / 1000))
     states
 }
 
@@ -120,11 +178,14 @@ lab_daemon_start
 pid=$(lab_pid fqdnatd)
 
 have=0
-printf 'empty: RSS %d MB, edge map %d MB\n' $(($(rss_kb) / 1024)) $(($(edge_memlock) >> 20))
+rss_empty=$(rss_kb) map_empty=$(edge_memlock)
+printf 'empty: RSS %d MB, edge map %d MB\n' $((rss_empty / 1024)) $((map_empty >> 20))
 for domains in "$@"; do
     new_names "$have" "$domains"
     known_names "$domains"
-    memory
+    [ "$box" ] || statuses "$domains"
+    memory "$domains"
     have=$domains
 done
 [ "$box" ] || silence "$have"
+table "$@"

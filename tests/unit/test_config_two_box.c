@@ -171,6 +171,20 @@ static void an_edge_alone_bounds_its_sessions(void **state)
 	json_decref(json);
 }
 
+static void messages_of_a_peer_have_a_rate(void **state)
+{
+	_cleanup_(config_freep) struct config *usual = parse_ok(EDGE);
+	_cleanup_(config_freep) struct config *c =
+		parse_ok("interfaces: [a]\ncontrol: {rate: 20000}\nedge: {" DNS "}\n");
+	json_t *json = config_to_json(c), *control = json_object_get(json, "control");
+
+	(void)state;
+	assert_int_equal(usual->control.rate, 2000);
+	assert_int_equal(c->control.rate, 20000);
+	assert_int_equal(json_integer_value(json_object_get(control, "rate")), 20000);
+	json_decref(json);
+}
+
 static void key_files_may_have_several_forms(void **state)
 {
 	static const char *const forms[] = {"one", "one-hex", "one-bare", "one-spaces"};
@@ -279,6 +293,7 @@ int main(void)
 		cmocka_unit_test(one_box_has_no_peers),
 		cmocka_unit_test(one_process_may_be_both_for_others),
 		cmocka_unit_test(an_edge_alone_bounds_its_sessions),
+		cmocka_unit_test(messages_of_a_peer_have_a_rate),
 		cmocka_unit_test(key_files_may_have_several_forms),
 		cmocka_unit_test(clients_belong_to_an_edge),
 		cmocka_unit_test(the_only_edge_is_every_clients),

@@ -21,6 +21,10 @@ static const struct {
 	{"interfaces: [a]\ncontrol: {trusted: [10.9.0.1/24]}\n",
 	 "t.yaml:2: control.trusted[0]: \"10.9.0.1/24\": expected a prefix without bits behind its "
 	 "length"},
+	{"interfaces: [a]\ncontrol: {rate: 9}\n",
+	 "t.yaml:2: control.rate: \"9\": expected a number from 10 to 1000000"},
+	{"interfaces: [a]\ncontrol: {rate: 1000001}\n",
+	 "t.yaml:2: control.rate: \"1000001\": expected a number from 10 to 1000000"},
 	{EDGE "  gateways: [{name: a, address: 10.9.0.1, keyfile: /k}]\n",
 	 "t.yaml:5: edge.gateways[0]: unknown key \"keyfile\", did you mean \"key_file\"?"},
 	{EDGE "  gateways: [{name: a, address: 10.9.0.1, dns: 53}]\n",

@@ -291,6 +291,25 @@ static void too_many_messages_are_limited(void **state)
 	wire_done(&edge);
 }
 
+/* What was not said of the burst follows from the rate: what two seconds bring. */
+static void the_burst_follows_the_rate(void **state)
+{
+	struct lab *lab = *state;
+	struct control_udp_peer slow = {
+		.id = LAB_EDGE, .addr = lab_addr("127.0.0.2"), .per_second = 10};
+	struct wire edge = known_edge(lab, NULL);
+	struct control_udp_counters c;
+
+	lab_set(lab, lab->gateway.udp, &slow);
+	for (int i = 0; i < 200; i++)
+		wire_send(&edge, CONTROL_GOODBYE);
+	LAB_UNTIL(lab,
+		  (c = lab_edge_counters(lab), c.received[CONTROL_GOODBYE] + c.limited == 200));
+
+	assert_in_range(c.received[CONTROL_GOODBYE], 20, 20 + 10 * LAB_DEADLINE_NS / NSEC_PER_SEC);
+	wire_done(&edge);
+}
+
 /* W-07: forgeries, replays and old questions in an edge's name do not use up what it may send. */
 static void forgers_use_up_nobodys_rate(void **state)
 {
@@ -430,6 +449,7 @@ int main(void)
 		LAB_TEST(messages_of_former_lives_are_counted),
 		LAB_TEST(recorded_questions_are_worth_one_answer),
 		LAB_TEST(too_many_messages_are_limited),
+		LAB_TEST(the_burst_follows_the_rate),
 		LAB_TEST(forgers_use_up_nobodys_rate),
 		LAB_TEST(a_flood_of_strangers_drowns_nobody),
 		LAB_TEST(overflow_is_counted),

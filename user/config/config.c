@@ -17,6 +17,7 @@
 #include "config/config_sections.h"
 #include "config/config_values.h"
 #include "core/pool.h"
+#include "io/control_udp.h"
 #include "io/ctl.h"
 #include "store/store.h"
 
@@ -186,6 +187,7 @@ static void set_defaults(struct config *config)
 	config->gateway.timeouts.icmp_s = 120;
 	config->gateway.timeouts.unconfirmed_s = 60;
 	config->gateway.timeouts.tombstone_s = 60;
+	config->control.rate = CONTROL_UDP_RATE;
 	config->limits = (struct config_limits){
 		.held_bytes = 16 << 20,
 		.dns_requests = 4096,

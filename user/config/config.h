@@ -199,6 +199,7 @@ struct config {
 	struct {
 		struct ipprefix trusted[CONFIG_PREFIXES_MAX]; /* addresses inside a tunnel */
 		unsigned int trusted_count;
+		unsigned int rate; /* messages a second from one peer: 10..1000000, default 2000 */
 	} control;
 	struct {
 		enum log_format format; /* default: auto */

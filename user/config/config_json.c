@@ -191,14 +191,11 @@ static json_t *gateway_json(const struct config_gateway *g, const struct config_
 
 static json_t *control_json(const struct config *config)
 {
-	json_t *trusted;
+	json_t *trusted = config->control.trusted_count ? json_array() : NULL;
 
-	if (config->control.trusted_count == 0)
-		return NULL;
-	trusted = json_array();
 	for (unsigned int i = 0; i < config->control.trusted_count; i++)
 		json_array_append_new(trusted, prefix_json(&config->control.trusted[i]));
-	return json_pack("{s:o}", "trusted", trusted);
+	return json_pack("{s:o*, s:i}", "trusted", trusted, "rate", config->control.rate);
 }
 
 static json_t *clients_json(const struct config *config)
@@ -294,7 +291,7 @@ static json_t *limits_json(const struct config_limits *limits)
 json_t *config_to_json(const struct config *config)
 {
 	return json_pack(
-		"{s:o, s:s, s:o*, s:o*, s:o*, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:s, s:s, s:s}",
+		"{s:o, s:s, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:s, s:s, s:s}",
 		"interfaces", interfaces_json(config), "source_check",
 		config_source_check_name(config->source_check), "control", control_json(config),
 		"edge", config->has_edge ? edge_json(config) : NULL, "gateway",

@@ -27,6 +27,11 @@ static int read_trusted(struct reader *rd, yaml_node_t *node, const struct key *
 
 static const struct key control_keys[] = {
 	{.name = "trusted", .read = read_trusted, .max = CONFIG_PREFIXES_MAX},
+	{.name = "rate",
+	 .read = read_uint,
+	 .min = 10,
+	 .max = 1000000,
+	 .offset = offsetof(struct config, control.rate)},
 	{0},
 };
 

@@ -133,6 +133,7 @@ static int set_peers(struct daemon *d, struct control_udp *udp, const struct far
 			.addr = list[i].addr,
 			.key = g->edges[i].key.given ? g->edges[i].key.bytes : NULL,
 			.incarnation = control_incarnation_for_edge(d, list[i].name),
+			.per_second = d->config->control.rate,
 		};
 	return control_udp_peers_set(udp, peers, g->edge_count, epoch);
 }

@@ -226,6 +226,7 @@ static int set_peers(struct daemon *d, const struct remote *list, unsigned int c
 			.port = list[i].port,
 			.key = key->given ? key->bytes : NULL,
 			.incarnation = control_incarnation_for_gateways(d),
+			.per_second = d->config->control.rate,
 		};
 	}
 	return control_udp_peers_set(d->to_gateways, peers, count, epoch);

@@ -85,8 +85,9 @@ bool control_peer_admit(struct control_peer *peer, struct instant now)
 static void set_rate(struct control_peer *peer, const struct control_udp_peer *wanted)
 {
 	unsigned int rate = wanted->per_second ? wanted->per_second : CONTROL_UDP_RATE;
-	unsigned int burst = wanted->burst ? wanted->burst : CONTROL_UDP_BURST;
+	unsigned int burst = wanted->burst ? wanted->burst : 2 * rate;
 
+	_Static_assert(CONTROL_UDP_BURST == 2 * CONTROL_UDP_RATE, "what is said of the default");
 	peer->cost_ns = NSEC_PER_SEC / rate;
 	peer->credit_max_ns = peer->credit_ns = peer->cost_ns * burst;
 }

@@ -39,7 +39,7 @@
 
 #define CONTROL_UDP_PORT      4700
 #define CONTROL_UDP_RATE      2000 /* messages a second from one peer ... */
-#define CONTROL_UDP_BURST     4000 /* ... and at once */
+#define CONTROL_UDP_BURST     4000 /* ... and at once: those of two seconds */
 #define CONTROL_UDP_ERROR_LEN 160
 
 struct control_udp;
@@ -101,7 +101,7 @@ struct control_udp_peer {
 	const uint8_t *key;      /* SEAL_KEY_BYTES; NULL: not sealed. Copied */
 	uint16_t incarnation;    /* of what we have for it: told with Probes and ProbeReplies */
 	unsigned int per_second; /* messages taken; 0: CONTROL_UDP_RATE */
-	unsigned int burst;      /* 0: CONTROL_UDP_BURST */
+	unsigned int burst;      /* 0: those of two seconds */
 };
 
 /*
