@@ -23,7 +23,18 @@ struct subject {
 	double heap, rss; /* bytes for each domain */
 	double lost_ms, drain_ms;
 	uint64_t lost_actions;
+	double site_ns,
+		site_worst_ms; /* of a gateway with as many: an input on the average, at worst */
 };
+
+/* CPU time of this thread. */
+double domains_cpu_ns(void);
+
+/* A name below corp.example. */
+void domains_name_of(uint32_t number, struct dname *ret_name);
+
+/* Fill a gateway. Return: 0; negative errno. */
+int domains_gateway(struct subject *s);
 
 /* A table on stdout: rows are figures, columns numbers of domains. */
 void domains_print(const struct subject subjects[SIZES]);

@@ -58,6 +58,8 @@ void domains_print(const struct subject subjects[SIZES])
 	LINE("gateway lost, ms", 2, s->lost_ms);
 	LINE("  taking its actions, ms", 2, s->drain_ms);
 	LINE("  actions", 0, (double)s->lost_actions);
+	LINE("gateway: an input, ns", 0, s->site_ns);
+	LINE("  the slowest of all, ms", 2, s->site_worst_ms);
 }
 
 static json_t *figure_json(const struct subject *subjects, int i, int kind)
@@ -85,11 +87,13 @@ int domains_write(const struct subject subjects[SIZES], const char *path)
 		for (int k = 0; k < KINDS; k++)
 			json_array_append_new(figures, figure_json(subjects, i, k));
 		json_array_append_new(
-			rows, json_pack("{s:i, s:o, s:f, s:f, s:{s:f, s:f, s:I}}", "domains",
-					(int)s->domains, "figures", figures, "heap_bytes_each",
-					s->heap, "resident_bytes_each", s->rss, "gateway_lost",
-					"input_ms", s->lost_ms, "drain_ms", s->drain_ms, "actions",
-					(json_int_t)s->lost_actions));
+			rows,
+			json_pack("{s:i, s:o, s:f, s:f, s:{s:f, s:f, s:I}, s:{s:f, s:f}}",
+				  "domains", (int)s->domains, "figures", figures, "heap_bytes_each",
+				  s->heap, "resident_bytes_each", s->rss, "gateway_lost",
+				  "input_ms", s->lost_ms, "drain_ms", s->drain_ms, "actions",
+				  (json_int_t)s->lost_actions, "gateway", "input_ns", s->site_ns,
+				  "worst_ms", s->site_worst_ms));
 	}
 	root = json_pack("{s:s, s:o}", "version", FQ_VERSION, "sizes", rows);
 	r = json_dump_file(root, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6));

@@ -27,7 +27,7 @@ static void a_name_keeps_its_number(void **state)
 	uint32_t id, other;
 
 	(void)state;
-	assert_int_equal(names_new(key, &names), 0);
+	assert_int_equal(names_new(key, 100, &names), 0);
 	assert_int_equal(names_id(names, &a, &id), 1);
 	assert_int_equal(names_id(names, &b, &other), 1);
 	assert_int_not_equal(id, other);
@@ -45,7 +45,7 @@ static void a_dropped_number_is_not_given_out_again(void **state)
 	uint32_t id, again;
 
 	(void)state;
-	assert_int_equal(names_new(key, &names), 0);
+	assert_int_equal(names_new(key, 100, &names), 0);
 	assert_int_equal(names_id(names, &a, &id), 1);
 	names_drop(names, id);
 	names_drop(names, id);
@@ -62,7 +62,7 @@ static void numbers_survive_a_restart(void **state)
 	uint32_t id;
 
 	(void)state;
-	assert_int_equal(names_new(key, &names), 0);
+	assert_int_equal(names_new(key, 100, &names), 0);
 	assert_int_equal(names_restore(names, &a, NAMES_FIRST + 5), 0);
 	assert_int_equal(names_restore(names, &a, NAMES_FIRST + 6), -EEXIST);
 	assert_int_equal(names_restore(names, &b, NAMES_FIRST + 5), -EEXIST);
@@ -81,7 +81,7 @@ static void the_range_begins_anew_and_passes_over_what_is_taken(void **state)
 	uint32_t id;
 
 	(void)state;
-	assert_int_equal(names_new(key, &names), 0);
+	assert_int_equal(names_new(key, 100, &names), 0);
 	assert_int_equal(names_id(names, &a, &id), 1);
 	names_restore_mark(names, UINT32_MAX);
 	assert_int_equal(names_id(names, &b, &id), 1);

@@ -85,12 +85,17 @@ bool dname_equal(const struct dname *a, const struct dname *b)
 	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }
 
-uint32_t dname_hash(const struct dname *name, const uint8_t key[DNAME_KEY_LEN])
+uint32_t hash_bytes(const void *bytes, size_t len, const uint8_t key[DNAME_KEY_LEN])
 {
 	uint8_t out[crypto_shorthash_BYTES];
 	uint32_t hash;
 
-	crypto_shorthash(out, (const unsigned char *)name->text, name->len, key);
+	crypto_shorthash(out, bytes, len, key);
 	memcpy(&hash, out, sizeof(hash));
 	return hash;
+}
+
+uint32_t dname_hash(const struct dname *name, const uint8_t key[DNAME_KEY_LEN])
+{
+	return hash_bytes(name->text, name->len, key);
 }

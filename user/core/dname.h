@@ -43,8 +43,10 @@ int dname_from_wire(const uint8_t *wire, size_t len, struct dname *ret_name);
 bool dname_equal(const struct dname *a, const struct dname *b);
 
 /*
- * Keyed hash (SipHash-2-4): names come from strangers, who must not choose the buckets.
+ * Keyed hash (SipHash-2-4) of anything, and of a name: they come from strangers, who must not
+ * choose the buckets.
  *
  * @key: DNAME_KEY_LEN random bytes
  */
+uint32_t hash_bytes(const void *bytes, size_t len, const uint8_t key[DNAME_KEY_LEN]);
 uint32_t dname_hash(const struct dname *name, const uint8_t key[DNAME_KEY_LEN]);

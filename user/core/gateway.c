@@ -57,6 +57,18 @@ struct gateway_settings gateway_settings_default(void)
 	return settings;
 }
 
+/* As large as they will ever be: no message pays for a table that grows. */
+static int make_tables(struct gateway *gw)
+{
+	uint64_t xlats = gw->settings.xlats_planned ?: gw->settings.xlat_per_scope;
+	uint64_t domains = xlats / CONTROL_PROXIES_ONE;
+	int r = buckets_init(&gw->xlats, xlats);
+
+	if (r == 0)
+		r = buckets_init(&gw->bindings, domains);
+	return r < 0 ? r : buckets_init(&gw->domains, domains);
+}
+
 int gateway_new(const struct gateway_settings *settings, struct gateway **ret_gw)
 {
 	_cleanup_(gateway_freep) struct gateway *gw = NULL;
@@ -69,6 +81,10 @@ int gateway_new(const struct gateway_settings *settings, struct gateway **ret_gw
 	if (!gw)
 		return -ENOMEM;
 	gw->settings = *settings;
+	TAILQ_INIT(&gw->all);
+	r = make_tables(gw);
+	if (r < 0)
+		return r;
 	gw->next_expiry = INSTANT_NEVER;
 	gw->expired_at = (struct instant){INT64_MIN / 2};
 	r = policy_new(&gw->policy);
@@ -78,27 +94,36 @@ int gateway_new(const struct gateway_settings *settings, struct gateway **ret_gw
 	return 0;
 }
 
+/* With all tables about to go: nothing is unlinked. */
+static void free_bindings(struct gw_domain *domain)
+{
+	struct gw_binding *binding;
+
+	while (!LIST_EMPTY(&domain->bindings)) {
+		binding = LIST_FIRST(&domain->bindings);
+		LIST_REMOVE(binding, of_domain);
+		for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++)
+			for (unsigned int i = 0; i < binding->count[f]; i++)
+				free(binding->xlat[f][i]);
+		free(binding);
+	}
+}
+
 void gateway_free(struct gateway *gw)
 {
-	struct gw_domain *domain, *next_domain;
-	struct gw_binding *binding, *next_binding;
-	struct gw_xlat *xlat, *next_xlat;
 	struct gw_scope *scope, *next_scope;
+	struct gw_domain *domain;
 
 	if (!gw)
 		return;
-	HASH_ITER (hh, gw->domains, domain, next_domain) {
+	while ((domain = TAILQ_FIRST(&gw->all))) {
+		free_bindings(domain);
 		gw_lookup_free(gw, domain);
 		gw_domain_free(gw, domain);
 	}
-	HASH_ITER (hh, gw->bindings, binding, next_binding) {
-		HASH_DELETE(hh, gw->bindings, binding);
-		free(binding);
-	}
-	HASH_ITER (hh, gw->xlats, xlat, next_xlat) {
-		HASH_DELETE(hh, gw->xlats, xlat);
-		free(xlat);
-	}
+	buckets_done(&gw->domains);
+	buckets_done(&gw->bindings);
+	buckets_done(&gw->xlats);
 	HASH_ITER (hh, gw->scopes, scope, next_scope) {
 		HASH_DELETE(hh, gw->scopes, scope);
 		free(scope);

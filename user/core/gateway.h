@@ -44,10 +44,11 @@ struct gateway_settings {
 
 	unsigned int resolutions_max;       /* domains being resolved at a time (G-05) */
 	unsigned int resolutions_per_scope; /* the same, started by one scope */
-	unsigned int assigned_per_s;    /* AssignedIps acted on, per scope: rate (at least 1) ... */
-	unsigned int assigned_burst;    /* ... and burst */
-	unsigned int xlat_per_scope;    /* proxy addresses with a translation; then the domains that
-					 * were not asked for the longest give way */
+	unsigned int assigned_per_s; /* AssignedIps acted on, per scope: rate (at least 1) ... */
+	unsigned int assigned_burst; /* ... and burst */
+	unsigned int xlat_per_scope; /* proxy addresses with a translation; then the domains that
+				      * were not asked for the longest give way */
+	uint64_t xlats_planned; /* of all scopes: tables are made for so many; 0: for one scope's */
 	int64_t ttl_min_ns, ttl_max_ns; /* an answer is used at least and at most this long */
 	int64_t negative_ttl_ns;        /* "no such name" and "no record" are believed this long */
 	int64_t refresh_idle_ns; /* records that have expired are looked up again, quietly, if an

@@ -7,20 +7,23 @@
 
 struct gw_domain *gw_domain_find(const struct gateway *gw, const struct dname *name)
 {
-	struct gw_domain *domain;
-	unsigned int hash = dname_hash(name, gw->settings.hash_key);
+	const uint32_t hash = dname_hash(name, gw->settings.hash_key);
 
-	HASH_FIND_BYHASHVALUE(hh, gw->domains, name->text, name->len, hash, domain);
-	return domain;
+	for (struct bucket_node *at = buckets_first(&gw->domains, hash); at; at = at->next) {
+		struct gw_domain *domain = bucket_owner(at, struct gw_domain, by_name);
+
+		if (at->hash == hash && dname_equal(&domain->name, name))
+			return domain;
+	}
+	return NULL;
 }
 
 int gw_domain_new(struct gateway *gw, const struct dname *name, uint32_t id,
 		  struct gw_domain **ret_domain)
 {
 	struct gw_domain *domain = calloc(1, sizeof(*domain));
-	unsigned int hash = dname_hash(name, gw->settings.hash_key);
 
-	if (!domain || timers_reserve(&gw->refreshes, HASH_COUNT(gw->domains) + 1) < 0) {
+	if (!domain || timers_reserve(&gw->refreshes, gw->domains.count + 1) < 0) {
 		free(domain);
 		return -ENOMEM;
 	}
@@ -28,18 +31,16 @@ int gw_domain_new(struct gateway *gw, const struct dname *name, uint32_t id,
 	domain->id = id;
 	domain->fresh_until = (struct instant){INT64_MIN};
 	LIST_INIT(&domain->bindings);
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, gw->domains, domain->name.text, name->len, hash, domain);
-	if (!domain->hh.tbl) {
-		free(domain);
-		return -ENOMEM;
-	}
+	buckets_add(&gw->domains, &domain->by_name, dname_hash(name, gw->settings.hash_key));
+	TAILQ_INSERT_TAIL(&gw->all, domain, of_gateway);
 	*ret_domain = domain;
 	return 0;
 }
 
 void gw_domain_free(struct gateway *gw, struct gw_domain *domain)
 {
-	HASH_DELETE(hh, gw->domains, domain);
+	buckets_remove(&gw->domains, &domain->by_name);
+	TAILQ_REMOVE(&gw->all, domain, of_gateway);
 	timer_stop(&gw->refreshes, &domain->refresh);
 	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++)
 		free(domain->known[f]);
@@ -206,8 +207,8 @@ static void show_bindings(const struct gw_domain *domain,
 void gateway_foreach_domain(const struct gateway *gw, const struct dname *only,
 			    void (*fn)(void *ctx, const struct gateway_domain *), void *ctx)
 {
-	const struct gw_domain *domain = only ? gw_domain_find(gw, only) : gw->domains;
+	const struct gw_domain *domain = only ? gw_domain_find(gw, only) : TAILQ_FIRST(&gw->all);
 
-	for (; domain; domain = only ? NULL : domain->hh.next)
+	for (; domain; domain = only ? NULL : TAILQ_NEXT(domain, of_gateway))
 		show_bindings(domain, fn, ctx);
 }

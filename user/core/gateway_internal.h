@@ -17,6 +17,7 @@
 #define HASH_NONFATAL_OOM 1 /* after HASH_ADD, hh.tbl is NULL if memory ran out */
 #include <uthash.h>
 
+#include "core/buckets.h"
 #include "core/gateway.h"
 #include "core/timers.h"
 
@@ -28,7 +29,7 @@ struct gw_xlat {
 	struct fq_xlat value;
 	bool installed; /* the map has it */
 	struct gw_binding *binding;
-	UT_hash_handle hh;
+	struct bucket_node by_key;
 };
 
 struct gw_binding_key {
@@ -45,7 +46,7 @@ struct gw_binding {
 	uint32_t generation;              /* of the last AssignedIps; 0: none */
 	TAILQ_ENTRY(gw_binding) of_scope; /* longest unasked first */
 	LIST_ENTRY(gw_binding) of_domain;
-	UT_hash_handle hh;
+	struct bucket_node by_key;
 };
 
 /* An AssignedIps that has not been answered yet. */
@@ -82,7 +83,8 @@ struct gw_domain {
 	struct timer refresh;     /* when it is to be looked up again without being asked */
 	struct gw_lookup *lookup; /* NULL: none under way */
 	LIST_HEAD(, gw_binding) bindings;
-	UT_hash_handle hh;
+	TAILQ_ENTRY(gw_domain) of_gateway;
+	struct bucket_node by_name;
 };
 
 struct gw_scope {
@@ -106,9 +108,8 @@ struct gw_queued {
 struct gateway {
 	struct gateway_settings settings;
 	struct policy *policy;
-	struct gw_domain *domains;
-	struct gw_binding *bindings;
-	struct gw_xlat *xlats;
+	struct buckets domains, bindings, xlats; /* by name; by scope and id; by key */
+	TAILQ_HEAD(, gw_domain) all;             /* domains, oldest first */
 	struct gw_scope *scopes;
 	struct timers refreshes;
 	struct instant refresh_at; /* not before */

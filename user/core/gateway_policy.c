@@ -145,10 +145,14 @@ static void say_goodbyes(struct gateway *gw)
 
 static void review_bindings(struct gateway *gw)
 {
-	struct gw_binding *binding, *next;
+	for (struct gw_scope *scope = gw->scopes; scope; scope = scope->hh.next) {
+		struct gw_binding *binding, *next;
 
-	HASH_ITER (hh, gw->bindings, binding, next)
-		gw_binding_review(gw, binding);
+		for (binding = TAILQ_FIRST(&scope->bindings); binding; binding = next) {
+			next = TAILQ_NEXT(binding, of_scope);
+			gw_binding_review(gw, binding);
+		}
+	}
 }
 
 int gateway_set_policy(struct gateway *gw, struct policy *policy, struct instant now)
@@ -158,9 +162,9 @@ int gateway_set_policy(struct gateway *gw, struct policy *policy, struct instant
 	struct diff removed, added;
 	int r;
 
-	r = gw_reserve(gw, policy_size(gw->policy) + policy_size(policy) + HASH_COUNT(gw->xlats) +
-				   HASH_COUNT(gw->bindings) * BINDING_ACTIONS +
-				   HASH_COUNT(gw->scopes) + 1);
+	r = gw_reserve(gw, policy_size(gw->policy) + policy_size(policy) + gw->xlats.count +
+				   gw->bindings.count * BINDING_ACTIONS + HASH_COUNT(gw->scopes) +
+				   1);
 	if (r < 0)
 		return r;
 	old = gw->policy;

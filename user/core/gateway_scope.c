@@ -116,11 +116,11 @@ int gateway_forget(struct gateway *gw, uint32_t scope, const struct dname *name)
 struct gateway_usage gateway_usage(const struct gateway *gw)
 {
 	struct gateway_usage usage = {
-		.domains = HASH_COUNT(gw->domains),
+		.domains = gw->domains.count,
 		.scopes = HASH_COUNT(gw->scopes),
 		.resolutions = gw->lookups,
 		.resolutions_max = gw->settings.resolutions_max,
-		.xlats = HASH_COUNT(gw->xlats),
+		.xlats = gw->xlats.count,
 		.xlat_per_scope = gw->settings.xlat_per_scope,
 		.clients = policy_client_count(gw->policy),
 		.resources = policy_resource_count(gw->policy),

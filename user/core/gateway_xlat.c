@@ -9,12 +9,23 @@
 
 #include "core/gateway_internal.h"
 
+/* Edges choose the addresses: the hash is keyed, so that they do not choose the bucket. */
+static uint32_t xlat_hash(const struct gateway *gw, const struct fq_xlat_key *key)
+{
+	return hash_bytes(key, sizeof(*key), gw->settings.hash_key);
+}
+
 struct gw_xlat *gw_xlat_find(const struct gateway *gw, const struct fq_xlat_key *key)
 {
-	struct gw_xlat *xlat;
+	const uint32_t hash = xlat_hash(gw, key);
 
-	HASH_FIND(hh, gw->xlats, key, sizeof(*key), xlat);
-	return xlat;
+	for (struct bucket_node *at = buckets_first(&gw->xlats, hash); at; at = at->next) {
+		struct gw_xlat *xlat = bucket_owner(at, struct gw_xlat, by_key);
+
+		if (at->hash == hash && memcmp(&xlat->key, key, sizeof(*key)) == 0)
+			return xlat;
+	}
+	return NULL;
 }
 
 /* A translation of no binding yet. */
@@ -25,17 +36,13 @@ static struct gw_xlat *xlat_new(struct gateway *gw, const struct fq_xlat_key *ke
 	if (!xlat)
 		return NULL;
 	xlat->key = *key;
-	HASH_ADD(hh, gw->xlats, key, sizeof(xlat->key), xlat);
-	if (!xlat->hh.tbl) {
-		free(xlat);
-		return NULL;
-	}
+	buckets_add(&gw->xlats, &xlat->by_key, xlat_hash(gw, key));
 	return xlat;
 }
 
 static void xlat_drop(struct gateway *gw, struct gw_xlat *xlat)
 {
-	HASH_DELETE(hh, gw->xlats, xlat);
+	buckets_remove(&gw->xlats, &xlat->by_key);
 	free(xlat);
 }
 
@@ -95,13 +102,23 @@ static void xlat_link(struct gw_xlat *xlat, struct gw_binding *binding)
 	xlat->value.domain = binding->domain->id;
 }
 
+/* Both are given out here, in order: they spread by themselves, and scopes lie far apart. */
+static uint32_t binding_hash(uint32_t scope, uint32_t domain)
+{
+	return domain + scope * 0x9e3779b1;
+}
+
 struct gw_binding *gw_binding_find(const struct gateway *gw, uint32_t scope, uint32_t domain)
 {
-	struct gw_binding_key key = {.scope = scope, .domain = domain};
-	struct gw_binding *binding;
+	const uint32_t hash = binding_hash(scope, domain);
 
-	HASH_FIND(hh, gw->bindings, &key, sizeof(key), binding);
-	return binding;
+	for (struct bucket_node *at = buckets_first(&gw->bindings, hash); at; at = at->next) {
+		struct gw_binding *binding = bucket_owner(at, struct gw_binding, by_key);
+
+		if (binding->key.scope == scope && binding->key.domain == domain)
+			return binding;
+	}
+	return NULL;
 }
 
 int gw_binding_get(struct gateway *gw, struct gw_scope *scope, struct gw_domain *domain,
@@ -116,11 +133,7 @@ int gw_binding_get(struct gateway *gw, struct gw_scope *scope, struct gw_domain 
 		binding->key = (struct gw_binding_key){.scope = scope->id, .domain = domain->id};
 		binding->scope = scope;
 		binding->domain = domain;
-		HASH_ADD(hh, gw->bindings, key, sizeof(binding->key), binding);
-		if (!binding->hh.tbl) {
-			free(binding);
-			return -ENOMEM;
-		}
+		buckets_add(&gw->bindings, &binding->by_key, binding_hash(scope->id, domain->id));
 		LIST_INSERT_HEAD(&domain->bindings, binding, of_domain);
 		scope->domains++;
 	} else {
@@ -148,7 +161,7 @@ void gw_binding_free(struct gateway *gw, struct gw_binding *binding)
 			xlat_drop(gw, xlat);
 		}
 	}
-	HASH_DELETE(hh, gw->bindings, binding);
+	buckets_remove(&gw->bindings, &binding->by_key);
 	TAILQ_REMOVE(&binding->scope->bindings, binding, of_scope);
 	LIST_REMOVE(binding, of_domain);
 	binding->scope->domains--;
@@ -367,14 +380,26 @@ void gw_binding_review(struct gateway *gw, struct gw_binding *binding)
 		gw_binding_free(gw, binding);
 }
 
+static void show_xlats(const struct gw_binding *binding,
+		       void (*fn)(void *ctx, const struct gateway_xlat *), void *ctx)
+{
+	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++)
+		for (unsigned int i = 0; i < binding->count[f]; i++)
+			if (binding->xlat[f][i]->installed)
+				fn(ctx, &(struct gateway_xlat){
+						.key = &binding->xlat[f][i]->key,
+						.value = &binding->xlat[f][i]->value,
+						.name = &binding->domain->name,
+					});
+}
+
 void gateway_foreach_xlat(const struct gateway *gw,
 			  void (*fn)(void *ctx, const struct gateway_xlat *), void *ctx)
 {
-	for (const struct gw_xlat *xlat = gw->xlats; xlat; xlat = xlat->hh.next)
-		if (xlat->installed)
-			fn(ctx, &(struct gateway_xlat){
-					.key = &xlat->key,
-					.value = &xlat->value,
-					.name = &xlat->binding->domain->name,
-				});
+	const struct gw_domain *domain;
+	const struct gw_binding *binding;
+
+	TAILQ_FOREACH (domain, &gw->all, of_gateway)
+		LIST_FOREACH (binding, &domain->bindings, of_domain)
+			show_xlats(binding, fn, ctx);
 }

@@ -6,27 +6,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include <sys/queue.h>
+
+#include "core/buckets.h"
 
 struct row {
 	struct dname name;
 	uint32_t id;
-	UT_hash_handle by_name, by_id;
+	struct bucket_node by_name, by_id;
+	TAILQ_ENTRY(row) entry;
 };
 
 struct names {
 	uint8_t hash_key[DNAME_KEY_LEN];
 	uint32_t next;
-	struct row *by_name, *by_id;
+	struct buckets by_name, by_id;
+	TAILQ_HEAD(, row) all;
 };
 
-int names_new(const uint8_t hash_key[DNAME_KEY_LEN], struct names **ret_names)
+int names_new(const uint8_t hash_key[DNAME_KEY_LEN], uint64_t planned, struct names **ret_names)
 {
 	struct names *names = calloc(1, sizeof(*names));
 
 	if (!names)
 		return -ENOMEM;
+	TAILQ_INIT(&names->all);
+	if (buckets_init(&names->by_name, planned) < 0 ||
+	    buckets_init(&names->by_id, planned) < 0) {
+		names_free(names);
+		return -ENOMEM;
+	}
 	memcpy(names->hash_key, hash_key, DNAME_KEY_LEN);
 	names->next = NAMES_FIRST;
 	*ret_names = names;
@@ -35,59 +44,58 @@ int names_new(const uint8_t hash_key[DNAME_KEY_LEN], struct names **ret_names)
 
 static void row_drop(struct names *names, struct row *row)
 {
-	HASH_DELETE(by_name, names->by_name, row);
-	HASH_DELETE(by_id, names->by_id, row);
+	buckets_remove(&names->by_name, &row->by_name);
+	buckets_remove(&names->by_id, &row->by_id);
+	TAILQ_REMOVE(&names->all, row, entry);
 	free(row);
 }
 
 void names_free(struct names *names)
 {
-	struct row *row, *next;
+	struct row *row;
 
 	if (!names)
 		return;
-	HASH_ITER (by_id, names->by_id, row, next)
+	while ((row = TAILQ_FIRST(&names->all)))
 		row_drop(names, row);
+	buckets_done(&names->by_name);
+	buckets_done(&names->by_id);
 	free(names);
 }
 
+/* Numbers are given out in order: they spread by themselves. */
 static struct row *row_by_id(const struct names *names, uint32_t id)
 {
-	struct row *row;
-
-	HASH_FIND(by_id, names->by_id, &id, sizeof(id), row);
-	return row;
+	for (struct bucket_node *at = buckets_first(&names->by_id, id); at; at = at->next)
+		if (at->hash == id)
+			return bucket_owner(at, struct row, by_id);
+	return NULL;
 }
 
 static struct row *row_by_name(const struct names *names, const struct dname *name)
 {
-	unsigned int hash = dname_hash(name, names->hash_key);
-	struct row *row;
+	const uint32_t hash = dname_hash(name, names->hash_key);
 
-	HASH_FIND_BYHASHVALUE(by_name, names->by_name, name->text, name->len, hash, row);
-	return row;
+	for (struct bucket_node *at = buckets_first(&names->by_name, hash); at; at = at->next) {
+		struct row *row = bucket_owner(at, struct row, by_name);
+
+		if (at->hash == hash && dname_equal(&row->name, name))
+			return row;
+	}
+	return NULL;
 }
 
 static int row_add(struct names *names, const struct dname *name, uint32_t id)
 {
-	unsigned int hash = dname_hash(name, names->hash_key);
 	struct row *row = calloc(1, sizeof(*row));
 
 	if (!row)
 		return -ENOMEM;
 	row->name = *name;
 	row->id = id;
-	HASH_ADD_KEYPTR_BYHASHVALUE(by_name, names->by_name, row->name.text, name->len, hash, row);
-	if (!row->by_name.tbl) {
-		free(row);
-		return -ENOMEM;
-	}
-	HASH_ADD(by_id, names->by_id, id, sizeof(row->id), row);
-	if (!row->by_id.tbl) {
-		HASH_DELETE(by_name, names->by_name, row);
-		free(row);
-		return -ENOMEM;
-	}
+	buckets_add(&names->by_name, &row->by_name, dname_hash(name, names->hash_key));
+	buckets_add(&names->by_id, &row->by_id, id);
+	TAILQ_INSERT_TAIL(&names->all, row, entry);
 	return 0;
 }
 
@@ -157,8 +165,11 @@ void names_foreach(struct names *names,
 {
 	struct row *row, *next;
 
-	HASH_ITER (by_id, names->by_id, row, next)
+	/* @fn may drop the row that it is given. */
+	for (row = TAILQ_FIRST(&names->all); row; row = next) {
+		next = TAILQ_NEXT(row, entry);
 		fn(ctx, row->id, &row->name);
+	}
 }
 
 uint32_t names_mark(const struct names *names)

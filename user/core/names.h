@@ -18,8 +18,13 @@
 
 struct names;
 
-/* @hash_key: random. Return: 0; -ENOMEM. */
-int names_new(const uint8_t hash_key[DNAME_KEY_LEN], struct names **ret_names);
+/*
+ * @hash_key: random
+ * @planned:  names that there may be; more of them take longer to find
+ *
+ * Return: 0; -ENOMEM.
+ */
+int names_new(const uint8_t hash_key[DNAME_KEY_LEN], uint64_t planned, struct names **ret_names);
 void names_free(struct names *names);
 DEFINE_CLEANUP(struct names *, names_free)
 

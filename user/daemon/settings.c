@@ -188,7 +188,7 @@ int names_start(struct daemon *d)
 
 	if (getrandom(key, sizeof(key), 0) < 0)
 		return -errno;
-	r = names_new(key, &d->names);
+	r = names_new(key, translations_max(d->config) / PROXIES_V4, &d->names);
 	if (r < 0)
 		return r;
 	if (store_get_meta(d->store, MARK_NAMES, &mark) == 0)
@@ -211,6 +211,7 @@ int settings_gateway(struct daemon *d, struct gateway_settings *ret_s)
 		s.resolutions_per_scope = d->config->gateway.per_edge.resolutions;
 		s.xlat_per_scope = d->config->gateway.per_edge.translations;
 	}
+	s.xlats_planned = translations_max(d->config);
 	s.domain_id = domain_id;
 	s.ctx = d;
 	*ret_s = s;
