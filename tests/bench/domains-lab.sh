@@ -82,6 +82,16 @@ new_names() {
     line new "$2" $(($(cpu_us) - before)) "${told[@]}"
 }
 
+# All that were asked for, as fast as their gateway may be asked.
+confirmed() {
+    local begin=$SECONDS n=0
+    while n=$(lab_fqdnat -j gateway show | jq '[.[].confirmed // 0] | add') && [ "$n" -lt "$1" ]; do
+        [ $((SECONDS - begin)) -lt 600 ] || break
+        sleep 1
+    done
+    printf '%20s %d of %d confirmed %d s later\n' '' "$n" "$1" $((SECONDS - begin))
+}
+
 known_names() {
     local before told i us=0 sum=(0 0 0 0)
     for _ in $(seq $ASK_ROUNDS); do
@@ -182,6 +192,7 @@ rss_empty=$(rss_kb) map_empty=$(edge_memlock)
 printf 'empty: RSS %d MB, edge map %d MB\n' $((rss_empty / 1024)) $((map_empty >> 20))
 for domains in "$@"; do
     new_names "$have" "$domains"
+    [ "$box" ] || confirmed "$domains"
     known_names "$domains"
     [ "$box" ] || statuses "$domains"
     memory "$domains"

@@ -27,6 +27,7 @@ struct entry_model {
 	enum edge_state state;
 	uint32_t gateway, request, newest, taken;
 	int64_t sent_ms;
+	int64_t wait_ms; /* what is to be sent now may follow after so much */
 	bool sent;
 };
 
@@ -49,7 +50,9 @@ struct model {
 	bool operator;       /* and need not wait */
 	struct domain_model domain[NAMES];
 	bool up[GATEWAYS + 1], lost[GATEWAYS + 1];
-	uint32_t serves[RESOURCES][2]; /* gateways, in order; 0: none */
+	unsigned int burst;               /* AssignedIps at once, and one a second; 0: any number */
+	unsigned int sends[GATEWAYS + 1]; /* so far */
+	uint32_t serves[RESOURCES][2];    /* gateways, in order; 0: none */
 	enum ip_stack stack[RESOURCES];
 	bool about_gateway;       /* the input is up, lost or gone */
 	unsigned int held[NAMES]; /* before the input */
@@ -121,32 +124,45 @@ static uint32_t first_up(uint32_t resource)
 	return 0;
 }
 
-/* C-07, C-09, C-10, C-18, C-20, C-21, C-24: when AssignedIps may be sent, and where. */
-static void check_send(const struct edge_action *a, struct domain_model *d, int name)
+/* C-09, C-10, C-18, C-20, C-21, C-24: when an entry may be asked for, and where. */
+static void check_ask(const struct edge_action *a, struct entry_model *e, int name)
 {
-	struct entry_model *e = &d->entry[a->send.resource - 1];
-	const struct entry_model *before = &m.before[name].entry[a->send.resource - 1];
+	const struct entry_model *before = &m.before[name].entry[a->state.resource - 1];
 	/* Not if it has vanished with its gateway: then it is a new one. */
 	bool was_failed = before->state == EDGE_FAILED && e->sent,
 	     own = m.may_ask_failed && m.name == name;
 
+	MUST(m.up[a->state.gateway]);
+	MUST(a->state.gateway == first_up(a->state.resource) || (e->request && !own));
+	MUST(!m.about_gateway || m.held[name]);
+	MUST(!was_failed || own);
+	e->wait_ms = was_failed ? 100 : 2000;
+	if (own && m.operator)
+		e->wait_ms = 0;
+	e->gateway = a->state.gateway;
+	e->request = e->newest + 1; /* at least: what was said before is of no use any more */
+	e->taken = 0;
+}
+
+/* C-07, C-21, C-26: AssignedIps goes out, when it was decided to or when its turn came. */
+static void check_send(const struct edge_action *a, struct domain_model *d, int name)
+{
+	struct entry_model *e = &d->entry[a->send.resource - 1];
+
 	MUST(m.up[a->send.gateway]);
-	MUST(a->send.gateway == first_up(a->send.resource) || (e->sent && !own));
 	MUST(!m.about_gateway || m.held[name]);
 	MUST(a->send.generation != 0);
 	MUST(!e->newest || a->send.generation > e->newest);
-	MUST(!was_failed || own);
-	if (e->sent && !(own && m.operator))
-		MUST(now_ms() - e->sent_ms >= (was_failed ? 100 : 2000));
-	if (a->send.resends == 0) {
+	MUST(e->state == EDGE_PENDING && (a->send.resends == 0) == (e->wait_ms >= 0));
+	if (e->sent)
+		MUST(now_ms() - e->sent_ms >= (e->wait_ms < 0 ? 2000 : e->wait_ms));
+	if (a->send.resends == 0)
 		e->request = a->send.generation;
-		e->taken = 0;
-	}
-	e->gateway = a->send.gateway;
+	e->wait_ms = -1;
 	e->newest = a->send.generation;
 	e->sent_ms = now_ms();
 	e->sent = true;
-	MUST(e->state == EDGE_PENDING);
+	m.sends[a->send.gateway]++;
 }
 
 static unsigned int family_of(const struct held_frame *f)
@@ -240,6 +256,8 @@ static void on_action(struct bed *b, const struct edge_action *a, void *ctx)
 		e = &d->entry[a->state.resource - 1];
 		MUST(e->state == a->state.from && a->state.from != a->state.to);
 		e->state = a->state.to;
+		if (a->state.to == EDGE_PENDING)
+			check_ask(a, e, name);
 		if (a->state.to == EDGE_NONE)
 			*e = (struct entry_model){0};
 		break;
@@ -407,7 +425,7 @@ static void step_status(char *input, size_t cap)
 
 	if (m.lost[e->gateway])
 		return;
-	if (pick(8) == 0)
+	if (pick(8) == 0 && e->request <= e->newest)
 		generation = e->newest + 1;
 	snprintf(input, cap, "%s %s %c@%u #%u", pick(3) ? "active" : "inactive", name_of(name),
 		 'A' + resource, e->gateway ? e->gateway : 1 + pick(GATEWAYS), generation);
@@ -519,10 +537,15 @@ static void run_seed(uint64_t seed)
 	settings.held_bytes_max = 3000 + pick(10000);
 	bed_open(&bed, &settings);
 	bed.on_action = on_action;
+	m.burst = pick(3);
+	for (uint32_t g = 1; g <= GATEWAYS && m.burst; g++)
+		assert_int_equal(edge_gateway_rate(bed.edge, g, 1, m.burst), 0);
 	step_resources();
 	for (int i = 0; i < STEPS; i++) {
 		step(&ms);
 		check_all();
+		for (uint32_t g = 1; g <= GATEWAYS; g++) /* C-26 */
+			MUST(!m.burst || m.sends[g] <= m.burst + (unsigned int)(ms / 1000));
 	}
 	bed_close(&bed);
 }

@@ -263,6 +263,7 @@ struct instant edge_deadline(const struct edge *edge)
 
 	if (edge->due)
 		t = edge->due->due_at;
+	t = instant_min(t, edge_send_deadline(edge));
 	return instant_min(t, timers_next(&edge->watches));
 }
 
@@ -270,10 +271,11 @@ int edge_tick(struct edge *edge, struct instant now)
 {
 	int r;
 
-	r = edge_queue_reserve(edge, TICK_BATCH * (2 + SETTLE_ACTIONS + 1 + DOMAIN_ACTIONS));
+	r = edge_queue_reserve(edge, TICK_BATCH * (3 + 2 * SETTLE_ACTIONS + 1 + DOMAIN_ACTIONS));
 	if (r < 0)
 		return r;
 	edge_run_due(edge, now, TICK_BATCH);
+	edge_send_run(edge, now, TICK_BATCH);
 	edge_watch_run(edge, now, TICK_BATCH);
 	return 0;
 }

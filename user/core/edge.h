@@ -39,6 +39,14 @@
 #define EDGE_UNUSED_NS    (60 * NSEC_PER_SEC)   /* see edge_settings.in_use */
 #define EDGE_RESEND_BATCH 16                    /* other domains looked after per query */
 
+/*
+ * AssignedIps that a gateway on another machine is sent: less a second than it takes, which leaves
+ * room for Probes; at once half of what it takes, so that an edge which has just been restarted
+ * may do it again.
+ */
+#define EDGE_SEND_RATE  1800
+#define EDGE_SEND_BURST 2000
+
 enum ip_stack {
 	IP_STACK_DUAL,
 	IP_STACK_IPV4,
@@ -47,7 +55,7 @@ enum ip_stack {
 
 enum edge_state {
 	EDGE_NONE,       /* no entry */
-	EDGE_PENDING,    /* AssignedIps sent, no answer yet */
+	EDGE_PENDING,    /* AssignedIps sent, or about to be, and no answer yet */
 	EDGE_RECREATING, /* to be asked again: in 2 s, or when the gateway can be reached */
 	EDGE_CONFIRMED,
 	EDGE_FAILED, /* left alone until its name is asked for again */
@@ -137,6 +145,15 @@ int edge_gateway_lost(struct edge *edge, uint32_t gateway, struct instant now);
 
 /* A gateway is gone or said Goodbye. Return: 0; -ENOMEM. */
 int edge_gateway_gone(struct edge *edge, uint32_t gateway, struct instant now);
+
+/*
+ * A gateway is sent at most @burst AssignedIps at once and @per_second on the average; 0, as at
+ * first: any number. What is more waits for its turn, Pending: first questions before repetitions,
+ * the oldest first; edge_tick sends it. What others are looked after for (C-25) takes the upper
+ * half of @burst only. Return: 0; -ENOMEM.
+ */
+int edge_gateway_rate(struct edge *edge, uint32_t gateway, unsigned int per_second,
+		      unsigned int burst);
 
 /* ---- inputs: names ---- */
 
@@ -231,8 +248,8 @@ int edge_status(struct edge *edge, const struct edge_status *status, struct inst
 /* When edge_tick has something to do; INSTANT_NEVER: nothing. Changes with every input. */
 struct instant edge_deadline(const struct edge *edge);
 
-/* Do what is due: ask again for Recreating domains, drop what was held too long. Return: 0;
- * -ENOMEM. */
+/* Do what is due: ask again for Recreating domains, send what has waited for its turn, drop what
+ * was held too long. Return: 0; -ENOMEM. */
 int edge_tick(struct edge *edge, struct instant now);
 
 /* ---- inputs: restart ---- */

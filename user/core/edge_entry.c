@@ -18,7 +18,6 @@
 #include "core/edge_internal.h"
 
 #include <assert.h>
-#include <string.h>
 
 struct edge_gateway *edge_gateway_of(const struct resource *r)
 {
@@ -75,7 +74,7 @@ static enum edge_state stored_state(const struct entry *e)
 static void entry_unqueue(struct edge *edge, struct entry *e)
 {
 	if (e->state == EDGE_PENDING)
-		DL_DELETE(edge->pending, e);
+		edge_send_cancel(e);
 	if (e->waiting)
 		DL_DELETE(edge->due, e);
 	e->waiting = false;
@@ -105,7 +104,7 @@ void edge_entry_set_state(struct edge *edge, struct entry *e, enum edge_state to
 	e->since = now;
 	r->stored = (uint8_t)stored_state(e);
 	if (to == EDGE_PENDING)
-		DL_APPEND(edge->pending, e);
+		DL_APPEND(e->gateway->pending, e);
 }
 
 void edge_entry_vanish(struct edge *edge, struct entry *e, struct instant now)
@@ -124,35 +123,14 @@ static bool resend_is_due(const struct entry *e, struct instant now)
 	return instant_reached(instant_add(e->sent_at, EDGE_RESEND_NS), now);
 }
 
-/* Queue AssignedIps with a generation of its own. The entry is Pending. */
-static void entry_send(struct edge *edge, struct entry *e, struct instant now)
-{
-	struct record *r = edge_queue_add(edge, EDGE_SEND_ASSIGNED, e->domain);
-
-	r->gateway = e->gateway->id;
-	r->generation = e->generation;
-	r->resource = e->resource->id;
-	r->count = e->resends;
-	r->families = (uint8_t)edge_stack_families(e->resource->ip_stack);
-	memcpy(r->uuid, e->resource->uuid, sizeof(r->uuid));
-	e->sent_at = now;
-}
-
-static uint32_t next_generation(struct edge *edge)
-{
-	if (++edge->generation == 0) /* 0 means none */
-		edge->generation = 1;
-	return edge->generation;
-}
-
 /* Begin a request: earlier statuses are void from now on. The gateway is up. */
 static void entry_ask(struct edge *edge, struct entry *e, struct instant now)
 {
-	e->generation = e->request = next_generation(edge);
+	e->generation = e->request = edge_next_generation(edge);
 	e->taken = 0; /* of an earlier request: of no use, and wrong once the counter wraps */
 	e->resends = 0;
 	edge_entry_set_state(edge, e, EDGE_PENDING, now);
-	entry_send(edge, e, now);
+	edge_send(edge, e, QUEUE_FIRST, now);
 }
 
 /* Ask a gateway that knows nothing of the entry: packets wait for its answer. */
@@ -176,16 +154,6 @@ static void entry_want(struct edge *edge, const struct entry *e)
 		g->wanted = true;
 		edge_queue_add(edge, EDGE_GATEWAY_WANTED, NULL)->gateway = g->id;
 	}
-}
-
-/* Repeat a request, at the end of the list of pending ones. */
-static void entry_resend(struct edge *edge, struct entry *e, struct instant now)
-{
-	e->generation = next_generation(edge);
-	e->resends++;
-	DL_DELETE(edge->pending, e);
-	DL_APPEND(edge->pending, e);
-	entry_send(edge, e, now);
 }
 
 void edge_entry_suspend(struct edge *edge, struct entry *e, struct instant now)
@@ -225,7 +193,7 @@ void edge_entry_wake(struct edge *edge, struct entry *e, struct instant now)
 	switch ((enum edge_state)e->state) {
 	case EDGE_PENDING:
 		if (resend_is_due(e, now))
-			entry_resend(edge, e, now);
+			edge_send(edge, e, QUEUE_AGAIN, now);
 		return;
 	case EDGE_NONE:
 	case EDGE_RECREATING:
@@ -292,13 +260,29 @@ void edge_run_due(struct edge *edge, struct instant now, unsigned int max)
 	}
 }
 
+/* The request that was made longest ago, if it may be repeated now. NULL: there is none. */
+static struct entry *oldest_pending(const struct edge *edge, struct instant now)
+{
+	const struct edge_gateway *g, *next;
+	struct entry *oldest = NULL;
+
+	HASH_ITER (hh, edge->gateways, g, next) {
+		struct entry *e = g->pending;
+
+		if (e && resend_is_due(e, now) && edge_send_has_spare(g, now) &&
+		    (!oldest || e->sent_at.ns < oldest->sent_at.ns))
+			oldest = e;
+	}
+	return oldest;
+}
+
 /* Repeat the oldest requests of any domain, a bounded number (C-25). */
 static void run_pending(struct edge *edge, struct instant now, unsigned int max)
 {
-	for (; max && edge->pending && resend_is_due(edge->pending, now); max--) {
-		struct entry *e = edge->pending;
+	struct entry *e;
 
-		entry_resend(edge, e, now);
+	for (; max && (e = oldest_pending(edge, now)); max--) {
+		edge_send(edge, e, QUEUE_AGAIN, now);
 		edge_domain_settle(edge, e->domain);
 	}
 }

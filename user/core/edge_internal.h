@@ -11,6 +11,7 @@
  *	edge_held.c		domains that hold packets
  *	edge_table.c		domains: finding
  *	edge_gateway.c		inputs: gateways
+ *	edge_send.c		when AssignedIps go out
  *	edge_resources.c	resources, and which of them publish a name
  *	edge_queue.c		actions
  *	edge_view.c		views for people
@@ -18,7 +19,8 @@
  * A domain has one entry for each resource that publishes it; EDGE_NONE is an entry that
  * knows no gateway yet. What may be numerous is linked where it is needed and nowhere walked:
  *
- *	pending		entries in EDGE_PENDING, by sent_at
+ *	gateway.pending	entries in EDGE_PENDING, by sent_at
+ *	gateway.queue	entries in EDGE_PENDING whose AssignedIps waits for its turn
  *	due		entries in EDGE_RECREATING that wait for their 2 s, by due_at
  *	gateway.entries	entries of a gateway
  *	holding		domains that hold packets
@@ -76,6 +78,13 @@ struct match {
 	struct resource *resource[EDGE_DOMAIN_RESOURCES];
 };
 
+/* What AssignedIps waits in. */
+enum send_queue {
+	QUEUE_FIRST, /* of a request */
+	QUEUE_AGAIN,
+	QUEUE_COUNT,
+};
+
 struct edge_gateway {
 	uint32_t id;
 	bool up;
@@ -83,6 +92,10 @@ struct edge_gateway {
 	bool wanted; /* EDGE_GATEWAY_WANTED is queued */
 	struct entry *entries;
 	uint32_t count[EDGE_FAILED + 1]; /* of them, by state */
+	struct entry *pending, *queue[QUEUE_COUNT];
+	unsigned int turn;
+	int64_t cost_ns, burst_ns; /* of an AssignedIps, and of as many as may go at once; 0 */
+	struct instant full_at;    /* when the whole burst is there again */
 	UT_hash_handle hh;
 };
 
@@ -93,7 +106,8 @@ struct entry {
 	struct entry *next_of_domain; /* less specific */
 	uint8_t state;                /* enum edge_state */
 	bool buffering;
-	bool waiting; /* in edge.due */
+	bool waiting;   /* in edge.due */
+	uint8_t queued; /* Pending: 0: in gateway.pending; else in gateway.queue[queued - 1] */
 	uint32_t resends;
 	struct instant since;
 	struct instant sent_at;
@@ -101,7 +115,7 @@ struct entry {
 	uint32_t generation;       /* of the last AssignedIps */
 	uint32_t request;          /* generation of the request's first AssignedIps */
 	uint32_t taken;            /* generation of the last status taken; 0: none */
-	struct entry *prev, *next; /* edge.pending or edge.due */
+	struct entry *prev, *next; /* in gateway.pending, gateway.queue or edge.due */
 	struct entry *gw_prev, *gw_next;
 };
 
@@ -177,7 +191,7 @@ struct edge {
 	struct holding *holding;
 	uint32_t holding_count;
 	struct timers watches;
-	struct entry *pending, *due;
+	struct entry *due;
 	struct held_budget held;
 	struct queue queue;
 	struct dname shown; /* what the last action's name points to */
@@ -328,6 +342,23 @@ void edge_look_after_others(struct edge *edge, struct instant now);
 
 /* The gateway that serves a resource now: the first that is up, or NULL. */
 struct edge_gateway *edge_gateway_of(const struct resource *r);
+
+/* ---- edge_send.c ---- */
+
+uint32_t edge_next_generation(struct edge *edge);
+
+/* Send a Pending entry's AssignedIps, now or when its turn comes; nothing if it waits already. */
+void edge_send(struct edge *edge, struct entry *e, enum send_queue which, struct instant now);
+
+/* Whether what nobody has asked for may be sent, too. */
+bool edge_send_has_spare(const struct edge_gateway *g, struct instant now);
+
+/* Take a Pending entry off its list: it waits for neither an answer nor its turn. */
+void edge_send_cancel(struct entry *e);
+
+/* Send what has its turn, up to @max messages. */
+void edge_send_run(struct edge *edge, struct instant now, unsigned int max);
+struct instant edge_send_deadline(const struct edge *edge);
 
 /* ---- edge_verdict.c ---- */
 

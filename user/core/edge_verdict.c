@@ -16,7 +16,7 @@ struct verdict {
 static struct instant entry_touch_at(const struct entry *e)
 {
 	if (e->state == EDGE_PENDING)
-		return instant_add(e->sent_at, EDGE_RESEND_NS);
+		return e->queued ? INSTANT_NEVER : instant_add(e->sent_at, EDGE_RESEND_NS);
 	if (e->state == EDGE_RECREATING && !e->waiting && e->gateway->up)
 		return e->since; /* it could not be asked for then */
 	return INSTANT_NEVER;

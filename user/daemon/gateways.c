@@ -4,6 +4,7 @@
  * reached. The control transport authenticates, core/peer.h judges, the edge is told, and the
  * packet path learns where each one is.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,19 @@ static int open_transport(struct daemon *d)
 	return r;
 }
 
+/* Only what it takes: the rest would be lost, and asked for again. */
+static_assert(EDGE_SEND_RATE < CONTROL_UDP_RATE && 2 * EDGE_SEND_BURST <= CONTROL_UDP_BURST,
+	      "a gateway takes what its edges send");
+
+static int set_rates(struct daemon *d, const struct remote *list, unsigned int count)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < count && r >= 0; i++)
+		r = edge_gateway_rate(d->edge, list[i].id, EDGE_SEND_RATE, EDGE_SEND_BURST);
+	return r;
+}
+
 /* The gateway as it was, if it is the same one; else a new one. */
 static int remote_begin(struct daemon *d, const struct config_edge_gateway *c, struct remote *ret)
 {
@@ -282,6 +296,8 @@ int gateways_apply(struct daemon *d)
 		r = remote_begin(d, &e->gateways[i], &list[i]);
 	if (r >= 0 && !d->to_gateways)
 		r = open_transport(d);
+	if (r >= 0)
+		r = set_rates(d, list, e->gateway_count);
 	if (r >= 0)
 		r = control_epoch(d, &epoch);
 	if (r < 0) {
