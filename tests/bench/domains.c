@@ -352,19 +352,48 @@ static void measure(struct subject *subjects, struct rng *rng, unsigned int roun
 	}
 }
 
+/* Actions until the question about a name that is asked for now. */
+static uint64_t actions_before_send(struct subject *s, uint32_t number)
+{
+	struct edge_answer answer;
+	struct edge_action a;
+	struct dname name;
+	uint64_t n = 0;
+	int r;
+
+	name_of(number, &name);
+	r = edge_query(s->edge, &name, s->now, &answer);
+	if (r < 0)
+		die("not answered", r);
+	for (; edge_next(s->edge, &a); n++)
+		if (a.kind == EDGE_SEND_ASSIGNED && dname_equal(a.name, &name))
+			return n;
+	die("not asked for", -EPROTO);
+}
+
 /* Last, because it cannot be repeated: the gateway of all domains is lost, another one is up. */
 static void lose_gateway(struct subject *s)
 {
 	uint32_t ignored;
-	double begin = domains_cpu_ns();
+	double begin = domains_cpu_ns(), from = begin;
 	int r = edge_gateway_lost(s->edge, 1, s->now);
 
+	s->lost_ms = (domains_cpu_ns() - begin) / 1e6;
+	s->known_waits = actions_before_send(s, s->domains - 1);
+	s->lost_actions = s->known_waits + drain(s->edge, &ignored);
+	s->new_waits = actions_before_send(s, s->next_new);
+	s->lost_actions += s->new_waits + drain(s->edge, &ignored);
+	while (r == 0 && instant_reached(edge_deadline(s->edge), s->now)) {
+		double slice = domains_cpu_ns();
+
+		r = edge_tick(s->edge, s->now);
+		s->lost_actions += drain(s->edge, &ignored);
+		slice = (domains_cpu_ns() - slice) / 1e6;
+		s->slice_ms = s->slice_ms > slice ? s->slice_ms : slice;
+	}
 	if (r < 0)
 		die("cannot lose a gateway", r);
-	s->lost_ms = (domains_cpu_ns() - begin) / 1e6;
-	begin = domains_cpu_ns();
-	s->lost_actions = drain(s->edge, &ignored);
-	s->drain_ms = (domains_cpu_ns() - begin) / 1e6;
+	s->walk_ms = (domains_cpu_ns() - from) / 1e6;
 }
 
 /* ---- main ---- */

@@ -20,11 +20,12 @@ struct subject {
 	struct instant now;
 	struct figure cost[KINDS]; /* ns */
 	uint64_t inputs[KINDS], actions[KINDS];
-	double heap, rss; /* bytes for each domain */
-	double lost_ms, drain_ms;
-	uint64_t lost_actions;
 	double site_ns,
 		site_worst_ms; /* of a gateway with as many: an input on the average, at worst */
+	double heap, rss;      /* bytes for each domain */
+	double lost_ms, slice_ms, walk_ms; /* the input; the longest of those after it; all */
+	uint64_t lost_actions;             /* of all */
+	uint64_t known_waits, new_waits;   /* of them, before a question that is asked now */
 };
 
 /* CPU time of this thread. */

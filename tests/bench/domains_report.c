@@ -56,8 +56,11 @@ void domains_print(const struct subject subjects[SIZES])
 	LINE("heap, bytes a domain", 0, s->heap);
 	LINE("resident, bytes a domain", 0, s->rss);
 	LINE("gateway lost, ms", 2, s->lost_ms);
-	LINE("  taking its actions, ms", 2, s->drain_ms);
+	LINE("  until all domains know, ms", 2, s->walk_ms);
+	LINE("  longest slice of it, ms", 2, s->slice_ms);
 	LINE("  actions", 0, (double)s->lost_actions);
+	LINE("  before a known name's question", 0, (double)s->known_waits);
+	LINE("  before a new name's question", 0, (double)s->new_waits);
 	LINE("gateway: an input, ns", 0, s->site_ns);
 	LINE("  the slowest of all, ms", 2, s->site_worst_ms);
 }
@@ -88,11 +91,14 @@ int domains_write(const struct subject subjects[SIZES], const char *path)
 			json_array_append_new(figures, figure_json(subjects, i, k));
 		json_array_append_new(
 			rows,
-			json_pack("{s:i, s:o, s:f, s:f, s:{s:f, s:f, s:I}, s:{s:f, s:f}}",
+			json_pack("{s:i, s:o, s:f, s:f, s:{s:f, s:f, s:f, s:I, s:I, s:I}, "
+				  "s:{s:f, s:f}}",
 				  "domains", (int)s->domains, "figures", figures, "heap_bytes_each",
 				  s->heap, "resident_bytes_each", s->rss, "gateway_lost",
-				  "input_ms", s->lost_ms, "drain_ms", s->drain_ms, "actions",
-				  (json_int_t)s->lost_actions, "gateway", "input_ns", s->site_ns,
+				  "input_ms", s->lost_ms, "walk_ms", s->walk_ms, "slice_ms",
+				  s->slice_ms, "actions", (json_int_t)s->lost_actions,
+				  "before_known", (json_int_t)s->known_waits, "before_new",
+				  (json_int_t)s->new_waits, "gateway", "input_ns", s->site_ns,
 				  "worst_ms", s->site_worst_ms));
 	}
 	root = json_pack("{s:s, s:o}", "version", FQ_VERSION, "sizes", rows);

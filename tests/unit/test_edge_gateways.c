@@ -448,6 +448,18 @@ static unsigned int count_sends(void)
 	return n;
 }
 
+/* Let what concerns all domains of a gateway come to its end. */
+static unsigned int walk(void)
+{
+	unsigned int sends = count_sends();
+
+	while (instant_reached(edge_deadline(bed.edge), bed.now)) {
+		assert_int_equal(edge_tick(bed.edge, bed.now), 0);
+		sends += count_sends();
+	}
+	return sends;
+}
+
 /* Of ten, five are confirmed, two failed, three pending; the first of these hold packets. */
 static void make_many(void)
 {
@@ -485,16 +497,15 @@ static void lost_gateway_makes_no_storm(void **state)
 	make_many();
 	bed.now = instant_add(bed.now, 20 * NSEC_PER_SEC);
 	assert_int_equal(edge_gateway_lost(bed.edge, 1, bed.now), 0);
-	assert_int_equal(count_sends(), HELD);
+	assert_int_equal(walk(), HELD);
 	assert_counts(1, 0, 0, 0, MANY / 5);
 	assert_counts(2, HELD, 0, 0, 0);
 
 	bed.now = instant_add(bed.now, NSEC_PER_SEC);
 	assert_int_equal(edge_gateway_up(bed.edge, 1, bed.now), 0);
-	assert_int_equal(edge_tick(bed.edge, bed.now), 0);
-	assert_int_equal(count_sends(), 0);
+	assert_int_equal(walk(), 0);
 	assert_int_equal(edge_gateway_gone(bed.edge, 2, bed.now), 0);
-	assert_int_equal(count_sends(), HELD);
+	assert_int_equal(walk(), HELD);
 }
 
 /* C-20: the same without another gateway. */
@@ -505,10 +516,9 @@ static void lost_sole_gateway_makes_no_storm(void **state)
 	make_many();
 	bed.now = instant_add(bed.now, 20 * NSEC_PER_SEC);
 	assert_int_equal(edge_gateway_lost(bed.edge, 1, bed.now), 0);
-	assert_int_equal(count_sends(), 0);
+	assert_int_equal(walk(), 0);
 	assert_int_equal(edge_gateway_up(bed.edge, 1, bed.now), 0);
-	assert_int_equal(edge_tick(bed.edge, bed.now), 0);
-	assert_int_equal(count_sends(), HELD);
+	assert_int_equal(walk(), HELD);
 }
 
 /* C-18: nor does Goodbye, and the gateway that comes back. */
@@ -517,10 +527,10 @@ static void goodbye_makes_no_storm(void **state)
 	(void)state;
 	make_many();
 	assert_int_equal(edge_gateway_gone(bed.edge, 1, bed.now), 0);
-	assert_int_equal(count_sends(), HELD);
+	assert_int_equal(walk(), HELD);
 	assert_counts(1, 0, 0, 0, 0);
 	assert_int_equal(edge_gateway_up(bed.edge, 1, bed.now), 0);
-	assert_int_equal(count_sends(), 0);
+	assert_int_equal(walk(), 0);
 }
 
 #define P(test) cmocka_unit_test_setup_teardown(test, setup_pairs, teardown)

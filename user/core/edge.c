@@ -204,6 +204,16 @@ int edge_touch(struct edge *edge, uint32_t domain, struct instant now)
 
 /* ---- inputs: control messages ---- */
 
+static void domain_catch_up(struct edge *edge, struct domain *d, struct instant now)
+{
+	bool changed = false;
+
+	for (struct entry *e = d->entries; e; e = e->next_of_domain)
+		changed = edge_entry_catch_up(edge, e, now) || changed;
+	if (changed)
+		edge_domain_settle(edge, d);
+}
+
 static struct entry *entry_of_status(const struct domain *d, uint32_t gateway, const char *uuid)
 {
 	for (struct entry *e = d->entries; e; e = e->next_of_domain)
@@ -234,6 +244,11 @@ int edge_status(struct edge *edge, const struct edge_status *status, struct inst
 	struct entry *e;
 	int r;
 
+	r = edge_queue_reserve(edge, INPUT_ACTIONS);
+	if (r < 0)
+		return r;
+	if (d)
+		domain_catch_up(edge, d, now);
 	e = d && uuid_from_text(status->uuid, uuid) == 0 ? entry_of_status(d, status->gateway, uuid)
 							 : NULL;
 	if (!e) {
@@ -244,9 +259,6 @@ int edge_status(struct edge *edge, const struct edge_status *status, struct inst
 		*ret_outcome = EDGE_STATUS_STALE;
 		return 0;
 	}
-	r = edge_queue_reserve(edge, INPUT_ACTIONS);
-	if (r < 0)
-		return r;
 	if (status->generation)
 		e->taken = status->generation;
 	edge_entry_set_state(edge, e, status->active ? EDGE_CONFIRMED : EDGE_FAILED, now);
@@ -261,6 +273,8 @@ struct instant edge_deadline(const struct edge *edge)
 {
 	struct instant t = INSTANT_NEVER;
 
+	if (edge_walk_is_on(edge))
+		return (struct instant){0};
 	if (edge->due)
 		t = edge->due->due_at;
 	t = instant_min(t, edge_send_deadline(edge));
@@ -271,11 +285,13 @@ int edge_tick(struct edge *edge, struct instant now)
 {
 	int r;
 
-	r = edge_queue_reserve(edge, TICK_BATCH * (3 + 2 * SETTLE_ACTIONS + 1 + DOMAIN_ACTIONS));
+	r = edge_queue_reserve(edge, TICK_BATCH * (3 + 2 * SETTLE_ACTIONS + 1 + DOMAIN_ACTIONS) +
+					     EDGE_WALK_BATCH * WALK_ACTIONS);
 	if (r < 0)
 		return r;
 	edge_run_due(edge, now, TICK_BATCH);
 	edge_send_run(edge, now, TICK_BATCH);
 	edge_watch_run(edge, now, TICK_BATCH);
+	edge_walk_run(edge, now, EDGE_WALK_BATCH);
 	return 0;
 }

@@ -2,15 +2,16 @@
 /*
  * The edge: which domains have proxy addresses, what each gateway has said about each, and
  * which packets wait for an answer. One state machine for every (gateway, domain, resource),
- * called an entry (C-01 to C-25, P-01 to P-11).
+ * called an entry (C-01 to C-27, P-01 to P-11).
  *
  * Inputs come in as function calls with the time, effects go out as a queue of actions
  * (edge_next) and a deadline (edge_deadline). It never reads a clock, sends, sleeps or logs.
  * No input costs more than a constant number of domains, but for edge_set_resources and
- * edge_restored (all domains) and what concerns a gateway: edge_gateway_lost and _gone (its
- * domains, and those that hold packets) and edge_gateway_up (its domains if some are
- * Recreating, those of lost gateways, and those that hold packets). None of these asks for a
- * domain that nobody waits for: a gateway that goes or comes makes no storm.
+ * edge_restored (all domains) and edge_gateway_up, _lost and _gone (those that hold packets). What
+ * these three mean for all other domains of a gateway is done in slices by edge_tick, and for a
+ * domain that is wanted meanwhile before anything else; until then views show its entries as they
+ * were. Nobody is asked for a domain that nobody waits for: a gateway that goes or comes makes no
+ * storm.
  *
  * An input that returns an error has changed nothing, unless it says otherwise.
  * Called by the daemon and by core/stub.h.
@@ -245,11 +246,16 @@ int edge_status(struct edge *edge, const struct edge_status *status, struct inst
 
 /* ---- inputs: time ---- */
 
-/* When edge_tick has something to do; INSTANT_NEVER: nothing. Changes with every input. */
+/*
+ * When edge_tick has something to do, in the past if there is more than one call of it may do;
+ * INSTANT_NEVER: nothing. Changes with every input.
+ */
 struct instant edge_deadline(const struct edge *edge);
 
-/* Do what is due: ask again for Recreating domains, send what has waited for its turn, drop what
- * was held too long. Return: 0; -ENOMEM. */
+/*
+ * Do what is due: ask again for Recreating domains, send what has waited for its turn, drop what
+ * was held too long, let domains know of their gateways. Return: 0; -ENOMEM.
+ */
 int edge_tick(struct edge *edge, struct instant now);
 
 /* ---- inputs: restart ---- */

@@ -57,11 +57,16 @@ bool edge_entry_is_flowing(const struct entry *e)
 void edge_entry_bind(struct entry *e, struct edge_gateway *gateway)
 {
 	assert(e->state == EDGE_NONE); /* gateway.count */
-	if (e->gateway)
+	if (e->gateway) {
+		if (e->gateway->walk == e)
+			e->gateway->walk = e->gw_next;
 		DL_DELETE2(e->gateway->entries, e, gw_prev, gw_next);
+	}
 	e->gateway = gateway;
-	if (gateway)
+	if (gateway) {
+		e->life = gateway->life;
 		DL_APPEND2(gateway->entries, e, gw_prev, gw_next);
+	}
 }
 
 static enum edge_state stored_state(const struct entry *e)
@@ -156,12 +161,15 @@ static void entry_want(struct edge *edge, const struct entry *e)
 	}
 }
 
-void edge_entry_suspend(struct edge *edge, struct entry *e, struct instant now)
+bool edge_entry_suspend(struct edge *edge, struct entry *e, struct instant now)
 {
+	if (e->state != EDGE_PENDING && !e->waiting)
+		return false;
 	if (e->state == EDGE_PENDING)
 		edge_entry_set_state(edge, e, EDGE_RECREATING, now);
 	else
 		entry_unqueue(edge, e);
+	return true;
 }
 
 /* Have edge_run_due ask 2 s from now. */
@@ -237,16 +245,20 @@ static void entry_query(struct edge *edge, struct entry *e, struct instant now, 
 
 void edge_domain_wake(struct edge *edge, struct domain *d, struct instant now)
 {
-	for (struct entry *e = d->entries; e; e = e->next_of_domain)
+	for (struct entry *e = d->entries; e; e = e->next_of_domain) {
+		edge_entry_catch_up(edge, e, now);
 		edge_entry_wake(edge, e, now);
+	}
 	edge_domain_settle(edge, d);
 }
 
 void edge_domain_query(struct edge *edge, struct domain *d, struct instant now, bool at_once)
 {
 	edge_domain_queried(edge, d, now);
-	for (struct entry *e = d->entries; e; e = e->next_of_domain)
+	for (struct entry *e = d->entries; e; e = e->next_of_domain) {
+		edge_entry_catch_up(edge, e, now);
 		entry_query(edge, e, now, at_once);
+	}
 	edge_domain_settle(edge, d);
 }
 
@@ -255,7 +267,8 @@ void edge_run_due(struct edge *edge, struct instant now, unsigned int max)
 	for (; max && edge->due && instant_reached(edge->due->due_at, now); max--) {
 		struct entry *e = edge->due;
 
-		entry_ask(edge, e, now);
+		if (!edge_entry_catch_up(edge, e, now))
+			entry_ask(edge, e, now);
 		edge_domain_settle(edge, e->domain);
 	}
 }
@@ -282,7 +295,8 @@ static void run_pending(struct edge *edge, struct instant now, unsigned int max)
 	struct entry *e;
 
 	for (; max && (e = oldest_pending(edge, now)); max--) {
-		edge_send(edge, e, QUEUE_AGAIN, now);
+		if (!edge_entry_catch_up(edge, e, now))
+			edge_send(edge, e, QUEUE_AGAIN, now);
 		edge_domain_settle(edge, e->domain);
 	}
 }

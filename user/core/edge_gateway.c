@@ -4,6 +4,15 @@
  *
  * What concerns all entries of a gateway changes their states and verdicts only. Nothing is
  * asked here but for domains that hold packets; all others wait until somebody wants them.
+ *
+ * There may be a million entries, and each is an action or two. So only the gateway changes at
+ * once; its entries catch up with it when somebody wants them, and all others in a walk along the
+ * gateway's list, a few at a time, that edge_tick goes on with. The queue of actions stays short,
+ * and what is wanted now overtakes the walk. An entry is up to date if it
+ *
+ *	is of the present life of its gateway: else the gateway has gone meanwhile (C-18)
+ *	is not stranded: else it vanishes (C-20)
+ *	is not open, or its gateway is up
  */
 #include "core/edge_internal.h"
 
@@ -35,27 +44,60 @@ struct edge_gateway *edge_gateway_get(struct edge *edge, uint32_t id)
 	return g;
 }
 
-static size_t entry_count(const struct edge_gateway *g)
+bool edge_entry_is_void(const struct entry *e)
 {
-	return (size_t)g->count[EDGE_PENDING] + g->count[EDGE_RECREATING] +
-	       g->count[EDGE_CONFIRMED] + g->count[EDGE_FAILED];
+	return e->gateway && e->life != e->gateway->life;
+}
+
+bool edge_entry_catch_up(struct edge *edge, struct entry *e, struct instant now)
+{
+	if (!e->gateway)
+		return false;
+	if (edge_entry_is_void(e) || edge_entry_is_stranded(e, e->resource)) {
+		edge_entry_vanish(edge, e, now);
+		return true;
+	}
+	return !e->gateway->up && edge_entry_suspend(edge, e, now);
+}
+
+static void begin_walk(struct edge_gateway *g)
+{
+	g->walk = g->entries;
+}
+
+void edge_walk_run(struct edge *edge, struct instant now, unsigned int max)
+{
+	struct edge_gateway *g, *next;
+
+	HASH_ITER (hh, edge->gateways, g, next) {
+		for (; max && g->walk; max--) {
+			struct entry *e = g->walk;
+
+			g->walk = e->gw_next;
+			edge_entry_catch_up(edge, e, now);
+			edge_domain_settle(edge, e->domain);
+		}
+	}
+}
+
+bool edge_walk_is_on(const struct edge *edge)
+{
+	const struct edge_gateway *g, *next;
+
+	HASH_ITER (hh, edge->gateways, g, next)
+		if (g->walk)
+			return true;
+	return false;
 }
 
 /*
- * Room for a new state and new verdicts of every entry of @g and of lost gateways, and for
- * waking all domains that hold packets, and releasing or refusing those.
+ * Room for the first steps of the walk, and for waking all domains that hold packets, and releasing
+ * or refusing those.
  */
-static int reserve(struct edge *edge, const struct edge_gateway *g)
+static int reserve(struct edge *edge)
 {
-	const struct edge_gateway *other, *next;
-	const struct holding *h;
-	size_t n = (1 + IP_FAMILIES) * entry_count(g);
-
-	HASH_ITER (hh, edge->gateways, other, next)
-		n += other->lost && other != g ? (1 + IP_FAMILIES) * entry_count(other) : 0;
-	for (h = edge->holding; h; h = h->next)
-		n += DOMAIN_ACTIONS;
-	return edge_queue_reserve(edge, n);
+	return edge_queue_reserve(edge, EDGE_WALK_BATCH * WALK_ACTIONS +
+						(size_t)edge->holding_count * DOMAIN_ACTIONS);
 }
 
 /* Waking one may end its holding. */
@@ -67,61 +109,49 @@ static void wake_holding(struct edge *edge, struct instant now)
 		edge_domain_wake(edge, h->domain, now);
 }
 
-/* Let go of the entries that a lost gateway keeps from one that is up. */
-static void vanish_stranded(struct edge *edge, struct edge_gateway *g, struct instant now)
+/* What concerns few is done at once. */
+static void follow(struct edge *edge, struct instant now)
 {
-	struct entry *e, *next;
-
-	DL_FOREACH_SAFE2 (g->entries, e, next, gw_next) {
-		if (!edge_entry_is_stranded(e, e->resource))
-			continue;
-		edge_entry_vanish(edge, e, now);
-		edge_domain_settle(edge, e->domain);
-	}
+	edge_walk_run(edge, now, EDGE_WALK_BATCH);
+	wake_holding(edge, now);
 }
 
 int edge_gateway_up(struct edge *edge, uint32_t gateway, struct instant now)
 {
 	struct edge_gateway *g = edge_gateway_get(edge, gateway), *other, *next;
-	struct entry *e;
 	int r;
 
 	if (!g)
 		return -ENOMEM;
-	r = reserve(edge, g);
+	r = reserve(edge);
 	if (r < 0)
 		return r;
 	g->up = true;
 	g->lost = false;
 	HASH_ITER (hh, edge->gateways, other, next)
 		if (other->lost)
-			vanish_stranded(edge, other, now);
+			begin_walk(other);
 	/* Those that flow are asked for when a new flow comes: their verdicts say so now. */
-	for (e = g->count[EDGE_RECREATING] ? g->entries : NULL; e; e = e->gw_next)
-		edge_domain_settle(edge, e->domain);
-	wake_holding(edge, now);
+	if (g->count[EDGE_RECREATING])
+		begin_walk(g);
+	follow(edge, now);
 	return 0;
 }
 
 int edge_gateway_lost(struct edge *edge, uint32_t gateway, struct instant now)
 {
 	struct edge_gateway *g = edge_gateway_find(edge, gateway);
-	struct entry *e;
 	int r;
 
 	if (!g)
 		return 0;
-	r = reserve(edge, g);
+	r = reserve(edge);
 	if (r < 0)
 		return r;
 	g->up = false;
 	g->lost = true;
-	vanish_stranded(edge, g, now);
-	for (e = g->entries; e; e = e->gw_next) {
-		edge_entry_suspend(edge, e, now);
-		edge_domain_settle(edge, e->domain);
-	}
-	wake_holding(edge, now);
+	begin_walk(g);
+	follow(edge, now);
 	return 0;
 }
 
@@ -132,16 +162,12 @@ int edge_gateway_gone(struct edge *edge, uint32_t gateway, struct instant now)
 
 	if (!g)
 		return 0;
-	r = reserve(edge, g);
+	r = reserve(edge);
 	if (r < 0)
 		return r;
 	g->up = false;
-	while (g->entries) {
-		struct entry *e = g->entries;
-
-		edge_entry_vanish(edge, e, now);
-		edge_domain_settle(edge, e->domain);
-	}
-	wake_holding(edge, now);
+	g->life++;
+	begin_walk(g);
+	follow(edge, now);
 	return 0;
 }

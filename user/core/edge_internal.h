@@ -46,7 +46,7 @@
 #define SETTLE_ACTIONS (IP_FAMILIES + 2)
 
 /* Most actions that one domain can cause in one input: every entry three, and its own few. */
-#define DOMAIN_ACTIONS (3 * EDGE_DOMAIN_RESOURCES + SETTLE_ACTIONS + 3)
+#define DOMAIN_ACTIONS (3 * EDGE_DOMAIN_RESOURCES + 2 * SETTLE_ACTIONS + 3)
 
 struct resource {
 	uint32_t id;
@@ -93,6 +93,8 @@ struct edge_gateway {
 	struct entry *entries;
 	uint32_t count[EDGE_FAILED + 1]; /* of them, by state */
 	struct entry *pending, *queue[QUEUE_COUNT];
+	struct entry *walk; /* the next of them that is to catch up; NULL: all have */
+	uint16_t life;      /* another one when it has gone */
 	unsigned int turn;
 	int64_t cost_ns, burst_ns; /* of an AssignedIps, and of as many as may go at once; 0 */
 	struct instant full_at;    /* when the whole burst is there again */
@@ -105,9 +107,10 @@ struct entry {
 	struct edge_gateway *gateway; /* NULL in EDGE_NONE */
 	struct entry *next_of_domain; /* less specific */
 	uint8_t state;                /* enum edge_state */
-	bool buffering;
-	bool waiting;   /* in edge.due */
-	uint8_t queued; /* Pending: 0: in gateway.pending; else in gateway.queue[queued - 1] */
+	bool buffering : 1;
+	bool waiting : 1;   /* in edge.due */
+	uint8_t queued : 2; /* Pending: 0: in gateway.pending; else in gateway.queue[queued - 1] */
+	uint16_t life;      /* of its gateway, when it was bound to it */
 	uint32_t resends;
 	struct instant since;
 	struct instant sent_at;
@@ -322,8 +325,8 @@ bool edge_entry_is_stranded(const struct entry *e, const struct resource *r);
  */
 void edge_entry_wake(struct edge *edge, struct entry *e, struct instant now);
 
-/* Its gateway cannot be reached: what is open waits for edge_gateway_up. */
-void edge_entry_suspend(struct edge *edge, struct entry *e, struct instant now);
+/* Its gateway cannot be reached: what is open waits for edge_gateway_up. Return: whether it is. */
+bool edge_entry_suspend(struct edge *edge, struct entry *e, struct instant now);
 
 /* edge_entry_wake for all entries of a domain. */
 void edge_domain_wake(struct edge *edge, struct domain *d, struct instant now);
@@ -371,3 +374,19 @@ struct edge_gateway *edge_gateway_find(const struct edge *edge, uint32_t id);
 
 /* The same, made if it is new. NULL: no memory. */
 struct edge_gateway *edge_gateway_get(struct edge *edge, uint32_t id);
+
+/* Whether the entry's gateway has gone since it was bound to it. */
+bool edge_entry_is_void(const struct entry *e);
+
+/*
+ * Let an entry follow what has become of its gateway, before anything is done with it. One action
+ * at most; the caller settles the domain. Return: whether it has changed.
+ */
+bool edge_entry_catch_up(struct edge *edge, struct entry *e, struct instant now);
+
+/* Let up to @max entries catch up that nobody has asked for. */
+void edge_walk_run(struct edge *edge, struct instant now, unsigned int max);
+bool edge_walk_is_on(const struct edge *edge);
+
+#define EDGE_WALK_BATCH 128                  /* entries that one input looks at */
+#define WALK_ACTIONS    (1 + SETTLE_ACTIONS) /* of each of them */

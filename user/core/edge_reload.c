@@ -41,7 +41,8 @@ static bool is_valid(const struct entry *e, const struct resource *r)
 {
 	if (!e->gateway)
 		return true;
-	if (e->resource->ip_stack != r->ip_stack || edge_entry_is_stranded(e, r))
+	if (e->resource->ip_stack != r->ip_stack || edge_entry_is_stranded(e, r) ||
+	    edge_entry_is_void(e))
 		return false;
 	for (unsigned int i = 0; i < r->gateway_count; i++)
 		if (r->gateways[i] == e->gateway)

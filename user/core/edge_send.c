@@ -129,7 +129,8 @@ void edge_send_run(struct edge *edge, struct instant now, unsigned int max)
 			enum send_queue which = next_queue(g);
 			struct entry *e = g->queue[which];
 
-			send_now(edge, e, which, now);
+			if (!edge_entry_catch_up(edge, e, now))
+				send_now(edge, e, which, now);
 			edge_domain_settle(edge, e->domain);
 		}
 	}

@@ -13,7 +13,7 @@
 
 #define STORE_RETRY_NS NSEC_PER_SEC
 
-/* A gateway that falls silent may concern a million domains: others want to be served meanwhile. */
+/* New resources may concern a million domains: others want to be served meanwhile. */
 #define ACTIONS_AT_ONCE 4096
 
 void mailbox_done(struct mailbox *box)
