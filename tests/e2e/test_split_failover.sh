@@ -3,7 +3,7 @@
 #
 # A gateway dies during traffic: another one of the resource's list takes over, whatever applications
 # do meanwhile succeeds in the end; the gateway comes back and is used again, but for running
-# sessions. And Goodbye: a gateway that may do nothing for an edge any more says so.
+# sessions. And Goodbye: a gateway that may do nothing for an edge any more says so, and is passed over.
 set -euo pipefail
 # shellcheck source=tests/lib/split.sh
 . "$(dirname "$0")/../lib/split.sh"
@@ -83,9 +83,12 @@ claim "the other gateway's goes on" flow_goes_on beside
 claim_until 40 "an edge with grants hears the gateway" peer_is edge-b gw-a up
 claim "it is not affected" side b settle web.corp.example confirmed
 claim_eq "it keeps its gateway" gw-a "$(side b gateway_of web.corp.example)"
-claim "asked again, the gateway refuses" settle web.corp.example failed
+# C-28: gw-a is up, and comes first, but refuses: whoever asks does not notice.
+claim "asked again, the name is confirmed" settle web.corp.example confirmed
+claim_eq "by the other gateway, which has a grant" gw-b "$(gateway_of web.corp.example)"
+claim_eq "new connections go there" gw-b "$(way 4 web.corp.example)"
 claim "granted again" lab_fqdnat gw-a grant add client lan-a resource intranet
-# A query at the heels of another one is part of the same asking: an application asks again.
-opens() { ask "$1" && state_is "$1" confirmed; }
-claim_until 8 "it serves the name" opens web.corp.example
+# It is tried again after a rest of 30 s; an application asks now and then.
+returns() { ask "$1" && served_by "$1" "$2" && state_is "$1" confirmed; }
+claim_until 50 "gw-a serves the name again" returns web.corp.example gw-a
 claim_eq "as before" gw-a "$(way 4 web.corp.example)"

@@ -68,7 +68,7 @@ static void receive_status(struct box_edge *e, unsigned int gateway,
 
 	BOX_MUST(e->box, name >= 0 && resource >= 0);
 	expected = model_status(&e->model, (unsigned int)name, (unsigned int)resource, gateway,
-				msg->generation, active);
+				msg->generation, active, now_ns(e));
 	BOX_MUST(e->box, edge_status(e->edge, &status, e->box->sim.now, &outcome) == 0);
 	box_say(e->box, "edge %u: %s from %u for %s, resource %d, #%u: outcome %d", e->id,
 		active ? "active" : "inactive", gateway, msg->domain.text, resource,

@@ -8,6 +8,8 @@
 #define SECOND_NS   1000000000LL
 #define RESEND_NS   (2 * SECOND_NS)  /* C-07, C-08 */
 #define SAME_ASK_NS (SECOND_NS / 10) /* A and AAAA are one asking */
+#define REST_NS     (30 * SECOND_NS) /* C-28 */
+#define REST_MAX_NS (960 * SECOND_NS)
 
 void model_init(struct edge_model *m)
 {
@@ -28,19 +30,36 @@ static unsigned int first_up(const struct edge_model *m, unsigned int r)
 	return 0;
 }
 
+/* The first that is up and does not rest, but @but; 0: none. */
+static unsigned int first_ready(const struct edge_model *m, unsigned int r, unsigned int but)
+{
+	for (unsigned int i = 0; i < MODEL_GATEWAYS && m->resource[r].gateways[i]; i++) {
+		unsigned int g = m->resource[r].gateways[i];
+
+		if (m->up[g] && !m->rest_until_ns[g] && g != but)
+			return g;
+	}
+	return 0;
+}
+
 /*
- * The gateway that an entry is to be asked for at: the first that is up. But an entry from before
- * a restart waits for its gateway, or one before it in the list, until that is known to be lost.
+ * The gateway that an entry is to be asked for at: the first that is up, those that rest last. But
+ * an entry from before a restart waits for its gateway, or one before it in the list, until that
+ * is known to be lost.
  */
 static unsigned int target_of(const struct edge_model *m, const struct model_entry *e,
 			      unsigned int r)
 {
+	unsigned int target = first_ready(m, r, 0);
+
+	if (!target)
+		target = first_up(m, r);
 	for (unsigned int i = 0; i < MODEL_GATEWAYS; i++) {
 		unsigned int g = m->resource[r].gateways[i];
 
-		if (!g || m->up[g])
+		if (g == target)
 			return g;
-		if (g == e->gateway && !m->lost[g])
+		if (g == e->gateway && !m->up[g] && !m->lost[g])
 			return 0;
 	}
 	return 0;
@@ -185,6 +204,18 @@ static void query_entry(struct edge_model *m, unsigned int name, unsigned int r,
 		e->ask_at_ns = now_ns + RESEND_NS;
 }
 
+/* What has waited for its 2 s. */
+static void ask_due(struct edge_model *m, int64_t now_ns)
+{
+	for (unsigned int n = 0; n < MODEL_NAMES; n++)
+		for (unsigned int r = 0; r < MODEL_RESOURCES; r++) {
+			struct model_entry *e = &m->entry[n][r];
+
+			if (e->state == MODEL_RECREATING && e->ask_at_ns && now_ns >= e->ask_at_ns)
+				send(m, n, r, true, now_ns);
+		}
+}
+
 /* Line "DNS query for another domain": what is old and open is asked again. */
 static void look_after_all(struct edge_model *m, int64_t now_ns)
 {
@@ -195,7 +226,7 @@ static void look_after_all(struct edge_model *m, int64_t now_ns)
 			if (e->state == MODEL_PENDING && now_ns - e->asked_ns >= RESEND_NS)
 				send(m, n, r, false, now_ns);
 		}
-	model_tick(m, now_ns);
+	ask_due(m, now_ns);
 }
 
 void model_query(struct edge_model *m, unsigned int name, bool local, bool at_once, int64_t now_ns)
@@ -222,13 +253,10 @@ void model_packet(struct edge_model *m, unsigned int name, int64_t now_ns)
 
 void model_tick(struct edge_model *m, int64_t now_ns)
 {
-	for (unsigned int n = 0; n < MODEL_NAMES; n++)
-		for (unsigned int r = 0; r < MODEL_RESOURCES; r++) {
-			struct model_entry *e = &m->entry[n][r];
-
-			if (e->state == MODEL_RECREATING && e->ask_at_ns && now_ns >= e->ask_at_ns)
-				send(m, n, r, true, now_ns);
-		}
+	for (unsigned int g = 1; g <= MODEL_GATEWAYS; g++)
+		if (now_ns >= m->rest_until_ns[g])
+			m->rest_until_ns[g] = 0;
+	ask_due(m, now_ns);
 }
 
 bool model_watched(struct edge_model *m, const struct model_send *sent, uint32_t generation,
@@ -253,9 +281,32 @@ bool model_is_overdue(const struct edge_model *m, unsigned int name, int64_t now
 	return false;
 }
 
+/*
+ * C-28: a gateway that has confirmed nothing yet refuses what somebody waits for. Another one is
+ * asked, and this one rests. Return: whether there is one.
+ */
+static bool refused_by_one(struct edge_model *m, unsigned int name, unsigned int r,
+			   unsigned int gateway, int64_t now_ns)
+{
+	enum model_state state = m->entry[name][r].state;
+	unsigned int other = first_ready(m, r, gateway);
+
+	if (m->proven[gateway] || !other || (state != MODEL_PENDING && state != MODEL_RECREATING))
+		return false;
+	if (!m->rest_until_ns[gateway]) {
+		m->rest_ns[gateway] = m->rest_ns[gateway] ? 2 * m->rest_ns[gateway] : REST_NS;
+		if (m->rest_ns[gateway] > REST_MAX_NS)
+			m->rest_ns[gateway] = REST_MAX_NS;
+		m->rest_until_ns[gateway] = now_ns + m->rest_ns[gateway];
+	}
+	ask_at(m, name, r, other, now_ns);
+	return true;
+}
+
 /* Columns "Active" and "any other status". Generations are compared around their wrap. */
 enum model_outcome model_status(struct edge_model *m, unsigned int name, unsigned int resource,
-				unsigned int gateway, uint32_t generation, bool active)
+				unsigned int gateway, uint32_t generation, bool active,
+				int64_t now_ns)
 {
 	struct model_entry *e = &m->entry[name][resource];
 
@@ -268,7 +319,13 @@ enum model_outcome model_status(struct edge_model *m, unsigned int name, unsigne
 			return MODEL_STALE; /* C-17 */
 		e->taken = generation;
 	}
-	set_state(e, active ? MODEL_CONFIRMED : MODEL_FAILED);
+	if (active) {
+		m->proven[gateway] = true;
+		m->rest_until_ns[gateway] = m->rest_ns[gateway] = 0;
+		set_state(e, MODEL_CONFIRMED);
+	} else if (!refused_by_one(m, name, resource, gateway, now_ns)) {
+		set_state(e, MODEL_FAILED);
+	}
 	return MODEL_APPLIED;
 }
 
@@ -328,7 +385,7 @@ void model_gone(struct edge_model *m, unsigned int gateway, int64_t now_ns)
 {
 	if (!m->met[gateway])
 		return;
-	m->up[gateway] = false;
+	m->up[gateway] = m->proven[gateway] = false;
 	m->lost[gateway] = true;
 	for (unsigned int n = 0; n < MODEL_NAMES; n++)
 		for (unsigned int r = 0; r < MODEL_RESOURCES; r++)
@@ -391,6 +448,9 @@ void model_restart(struct edge_model *m, const struct model_resource list[MODEL_
 	memset(m->up, 0, sizeof(m->up));
 	memset(m->lost, 0, sizeof(m->lost));
 	memset(m->met, 0, sizeof(m->met));
+	memset(m->proven, 0, sizeof(m->proven));
+	memset(m->rest_until_ns, 0, sizeof(m->rest_until_ns));
+	memset(m->rest_ns, 0, sizeof(m->rest_ns));
 	memcpy(m->resource, list, sizeof(m->resource));
 	meet(m);
 	for (unsigned int n = 0; n < MODEL_NAMES; n++)
@@ -403,6 +463,8 @@ void model_restart(struct edge_model *m, const struct model_resource list[MODEL_
 				continue;
 			}
 			e->state = is_flowing(e) ? MODEL_CONFIRMED : MODEL_FAILED;
+			if (e->state == MODEL_CONFIRMED)
+				m->proven[e->gateway] = true;
 			e->asked_ns = now_ns - RESEND_NS;
 			e->ask_at_ns = 0;
 			e->first = e->last = e->taken = e->stored;

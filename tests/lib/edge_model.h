@@ -71,9 +71,12 @@ struct edge_model {
 	bool known[MODEL_NAMES]; /* has addresses */
 	struct model_entry entry[MODEL_NAMES][MODEL_RESOURCES];
 	bool up[MODEL_GATEWAYS + 1];
-	bool lost[MODEL_GATEWAYS + 1]; /* known not to be up; one that is waited for is neither */
-	bool met[MODEL_GATEWAYS + 1];  /* since the start it was up, or a resource named it */
-	bool holds[MODEL_NAMES];       /* packets are held: told by the caller before each input */
+	bool lost[MODEL_GATEWAYS + 1];   /* known not to be up; one that is waited for is neither */
+	bool met[MODEL_GATEWAYS + 1];    /* since the start it was up, or a resource named it */
+	bool proven[MODEL_GATEWAYS + 1]; /* it has confirmed something since it came or went */
+	int64_t rest_until_ns[MODEL_GATEWAYS + 1]; /* others come first; 0: it does not rest */
+	int64_t rest_ns[MODEL_GATEWAYS + 1];       /* of the last rest */
+	bool holds[MODEL_NAMES]; /* packets are held: told by the caller before each input */
 	struct model_send sends[64];
 	unsigned int send_count;
 };
@@ -93,7 +96,8 @@ void model_forget(struct edge_model *m, unsigned int name);
 /* A packet to be held, or a new flow that passed and was told of. */
 void model_packet(struct edge_model *m, unsigned int name, int64_t now_ns);
 enum model_outcome model_status(struct edge_model *m, unsigned int name, unsigned int resource,
-				unsigned int gateway, uint32_t generation, bool active);
+				unsigned int gateway, uint32_t generation, bool active,
+				int64_t now_ns);
 void model_tick(struct edge_model *m, int64_t now_ns);
 
 /* The process ended and starts again from what it had stored. */

@@ -50,6 +50,7 @@ struct model {
 	bool operator;       /* and need not wait */
 	struct domain_model domain[NAMES];
 	bool up[GATEWAYS + 1], lost[GATEWAYS + 1];
+	bool proven[GATEWAYS + 1];        /* it has confirmed something since it came or went */
 	unsigned int burst;               /* AssignedIps at once, and one a second; 0: any number */
 	unsigned int sends[GATEWAYS + 1]; /* so far */
 	uint32_t serves[RESOURCES][2];    /* gateways, in order; 0: none */
@@ -124,6 +125,14 @@ static uint32_t first_up(uint32_t resource)
 	return 0;
 }
 
+/* C-28: whether all gateways before this one that are up have confirmed nothing. */
+static bool may_be_passed_on(uint32_t resource, uint32_t gateway)
+{
+	const uint32_t *serves = m.serves[resource - 1];
+
+	return serves[1] == gateway && !m.proven[serves[0]];
+}
+
 /* C-09, C-10, C-18, C-20, C-21, C-24: when an entry may be asked for, and where. */
 static void check_ask(const struct edge_action *a, struct entry_model *e, int name)
 {
@@ -133,7 +142,8 @@ static void check_ask(const struct edge_action *a, struct entry_model *e, int na
 	     own = m.may_ask_failed && m.name == name;
 
 	MUST(m.up[a->state.gateway]);
-	MUST(a->state.gateway == first_up(a->state.resource) || (e->request && !own));
+	MUST(a->state.gateway == first_up(a->state.resource) || (e->request && !own) ||
+	     may_be_passed_on(a->state.resource, a->state.gateway));
 	MUST(!m.about_gateway || m.held[name]);
 	MUST(!was_failed || own);
 	e->wait_ms = was_failed ? 100 : 2000;
@@ -453,6 +463,13 @@ static void check_status(const char *input)
 		MUST(strcmp(bed.text, "stale") == 0 && e->state == before->state);
 		return;
 	}
+	if (input[0] == 'a') {
+		m.proven[gateway] = true;
+	} else if (e->gateway != gateway) { /* C-28: another one has been asked */
+		MUST(!m.proven[gateway] && e->state == EDGE_PENDING);
+		MUST(before->state == EDGE_PENDING || before->state == EDGE_RECREATING);
+		return;
+	}
 	MUST(e->state == (input[0] == 'a' ? EDGE_CONFIRMED : EDGE_FAILED));
 	if (generation)
 		e->taken = generation;
@@ -465,6 +482,7 @@ static void step_gateway(char *input, size_t cap)
 
 	m.up[gateway] = verb < 3;
 	m.lost[gateway] = verb == 3;
+	m.proven[gateway] = m.proven[gateway] && verb != 4;
 	m.about_gateway = true;
 	snprintf(input, cap, "%s %u", verbs[verb], gateway);
 }

@@ -261,7 +261,12 @@ int edge_status(struct edge *edge, const struct edge_status *status, struct inst
 	}
 	if (status->generation)
 		e->taken = status->generation;
-	edge_entry_set_state(edge, e, status->active ? EDGE_CONFIRMED : EDGE_FAILED, now);
+	if (status->active) {
+		edge_gateway_prove(e->gateway);
+		edge_entry_set_state(edge, e, EDGE_CONFIRMED, now);
+	} else {
+		edge_entry_refused(edge, e, now);
+	}
 	edge_domain_settle(edge, d);
 	*ret_outcome = EDGE_STATUS_APPLIED;
 	return 0;
@@ -278,6 +283,7 @@ struct instant edge_deadline(const struct edge *edge)
 	if (edge->due)
 		t = edge->due->due_at;
 	t = instant_min(t, edge_send_deadline(edge));
+	t = instant_min(t, edge_rest_deadline(edge));
 	return instant_min(t, timers_next(&edge->watches));
 }
 
@@ -289,6 +295,7 @@ int edge_tick(struct edge *edge, struct instant now)
 					     EDGE_WALK_BATCH * WALK_ACTIONS);
 	if (r < 0)
 		return r;
+	edge_rest_run(edge, now);
 	edge_run_due(edge, now, TICK_BATCH);
 	edge_send_run(edge, now, TICK_BATCH);
 	edge_watch_run(edge, now, TICK_BATCH);

@@ -2,7 +2,7 @@
 /*
  * The edge: which domains have proxy addresses, what each gateway has said about each, and
  * which packets wait for an answer. One state machine for every (gateway, domain, resource),
- * called an entry (C-01 to C-27, P-01 to P-11).
+ * called an entry (C-01 to C-28, P-01 to P-11).
  *
  * Inputs come in as function calls with the time, effects go out as a queue of actions
  * (edge_next) and a deadline (edge_deadline). It never reads a clock, sends, sleeps or logs.
@@ -38,6 +38,8 @@
 #define EDGE_SAME_ASK_NS  (100 * NSEC_PER_MSEC) /* A and AAAA are asked in parallel */
 #define EDGE_HELD_MAX_NS  (30 * NSEC_PER_SEC)   /* default of held_max_ns */
 #define EDGE_UNUSED_NS    (60 * NSEC_PER_SEC)   /* see edge_settings.in_use */
+#define EDGE_REST_NS      (30 * NSEC_PER_SEC)   /* C-28: of a gateway that refuses, at first */
+#define EDGE_REST_MAX_NS  (960 * NSEC_PER_SEC)  /* and at most */
 #define EDGE_RESEND_BATCH 16                    /* other domains looked after per query */
 
 /*
@@ -69,7 +71,7 @@ struct edge_resource {
 	const char *name;
 	const char *pattern;
 	enum ip_stack ip_stack;
-	uint32_t gateways[EDGE_RESOURCE_GATEWAYS]; /* the first that is up serves */
+	uint32_t gateways[EDGE_RESOURCE_GATEWAYS]; /* by preference, see below */
 	unsigned int gateway_count;
 };
 
@@ -130,6 +132,12 @@ int edge_set_resources(struct edge *edge, const struct edge_resource *resources,
  * held. Failed ones stay when their gateway is lost: only a query asks for them again (C-09).
  * When a preferred gateway comes back, an entry moves to it with the next query for its domain,
  * and new flows wait until it has answered.
+ *
+ * A gateway that has confirmed nothing since it came, or went, may have no grant for us: it says
+ * Goodbye, and is there again, but refuses whatever it is asked (C-28). So its refusal is not the
+ * last word as long as another one is up: that one is asked at once, packets wait on, and the one
+ * that refused rests: others come before it, for EDGE_REST_NS at first, twice as long each time it
+ * refuses again, until it confirms something.
  */
 
 /*
@@ -189,7 +197,7 @@ bool edge_matches(const struct edge *edge, const struct dname *name);
 
 struct edge_site {
 	uint32_t resource;
-	uint32_t gateway; /* the first that is up, else the first */
+	uint32_t gateway; /* the one that serves, else the first */
 	bool up;
 };
 

@@ -11,7 +11,7 @@
  *
  * An entry that is to be asked for at another gateway than its own goes through NONE: with a
  * query if a preferred one is up or its own is lost, with a packet if it is open and its own is
- * lost.
+ * lost, with another status than Active if that is not the last word (edge_entry_refused).
  *
  * Called by the inputs in edge*.c, which have made room in the queue: nothing here fails.
  */
@@ -19,12 +19,23 @@
 
 #include <assert.h>
 
-struct edge_gateway *edge_gateway_of(const struct resource *r)
+/* The first that is up and does not rest, other than @but. */
+static struct edge_gateway *first_ready(const struct resource *r, const struct edge_gateway *but)
 {
 	for (unsigned int i = 0; i < r->gateway_count; i++)
-		if (r->gateways[i]->up)
+		if (r->gateways[i]->up && !r->gateways[i]->rests && r->gateways[i] != but)
 			return r->gateways[i];
 	return NULL;
+}
+
+struct edge_gateway *edge_gateway_of(const struct resource *r)
+{
+	struct edge_gateway *ready = first_ready(r, NULL);
+
+	for (unsigned int i = 0; i < r->gateway_count && !ready; i++)
+		if (r->gateways[i]->up)
+			ready = r->gateways[i];
+	return ready;
 }
 
 /*
@@ -33,12 +44,14 @@ struct edge_gateway *edge_gateway_of(const struct resource *r)
  */
 static struct edge_gateway *gateway_for(const struct entry *e)
 {
+	struct edge_gateway *to = edge_gateway_of(e->resource);
+
 	for (unsigned int i = 0; i < e->resource->gateway_count; i++) {
 		struct edge_gateway *g = e->resource->gateways[i];
 
-		if (g->up)
+		if (g == to)
 			return g;
-		if (g == e->gateway && !g->lost)
+		if (g == e->gateway && !g->up && !g->lost)
 			return NULL;
 	}
 	return NULL;
@@ -146,6 +159,18 @@ static void entry_ask_at(struct edge *edge, struct entry *e, struct edge_gateway
 	edge_entry_bind(e, g);
 	e->buffering = true;
 	entry_ask(edge, e, now);
+}
+
+void edge_entry_refused(struct edge *edge, struct entry *e, struct instant now)
+{
+	struct edge_gateway *g = e->gateway, *next = first_ready(e->resource, g);
+
+	if (g->proven || !is_open(e->state) || !next) {
+		edge_entry_set_state(edge, e, EDGE_FAILED, now);
+		return;
+	}
+	edge_gateway_rest(g, now);
+	entry_ask_at(edge, e, next, now);
 }
 
 /* Say that somebody waits for any of the resource's gateways that are not up. Room is reserved. */

@@ -100,6 +100,47 @@ static int reserve(struct edge *edge)
 						(size_t)edge->holding_count * DOMAIN_ACTIONS);
 }
 
+/* ---- rests ---- */
+
+void edge_gateway_prove(struct edge_gateway *g)
+{
+	g->proven = true;
+	g->rests = false;
+	g->rest_ns = 0;
+}
+
+void edge_gateway_rest(struct edge_gateway *g, struct instant now)
+{
+	if (g->rests) /* an answer that was under way when the first one came */
+		return;
+	g->rest_ns = g->rest_ns ? 2 * g->rest_ns : EDGE_REST_NS;
+	if (g->rest_ns > EDGE_REST_MAX_NS)
+		g->rest_ns = EDGE_REST_MAX_NS;
+	g->rests = true;
+	g->rest_until = instant_add(now, g->rest_ns);
+}
+
+void edge_rest_run(struct edge *edge, struct instant now)
+{
+	struct edge_gateway *g, *next;
+
+	HASH_ITER (hh, edge->gateways, g, next)
+		g->rests = g->rests && !instant_reached(g->rest_until, now);
+}
+
+struct instant edge_rest_deadline(const struct edge *edge)
+{
+	struct instant t = INSTANT_NEVER;
+	const struct edge_gateway *g, *next;
+
+	HASH_ITER (hh, edge->gateways, g, next)
+		if (g->rests)
+			t = instant_min(t, g->rest_until);
+	return t;
+}
+
+/* ---- inputs ---- */
+
 /* Waking one may end its holding. */
 static void wake_holding(struct edge *edge, struct instant now)
 {
@@ -166,6 +207,7 @@ int edge_gateway_gone(struct edge *edge, uint32_t gateway, struct instant now)
 	if (r < 0)
 		return r;
 	g->up = false;
+	g->proven = false;
 	g->life++;
 	begin_walk(g);
 	follow(edge, now);

@@ -90,6 +90,8 @@ struct edge_gateway {
 	bool up;
 	bool lost;   /* others take over what is still bound to it */
 	bool wanted; /* EDGE_GATEWAY_WANTED is queued */
+	bool proven; /* it has confirmed something since it came or went */
+	bool rests;  /* until rest_until: others come first */
 	struct entry *entries;
 	uint32_t count[EDGE_FAILED + 1]; /* of them, by state */
 	struct entry *pending, *queue[QUEUE_COUNT];
@@ -98,6 +100,8 @@ struct edge_gateway {
 	unsigned int turn;
 	int64_t cost_ns, burst_ns; /* of an AssignedIps, and of as many as may go at once; 0 */
 	struct instant full_at;    /* when the whole burst is there again */
+	struct instant rest_until;
+	int64_t rest_ns; /* of the last rest; 0: none since it was proven */
 	UT_hash_handle hh;
 };
 
@@ -343,8 +347,14 @@ void edge_run_due(struct edge *edge, struct instant now, unsigned int max);
 /* Look after a bounded number of entries of any domain, because a query came (C-25). */
 void edge_look_after_others(struct edge *edge, struct instant now);
 
-/* The gateway that serves a resource now: the first that is up, or NULL. */
+/*
+ * The gateway that serves a resource now: the first that is up and does not rest, else the first
+ * that is up, or NULL.
+ */
 struct edge_gateway *edge_gateway_of(const struct resource *r);
+
+/* Its gateway has refused an entry: that is the last word, or another one is asked (C-28). */
+void edge_entry_refused(struct edge *edge, struct entry *e, struct instant now);
 
 /* ---- edge_send.c ---- */
 
@@ -387,6 +397,14 @@ bool edge_entry_catch_up(struct edge *edge, struct entry *e, struct instant now)
 /* Let up to @max entries catch up that nobody has asked for. */
 void edge_walk_run(struct edge *edge, struct instant now, unsigned int max);
 bool edge_walk_is_on(const struct edge *edge);
+
+/* A gateway has confirmed something, or has refused what another one may confirm. */
+void edge_gateway_prove(struct edge_gateway *g);
+void edge_gateway_rest(struct edge_gateway *g, struct instant now);
+
+/* Rests that are over end. */
+void edge_rest_run(struct edge *edge, struct instant now);
+struct instant edge_rest_deadline(const struct edge *edge);
 
 #define EDGE_WALK_BATCH 128                  /* entries that one input looks at */
 #define WALK_ACTIONS    (1 + SETTLE_ACTIONS) /* of each of them */

@@ -102,6 +102,7 @@ int edge_restore_entry(struct edge *edge, const struct edge_entry_record *record
 	edge_entry_bind(e, g);
 	e->state = confirmed ? EDGE_CONFIRMED : EDGE_FAILED;
 	g->count[e->state]++;
+	g->proven = g->proven || confirmed; /* else it has gone, and the record with it */
 	e->since = now;
 	e->sent_at = (struct instant){now.ns - EDGE_RESEND_NS};
 	e->generation = e->request = e->taken = record->generation;
