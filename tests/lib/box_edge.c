@@ -8,6 +8,10 @@
 
 #include "edge_bed.h"
 
+/* As the daemon has them of a gateway that takes 2000 messages a second. */
+#define SEND_RATE  1800
+#define SEND_BURST 2000
+
 #define ETH_LEN 14
 
 static int64_t now_ns(const struct box_edge *e)
@@ -393,8 +397,7 @@ void box_edge_start(struct box_edge *e)
 	for (unsigned int g = 1; g <= e->box->gateways; g++)
 		peer_init(&e->peer[g], sim_pick(&e->box->sim, 1U << 30) + 1, e->box->sim.now);
 	for (unsigned int g = 1; g <= e->box->gateways; g++) /* never reached with so few names */
-		BOX_MUST(e->box,
-			 edge_gateway_rate(e->edge, g, EDGE_SEND_RATE, EDGE_SEND_BURST) == 0);
+		BOX_MUST(e->box, edge_gateway_rate(e->edge, g, SEND_RATE, SEND_BURST) == 0);
 	BOX_MUST(e->box, edge_set_resources(e->edge, list, count, e->box->sim.now) == 0);
 	in = box_edge_begin(e);
 	model_restart(&e->model, e->box->config[e->config].resource, now_ns(e));

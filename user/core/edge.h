@@ -42,14 +42,6 @@
 #define EDGE_REST_MAX_NS  (960 * NSEC_PER_SEC)  /* and at most */
 #define EDGE_RESEND_BATCH 16                    /* other domains looked after per query */
 
-/*
- * AssignedIps that a gateway on another machine is sent: less a second than it takes, which leaves
- * room for Probes; at once half of what it takes, so that an edge which has just been restarted
- * may do it again.
- */
-#define EDGE_SEND_RATE  1800
-#define EDGE_SEND_BURST 2000
-
 enum ip_stack {
 	IP_STACK_DUAL,
 	IP_STACK_IPV4,

@@ -185,16 +185,19 @@ static int open_transport(struct daemon *d)
 	return r;
 }
 
-/* Only what it takes: the rest would be lost, and asked for again. */
-static_assert(EDGE_SEND_RATE < CONTROL_UDP_RATE && 2 * EDGE_SEND_BURST <= CONTROL_UDP_BURST,
-	      "a gateway takes what its edges send");
-
+/*
+ * Only what it takes, if both are configured alike: the rest would be lost, and asked for again. A
+ * tenth is left for Probes; at once half of what it takes, so that an edge which has just been
+ * restarted may do it again.
+ */
 static int set_rates(struct daemon *d, const struct remote *list, unsigned int count)
 {
+	unsigned int rate = d->config->control.rate;
 	int r = 0;
 
+	_Static_assert(CONTROL_UDP_BURST == 2 * CONTROL_UDP_RATE, "a rate is half of a burst");
 	for (unsigned int i = 0; i < count && r >= 0; i++)
-		r = edge_gateway_rate(d->edge, list[i].id, EDGE_SEND_RATE, EDGE_SEND_BURST);
+		r = edge_gateway_rate(d->edge, list[i].id, rate - rate / 10, rate);
 	return r;
 }
 

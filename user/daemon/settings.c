@@ -211,6 +211,9 @@ int settings_gateway(struct daemon *d, struct gateway_settings *ret_s)
 		s.resolutions_per_scope = d->config->gateway.per_edge.resolutions;
 		s.xlat_per_scope = d->config->gateway.per_edge.translations;
 	}
+	/* What the transport lets through is acted on. */
+	s.assigned_per_s = d->config->control.rate;
+	s.assigned_burst = 2 * d->config->control.rate;
 	s.xlats_planned = translations_max(d->config);
 	s.domain_id = domain_id;
 	s.ctx = d;
