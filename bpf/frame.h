@@ -85,9 +85,9 @@ fq_inline __u16 *frame_check(fq_ctx *ctx, const struct fq_pkt *p)
 	return (void *)(check + 1) > ctx_end(ctx) ? NULL : check;
 }
 
-/* Complete a partial checksum: the field holds the pseudo header's sum, so summing is enough. */
-static __noinline bool frame_complete(fq_ctx *ctx, const struct fq_pkt *p,
-				      const struct fq_plan *plan)
+/* Make a checksum: the field holds the pseudo header's sum, so summing is enough. */
+static __noinline bool frame_make_check(fq_ctx *ctx, const struct fq_pkt *p,
+					const struct fq_plan *plan)
 {
 	__u16 *check, value;
 	__u64 sum;
@@ -98,9 +98,18 @@ static __noinline bool frame_complete(fq_ctx *ctx, const struct fq_pkt *p,
 	check = frame_check(ctx, p);
 	if (!check)
 		return false;
-	*check = p->tuple.proto == FQ_PROTO_UDP ? csum_udp_nonzero(value) : value;
-	stats_count(FQ_R_CSUM_PARTIAL, p->l3_len);
+	if (p->tuple.proto == FQ_PROTO_UDP)
+		value = csum_udp_nonzero(value);
+	ctx_sum_changed(ctx, csum_fold(csum_diff16(*check, value)));
+	*check = value;
 	return true;
+}
+
+/* Complete a partial checksum. */
+fq_inline bool frame_complete(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
+{
+	stats_count(FQ_R_CSUM_PARTIAL, p->l3_len);
+	return frame_make_check(ctx, p, plan);
 }
 
 /* The same for a packet as received. *@ret_partial: it was partial. */

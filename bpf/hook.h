@@ -20,6 +20,8 @@
 #include "hook_xdp.h"
 #endif
 
+#include "hook_xlat.h"
+
 /*
  * All that is known of the packet. Not on the stack: of its 512 bytes (kernel 6.1 counts in units
  * of 32 for each call) the deepest calls need most. scripts/bpf-stack.py tells.
@@ -50,13 +52,23 @@ fq_inline struct hook_work *hook_begin(const enum fq_mode mode)
 	return w;
 }
 
-/* Write the translation, and complete its checksum unless the kernel will. */
-fq_inline bool hook_write(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
+/* Write the translation, and complete its checksum unless the kernel will. @p is what leaves. */
+fq_inline bool hook_write(fq_ctx *ctx, struct fq_pkt *p, const struct fq_plan *plan)
 {
+	__u8 csum = HOOK_CSUM_DONE;
 	bool partial;
 
-	if (!frame_translate(ctx, p, plan, &partial))
+	if (plan->family != p->family) {
+		if (!hook_xlat(ctx, p, plan, &csum))
+			return false;
+		partial = csum == HOOK_CSUM_PARTIAL;
+	} else if (!frame_translate(ctx, p, plan, &partial)) {
 		return false;
+	}
+	if (csum == HOOK_CSUM_MISSING) {
+		stats_count(FQ_R_CSUM_MADE, p->l3_len);
+		return frame_make_check(ctx, p, plan);
+	}
 	return !partial || (mode_keeps_partial(plan->mode) && !plan->slow) ||
 	       frame_complete(ctx, p, plan);
 }
@@ -100,7 +112,7 @@ static __noinline enum fq_reason hook_slow(fq_ctx *ctx, const struct fq_pkt *p,
  * Return: TRANSLATED, FORWARDED with *@ret_verdict; TRANSLATED_SLOW; FORWARDED_SLOW; SLOW_FAILED;
  * GATEWAY_UNRESOLVED; WRITE_FAILED.
  */
-fq_inline enum fq_reason hook_forward(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan,
+fq_inline enum fq_reason hook_forward(fq_ctx *ctx, struct fq_pkt *p, struct fq_plan *plan,
 				      int *ret_verdict)
 {
 	__u32 l3_off = p->l3_off;
@@ -289,11 +301,12 @@ fq_inline int hook_run(fq_ctx *ctx, enum fq_reason r, struct hook_work *w, __u32
 
 	if (r != FQ_R_NOT_OURS)
 		r = pipeline(ctx, r, p, plan);
+	bytes = p->l3_len ? p->l3_len : bytes;
 	if (!r)
 		r = hook_forward(ctx, p, plan, &verdict);
 	else if (r == FQ_R_HELD)
 		r = hook_hold(ctx, p, plan);
-	stats_count(r, p->l3_len ? p->l3_len : bytes);
+	stats_count(r, bytes);
 
 	switch (reason_class(r)) {
 	case FQ_CLASS_FORWARD:

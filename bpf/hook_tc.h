@@ -95,6 +95,32 @@ fq_inline bool hook_grow(fq_ctx *ctx, int delta)
 	return !bpf_skb_adjust_room(ctx, delta, BPF_ADJ_ROOM_MAC, 0);
 }
 
+/*
+ * See hook_xdp.h. The kernel has to know what the packet is now, in how its segments are made, too;
+ * it adds or removes the difference between the two headers. (It does so for TCP; datagrams that
+ * are yet to be cut cannot change their version.)
+ */
+fq_inline bool hook_grow_into(fq_ctx *ctx, int delta, __u8 family)
+{
+	bool v4 = family == FQ_AF_INET;
+	int rest = v4 ? delta + XLAT_GROWTH : delta - XLAT_GROWTH;
+
+	if (bpf_skb_change_proto(ctx, v4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6), 0))
+		return false;
+	return !rest || hook_grow(ctx, rest);
+}
+
+/* What is about to go does not count any more. */
+fq_inline bool hook_emptied(fq_ctx *ctx, __u32 slot, __u32 off, __u32 len)
+{
+	__u64 sum;
+
+	if (!frame_sum(ctx, slot, off, len, &sum))
+		return false;
+	ctx_sum_changed(ctx, (__u16)~csum_fold(sum));
+	return true;
+}
+
 /* Now it is not. */
 fq_inline bool hook_filled(fq_ctx *ctx, __u32 slot, __u32 off, __u32 len)
 {

@@ -48,6 +48,23 @@ fq_inline bool hook_grow(fq_ctx *ctx, int delta)
 	return true;
 }
 
+/* The same for a packet that becomes one of @family. */
+fq_inline bool hook_grow_into(fq_ctx *ctx, int delta, __u8 family)
+{
+	(void)family;
+	return hook_grow(ctx, delta);
+}
+
+/* The bytes [off, off + len) of the frame are about to be written anew. */
+fq_inline bool hook_emptied(fq_ctx *ctx, __u32 slot, __u32 off, __u32 len)
+{
+	(void)ctx;
+	(void)slot;
+	(void)off;
+	(void)len;
+	return true;
+}
+
 /* That room, [off, off + len) of the frame, has been filled. */
 fq_inline bool hook_filled(fq_ctx *ctx, __u32 slot, __u32 off, __u32 len)
 {

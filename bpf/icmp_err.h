@@ -43,6 +43,8 @@ static const struct icmp_err_kind icmp_err_kinds[FQ_REASON_MAX] = {
 	[FQ_R_EDGE_QUOTA] = {3, 13, 1, 1},
 	[FQ_R_TABLE_FULL] = {3, 13, 1, 1},
 	[FQ_R_NO_PORT] = {3, 13, 1, 1},
+	/* source route failed (RFC 7915 4.1); never the fate of an IPv6 packet */
+	[FQ_R_SOURCE_ROUTED] = {3, 5, 1, 0},
 	/* time exceeded in transit */
 	[FQ_R_TTL_EXCEEDED] = {11, 0, 3, 0},
 	/* fragmentation needed; packet too big */

@@ -70,18 +70,22 @@ fq_inline bool open_addresses_local(void)
 	}
 }
 
-/* Return: FQ_OK with *@ret_nat; NO_NAT_ADDRESS. */
-fq_inline enum fq_reason open_nat_address(const struct fq_pkt *p, __u32 oif,
+/*
+ * The source address of the session. @family: of the real address
+ *
+ * Return: FQ_OK with *@ret_nat; NO_NAT_ADDRESS.
+ */
+fq_inline enum fq_reason open_nat_address(const struct fq_pkt *p, __u32 oif, __u8 family,
 					  struct fq_addr *ret_nat)
 {
-	bool v4 = p->family == FQ_AF_INET;
+	bool v4 = family == FQ_AF_INET;
 	const struct fq_dev *dev;
 	__u32 count, i;
 
 	switch (fq_settings.masquerade) {
 	case FQ_MASQ_NONE:
 		*ret_nat = p->tuple.src;
-		return FQ_OK;
+		return family == p->family ? FQ_OK : FQ_R_NO_NAT_ADDRESS;
 	case FQ_MASQ_GIVEN:
 		count = v4 ? fq_settings.nat4_count : fq_settings.nat6_count;
 		if (count == 0)
@@ -291,7 +295,7 @@ fq_inline void open_fill_both(struct open_work *w, const struct fq_pkt *p)
 	w->in.src = w->real;
 	w->in.dst = w->nat;
 	w->in.sport = p->tuple.dport;
-	w->in.proto = p->tuple.proto;
+	w->in.proto = xlat_proto_of(p->tuple.proto, addr_family(&w->real));
 
 	open_fill(&w->s_in, p, w);
 	w->s_in.dir = FQ_DIR_IN;

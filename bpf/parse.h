@@ -27,9 +27,13 @@
 #define ICMP_EXCEEDED    11
 #define ICMP_PARAMETER   12
 /* RFC 4443 2.1: errors have the high bit clear */
-#define ICMP6_INFO       128
-#define ICMP6_ECHO       128
-#define ICMP6_ECHO_REPLY 129
+#define ICMP6_UNREACHABLE 1
+#define ICMP6_TOO_BIG     2
+#define ICMP6_EXCEEDED    3
+#define ICMP6_PARAMETER   4
+#define ICMP6_INFO        128
+#define ICMP6_ECHO        128
+#define ICMP6_ECHO_REPLY  129
 
 fq_inline enum fq_reason parse_tcp(const void *data, const void *end, struct fq_pkt *p)
 {

@@ -76,6 +76,50 @@ static __noinline enum fq_reason edge_stage(fq_ctx *ctx, const struct fq_pkt *p,
 	return FQ_OK;
 }
 
+/* An IPv4 packet with options that say by which routers it is to travel? */
+fq_inline bool source_routed(fq_ctx *ctx, const struct fq_pkt *p)
+{
+	__u32 len = p->l4_off - p->l3_off - sizeof(struct fq_ip4);
+	const __u8 *options;
+
+	if (p->family != FQ_AF_INET || !len || p->l3_off > FQ_L3_OFF_MAX)
+		return false;
+	options = ctx_data(ctx) + p->l3_off + sizeof(struct fq_ip4);
+	return xlat_source_routed(options, ctx_end(ctx), len);
+}
+
+/*
+ * A fragment of a message whose checksum would have to cover what is not here: ICMP, because
+ * ICMPv6's covers the whole length, and UDP without one (RFC 7915 1.2, 4.5).
+ */
+fq_inline bool fragment_stays(fq_ctx *ctx, const struct fq_pkt *p)
+{
+	const struct fq_udp *udp;
+
+	if (!p->frag)
+		return false;
+	if (p->tuple.proto != FQ_PROTO_UDP)
+		return p->tuple.proto != FQ_PROTO_TCP;
+	if (p->family != FQ_AF_INET || (p->frag & FQ_FRAG_LATER))
+		return false;
+	if (p->l4_off > FQ_L4_OFF_MAX)
+		return true;
+	udp = ctx_data(ctx) + p->l4_off;
+	return (void *)(udp + 1) > ctx_end(ctx) || !udp->check;
+}
+
+/*
+ * May the packet change its IP version? Routing headers in use do not get past the parser.
+ *
+ * Return: FQ_OK; SOURCE_ROUTED; FRAGMENT_STAYS.
+ */
+fq_global enum fq_reason xlat_stage(fq_ctx *ctx, const struct fq_pkt *p)
+{
+	if (!p || source_routed(ctx, p))
+		return FQ_R_SOURCE_ROUTED;
+	return fragment_stays(ctx, p) ? FQ_R_FRAGMENT_STAYS : FQ_OK;
+}
+
 /* Gateway: translation, right, TTL, route; then the session. */
 fq_inline enum fq_reason gateway_stage(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan,
 				       const struct fq_client *client, __u64 now)
@@ -85,6 +129,7 @@ fq_inline enum fq_reason gateway_stage(fq_ctx *ctx, const struct fq_pkt *p, stru
 	struct fq_control *c = maps_control();
 	struct open_work *w = open_work(mode_slot(plan->mode));
 	enum fq_reason r;
+	__u8 family;
 
 	if (!x || !c || !w)
 		return FQ_R_NO_TRANSLATION;
@@ -104,9 +149,15 @@ fq_inline enum fq_reason gateway_stage(fq_ctx *ctx, const struct fq_pkt *p, stru
 	w->real = x->real;
 	w->domain = x->domain;
 	w->gateway = 0;
+	family = addr_family(&w->real);
+	if (family != p->family) {
+		r = xlat_stage(ctx, p);
+		if (r)
+			return r;
+	}
 	r = route(ctx, p, &w->real, plan);
 	if (!r)
-		r = open_nat_address(p, plan->oif, &w->nat);
+		r = open_nat_address(p, plan->oif, family, &w->nat);
 	return r ? r : open_session(ctx, p, w, plan);
 }
 
@@ -325,16 +376,22 @@ fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, const 
 		return FQ_R_TTL_EXCEEDED;
 	plan->src = s->src;
 	plan->dst = s->dst;
+	plan->family = addr_family(&s->dst);
 	plan->port = s->port;
 	plan->domain = s->domain;
 	plan->forwarded = s->gateway != 0;
+	if (plan->family != p->family) {
+		r = xlat_stage(ctx, p);
+		if (r)
+			return r;
+	}
 	if (!plan->oif) {
 		r = plan->gateway ? route_gateway(ctx, p, plan, now)
 				  : route(ctx, p, &plan->dst, plan);
 		if (r)
 			return r;
 	}
-	if (!plan->ip_id && !plan->forwarded && p->family == FQ_AF_INET && (p->frag || !p->df))
+	if (!plan->ip_id && !plan->forwarded && xlat_needs_id(p, plan->family))
 		plan->ip_id = frag_new_id();
 	session_count(s, p, now);
 	return FQ_OK;

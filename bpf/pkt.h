@@ -209,6 +209,7 @@ struct fq_plan {
 	__u8 resolve;   /* the next hop's MAC address is not known */
 	__u8 mode;      /* enum fq_mode */
 	__u8 forwarded; /* of a session that is translated elsewhere */
+	__u8 family;    /* FQ_AF_* of @src and @dst */
 	__u16 gateway; /* out: where the packet goes, whatever the route to its destination; 0: that
 			*/
 	__u32 oif;     /* 0: not routed yet */

@@ -7,6 +7,9 @@
  * sources after it. Policy rules therefore see the client's address on the way out and the
  * resource's on the way in, as the sender wrote them.
  *
+ * Across IP versions (dst's is not the packet's) they see no source, and everything else as it will
+ * leave.
+ *
  * On the way to a remote gateway they see neither: the question is where that gateway is, the same
  * for all packets, of whatever IP version.
  */
@@ -17,6 +20,7 @@
 #include "pkt.h"
 #include "session.h"
 #include "upcall.h"
+#include "xlat.h"
 
 #define GATEWAY_TELL_NS 500000000ULL /* the daemon is told again after this long */
 
@@ -77,37 +81,46 @@ fq_inline enum fq_reason route_ask(fq_ctx *ctx, struct bpf_fib_lookup *fib, stru
 }
 
 /*
- * Find the next hop to @dst.
+ * Find the next hop to @dst, whose IP version is the one in which the packet leaves.
  *
  * On success, plan->oif and the MAC addresses are set, or, if the neighbour is not known
  * (plan->resolve), plan->oif and what the hook makes of that: plan->hop or plan->slow.
  *
- * Return: FQ_OK; TOO_BIG (with plan->mtu); NO_ROUTE; BLACKHOLE; FORWARDING_OFF.
+ * Return: FQ_OK; TOO_BIG (with plan->mtu, for the sender); NO_ROUTE; BLACKHOLE; FORWARDING_OFF.
  */
-static __noinline enum fq_reason route(fq_ctx *ctx, const struct fq_pkt *p,
-				       const struct fq_addr *dst, struct fq_plan *plan)
+fq_global enum fq_reason route(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_addr *dst,
+			       struct fq_plan *plan)
 {
-	struct bpf_fib_lookup fib = {
-		.family = p->family,
-		.l4_protocol = p->tuple.proto,
-		.tot_len = p->mtu_len,
-		.ifindex = ctx_ifindex(ctx),
-	};
+	struct bpf_fib_lookup fib = {.ifindex = ctx_ifindex(ctx)};
+	enum fq_reason r;
+	__u8 family;
+	bool same;
 
+	if (!p || !dst || !plan)
+		return FQ_R_NO_ROUTE;
+	family = addr_family(dst);
+	same = family == p->family;
+	fib.family = family;
+	fib.l4_protocol = xlat_proto_of(p->tuple.proto, family);
+	fib.tot_len = xlat_len(p, p->mtu_len, family);
 	if (proto_has_ports(p->tuple.proto)) {
 		fib.sport = p->sport;
 		fib.dport = p->dport;
 	}
-	if (p->family == FQ_AF_INET) {
-		fib.tos = p->tos;
-		fib.ipv4_src = p->tuple.src.w[3];
+	if (family == FQ_AF_INET) {
+		fib.tos = xlat_tos(p);
+		fib.ipv4_src = same ? p->tuple.src.w[3] : 0;
 		fib.ipv4_dst = dst->w[3];
 	} else {
-		fib.flowinfo = p->flowinfo;
-		__builtin_memcpy(fib.ipv6_src, &p->tuple.src, sizeof(fib.ipv6_src));
+		fib.flowinfo = same ? p->flowinfo : bpf_htonl((__u32)p->tos << 20);
+		if (same)
+			__builtin_memcpy(fib.ipv6_src, &p->tuple.src, sizeof(fib.ipv6_src));
 		__builtin_memcpy(fib.ipv6_dst, dst, sizeof(fib.ipv6_dst));
 	}
-	return route_ask(ctx, &fib, plan);
+	r = route_ask(ctx, &fib, plan);
+	if (r == FQ_R_TOO_BIG && !same)
+		plan->mtu = xlat_mtu(plan->mtu, p->family, p->frag);
+	return r;
 }
 
 /*

@@ -150,7 +150,12 @@ enum fq_reason_class {
 	X(WRONG_GATEWAY, "wrong_gateway", DROP,                                                    \
 	  "edge: reply from an interface that does not lead to its session's gateway")             \
 	X(WRONG_WAY, "wrong_way", DROP,                                                            \
-	  "client's address, from an interface that does not lead to it (source_check: strict)")
+	  "client's address, from an interface that does not lead to it (source_check: strict)")   \
+	X(SOURCE_ROUTED, "source_routed", REFUSE,                                                  \
+	  "IPv4 source route, to an IPv6 address: source route failed")                            \
+	X(CSUM_MADE, "csum_made", EVENT, "UDP checksum made: there was none, and IPv6 demands one") \
+	X(FRAGMENT_STAYS, "fragment_stays", DROP,                                                  \
+	  "fragment that cannot change its IP version: of ICMP, or of UDP without checksum")
 /* clang-format on */
 
 enum fq_reason {

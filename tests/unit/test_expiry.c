@@ -147,7 +147,11 @@ static struct fq_addr addr(const char *text)
 	return a;
 }
 
-static void check_partner(uint8_t proto, uint16_t peer_port)
+static const char *const OUTSIDE4[] = {"198.51.100.1", "198.51.100.2"};
+static const char *const OUTSIDE6[] = {"2001:db8:2::1", "2001:db8:2::2"};
+
+static void check_partner(uint8_t proto, uint8_t in_proto, uint16_t peer_port,
+			  const char *const outside[2])
 {
 	struct fq_tuple out_key = {.src = addr("192.0.2.2"),
 				   .dst = addr("100.96.0.1"),
@@ -155,14 +159,14 @@ static void check_partner(uint8_t proto, uint16_t peer_port)
 				   .dport = htons(peer_port),
 				   .proto = proto};
 	struct fq_session out = {.dir = FQ_DIR_OUT,
-				 .src = addr("198.51.100.1"),
-				 .dst = addr("198.51.100.2"),
+				 .src = addr(outside[0]),
+				 .dst = addr(outside[1]),
 				 .port = htons(5000)};
 	struct fq_tuple in_key = {.src = out.dst,
 				  .dst = out.src,
 				  .sport = htons(peer_port),
 				  .dport = htons(5000),
-				  .proto = proto};
+				  .proto = in_proto};
 	struct fq_session in = {
 		.dir = FQ_DIR_IN, .src = out_key.dst, .dst = out_key.src, .port = out_key.sport};
 	struct fq_tuple found;
@@ -177,9 +181,18 @@ static void check_partner(uint8_t proto, uint16_t peer_port)
 static void halves_find_each_other(void **state)
 {
 	(void)state;
-	check_partner(IPPROTO_TCP, 443);
-	check_partner(IPPROTO_UDP, 0);
-	check_partner(IPPROTO_ICMP, 0);
+	check_partner(IPPROTO_TCP, IPPROTO_TCP, 443, OUTSIDE4);
+	check_partner(IPPROTO_UDP, IPPROTO_UDP, 0, OUTSIDE4);
+	check_partner(IPPROTO_ICMP, IPPROTO_ICMP, 0, OUTSIDE4);
+}
+
+/* N-01, G-51: also when they are of different IP versions, where ICMP has two numbers */
+static void halves_of_two_versions_find_each_other(void **state)
+{
+	(void)state;
+	check_partner(IPPROTO_TCP, IPPROTO_TCP, 443, OUTSIDE6);
+	check_partner(IPPROTO_UDP, IPPROTO_UDP, 0, OUTSIDE6);
+	check_partner(IPPROTO_ICMP, IPPROTO_ICMPV6, 0, OUTSIDE6);
 }
 
 static void never_is_never(void **state)
@@ -200,6 +213,7 @@ int main(void)
 		cmocka_unit_test(a_download_without_acknowledgements_lives),
 		cmocka_unit_test(earliest_is_never_later_than_the_real_expiry),
 		cmocka_unit_test(halves_find_each_other),
+		cmocka_unit_test(halves_of_two_versions_find_each_other),
 		cmocka_unit_test(never_is_never),
 	};
 

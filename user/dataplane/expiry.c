@@ -4,6 +4,8 @@
 
 #include <netinet/in.h>
 
+#include "base/ipaddr.h"
+
 const char *session_state_name(enum session_state state)
 {
 	static const char *const name[] = {
@@ -82,9 +84,21 @@ struct instant session_expiry_earliest(const struct fq_session *out, uint8_t pro
 	return instant_add((struct instant){last_out(out)}, ns);
 }
 
+/* A session between IPv4 and IPv6 has another ICMP on either side. */
+static uint8_t proto_among(uint8_t proto, const struct fq_addr *addr)
+{
+	if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6)
+		return ipaddr_is_v4(addr) ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	return proto;
+}
+
 struct fq_tuple session_partner(const struct fq_tuple *key, const struct fq_session *entry)
 {
-	struct fq_tuple partner = {.src = entry->dst, .dst = entry->src, .proto = key->proto};
+	struct fq_tuple partner = {
+		.src = entry->dst,
+		.dst = entry->src,
+		.proto = proto_among(key->proto, &entry->dst),
+	};
 
 	if (entry->dir == FQ_DIR_OUT) {
 		partner.sport = key->dport;
