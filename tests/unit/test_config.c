@@ -335,7 +335,8 @@ static void json_round_trip_is_the_same(void **state)
 		whole,
 		BASE,
 		BASE "gateway: {masquerade: [198.51.100.7, 2001:db8::7], ports: 2000}\n"
-		     "resources:\n" RESOURCE ", ip_stack: ipv6, filters: [icmp, {udp: 53}]}\n"
+		     "resources:\n" RESOURCE
+		     ", ip_stack: ipv6, translate: any, filters: [icmp, {udp: 53}]}\n"
 		     "source_check: strict\nlog: {format: json, level: debug}\nlimits: {domains: "
 		     "7, dns_per_client: 0, "
 		     "new_names_per_client: 0}\n",

@@ -201,6 +201,8 @@ static const struct {
 	 "*.corp.example or **.corp.example"},
 	{BASE "resources:\n" RESOURCE ", ip_stack: both}\n",
 	 "t.yaml:5: resources[0].ip_stack: \"both\": expected one of: dual, ipv4, ipv6"},
+	{BASE "resources:\n" RESOURCE ", translate: ipv6}\n",
+	 "t.yaml:5: resources[0].translate: \"ipv6\": expected one of: same-family, any"},
 	{BASE "resources:\n" RESOURCE ", filters: [http]}\n",
 	 "t.yaml:5: resources[0].filters[0]: \"http\": expected {tcp: PORTS}, {udp: PORTS} or "
 	 "icmp"},

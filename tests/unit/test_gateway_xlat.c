@@ -202,6 +202,80 @@ static void joining_resource_is_added_at_once(void **state)
 	assert_int_equal(lab_xlat(lab, 0, lab_proxy(GATEWAY_AAAA, 0, 0))->resources, 1);
 }
 
+static void set_any_family(struct lab *lab, uint32_t resource, bool any)
+{
+	for (unsigned int i = 0; i < lab->resources; i++)
+		if (lab->resource[i].id == resource)
+			lab->resource[i].any_family = any;
+	lab_reload(lab);
+}
+
+/* G-50: a family without addresses borrows the other's, by the same round robin, and no other. */
+static void missing_family_borrows_where_permitted(void **state)
+{
+	struct lab *lab = *state;
+
+	set_any_family(lab, LAB_WWW, true);
+	lab_assign(lab, 0, LAB_WWW, WWW, 0);
+	lab_resolved(lab, WWW, "", "2001:db8::2 2001:db8::1");
+	assert_string_equal(lab_block(lab, 0, GATEWAY_A, 0),
+			    "2001:db8::1,2001:db8::2,2001:db8::1,2001:db8::2");
+	assert_string_equal(lab_block(lab, 0, GATEWAY_AAAA, 0),
+			    "2001:db8::1,2001:db8::2,2001:db8::1,2001:db8::2");
+
+	lab->now.ns += 61 * NSEC_PER_SEC;
+	lab_assign(lab, 0, LAB_WWW, WWW, 0);
+	lab_resolved(lab, WWW, "198.51.100.1", "");
+	assert_string_equal(lab_block(lab, 0, GATEWAY_AAAA, 0),
+			    "198.51.100.1,198.51.100.1,198.51.100.1,198.51.100.1");
+
+	lab->now.ns += 61 * NSEC_PER_SEC;
+	lab_assign(lab, 0, LAB_WWW, WWW, 0);
+	lab_resolved(lab, WWW, "198.51.100.1", "2001:db8::1");
+	assert_string_equal(lab_block(lab, 0, GATEWAY_A, 0),
+			    "198.51.100.1,198.51.100.1,198.51.100.1,198.51.100.1");
+	assert_string_equal(lab_block(lab, 0, GATEWAY_AAAA, 0),
+			    "2001:db8::1,2001:db8::1,2001:db8::1,2001:db8::1");
+}
+
+/* G-50: nothing to borrow is nothing, also where it is permitted. */
+static void no_address_at_all_is_none(void **state)
+{
+	struct lab *lab = *state;
+
+	set_any_family(lab, LAB_WWW, true);
+	lab_assign(lab, 0, LAB_WWW, WWW, 0);
+	lab_resolved(lab, WWW, "", "");
+
+	assert_string_equal(lab_block(lab, 0, GATEWAY_A, 0), "-,-,-,-");
+	assert_string_equal(lab_block(lab, 0, GATEWAY_AAAA, 0), "-,-,-,-");
+	lab_expect_status(lab, 0, 1, false);
+}
+
+/* G-54: a change of the setting, or a resource that joins, needs no new lookup. */
+static void permission_to_borrow_comes_and_goes_at_once(void **state)
+{
+	static const char NONE[] = "-,-,-,-";
+	static const char REAL[] = "198.51.100.1,198.51.100.1,198.51.100.1,198.51.100.1";
+	struct lab *lab = *state;
+
+	lab_assign(lab, 0, LAB_WWW, WWW, 0);
+	lab_resolved(lab, WWW, "198.51.100.1", "");
+	assert_string_equal(lab_block(lab, 0, GATEWAY_AAAA, 0), NONE);
+
+	set_any_family(lab, LAB_WWW, true);
+	assert_string_equal(lab_block(lab, 0, GATEWAY_AAAA, 0), REAL);
+	set_any_family(lab, LAB_WWW, false);
+	assert_string_equal(lab_block(lab, 0, GATEWAY_AAAA, 0), NONE);
+	assert_string_equal(lab_block(lab, 0, GATEWAY_A, 0), REAL);
+
+	set_any_family(lab, LAB_CORP, true);
+	assert_string_equal(lab_block(lab, 0, GATEWAY_AAAA, 0), NONE);
+	lab_assign(lab, 0, LAB_CORP, WWW, 0); /* the one that permits it publishes the name, too */
+	assert_string_equal(lab_block(lab, 0, GATEWAY_AAAA, 0), REAL);
+	assert_int_equal(lab->resolves, 1);
+}
+
 static void full_scope_gives_up_what_was_unasked_longest(void **state)
 {
 	struct gateway_settings settings = gateway_settings_default();
@@ -240,6 +314,9 @@ int main(void)
 		LAB_TEST(renumbered_domain_gives_up_old_addresses),
 		cmocka_unit_test(resources_are_ordered_by_specificity_then_uuid),
 		LAB_TEST(joining_resource_is_added_at_once),
+		LAB_TEST(missing_family_borrows_where_permitted),
+		LAB_TEST(no_address_at_all_is_none),
+		LAB_TEST(permission_to_borrow_comes_and_goes_at_once),
 		cmocka_unit_test(full_scope_gives_up_what_was_unasked_longest),
 	};
 

@@ -155,11 +155,17 @@ enum config_ip_stack {
 	CONFIG_STACK_IPV6,
 };
 
+enum config_translate {
+	CONFIG_TRANSLATE_SAME_FAMILY,
+	CONFIG_TRANSLATE_ANY,
+};
+
 struct config_resource {
 	char id[CONFIG_UUID_LEN]; /* lower case */
 	char name[CONFIG_NAME_LEN];
 	char address[CONFIG_PATTERN_LEN];                    /* pattern, as written */
 	enum config_ip_stack ip_stack;                       /* default: dual */
+	enum config_translate translate;                     /* default: same-family */
 	struct fq_filter filter;                             /* default (no filter): allow_all */
 	unsigned int gateways[CONFIG_RESOURCE_GATEWAYS_MAX]; /* indices into edge.gateways */
 	unsigned int gateway_count; /* default: all; 0: the gateway in this process */
@@ -239,6 +245,7 @@ const char *config_source_check_name(enum fq_source_check check);
 
 /* "dual", "ipv4", "ipv6". */
 const char *config_stack_name(enum config_ip_stack stack);
+const char *config_translate_name(enum config_translate translate);
 
 /*
  * Parse a time: 2027-01-01T00:00:00Z (RFC 3339; an offset instead of Z is accepted).

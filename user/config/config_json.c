@@ -244,9 +244,10 @@ static json_t *resources_json(const struct config *config)
 			json_array_append_new(
 				gateways, json_string(config->edge.gateways[r->gateways[j]].name));
 		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "id", r->id,
+				      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "id", r->id,
 						"name", r->name, "address", r->address, "ip_stack",
-						config_stack_name(r->ip_stack), "filters",
+						config_stack_name(r->ip_stack), "translate",
+						config_translate_name(r->translate), "filters",
 						filters_json(&r->filter), "gateways", gateways));
 	}
 	return list;

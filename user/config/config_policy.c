@@ -166,6 +166,17 @@ const char *config_stack_name(enum config_ip_stack stack)
 	return stacks[stack].name;
 }
 
+static const struct word translates[] = {
+	{"same-family", CONFIG_TRANSLATE_SAME_FAMILY},
+	{"any", CONFIG_TRANSLATE_ANY},
+	{0},
+};
+
+const char *config_translate_name(enum config_translate translate)
+{
+	return translates[translate].name;
+}
+
 /* A port or range of the protocol key->min. */
 static int read_filter_ports(struct reader *rd, yaml_node_t *node, const struct key *key,
 			     void *field)
@@ -263,6 +274,10 @@ static const struct key resource_keys[] = {
 	 .read = read_word,
 	 .more = stacks,
 	 .offset = offsetof(struct config_resource, ip_stack)},
+	{.name = "translate",
+	 .read = read_word,
+	 .more = translates,
+	 .offset = offsetof(struct config_resource, translate)},
 	{.name = "filters",
 	 .read = read_filters,
 	 .max = 2 * FQ_FILTER_RANGES,

@@ -284,30 +284,72 @@ static bool value_permit(const struct policy *policy, struct fq_xlat *value, uin
 	return true;
 }
 
+/*
+ * Does a resource of the translation let packets change their IP version (G-26)? One is enough: the
+ * resources of a name share its proxy addresses, and a packet is permitted after it is known where
+ * it goes.
+ */
+static bool any_family(const struct policy *policy, const struct fq_xlat *value)
+{
+	for (unsigned int i = 0; i < value->resources; i++) {
+		const struct policy_resource *resource =
+			policy_find_resource(policy, value->resource[i]);
+
+		if (resource && resource->any_family)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The real address of the @i-th proxy address of a family, by round robin (G-06): one of the same
+ * family, or of the other one if that has none and a resource permits it.
+ */
+static void value_resolve(const struct gateway *gw, const struct gw_domain *domain,
+			  enum gateway_family family, unsigned int i, struct fq_xlat *value)
+{
+	enum gateway_family from = family;
+	unsigned int n;
+
+	if (!domain->known_count[family] && any_family(gw->policy, value))
+		from = family == GATEWAY_A ? GATEWAY_AAAA : GATEWAY_A;
+	n = domain->known_count[from];
+	value->has_real = n > 0;
+	value->real = n ? domain->known[from][i % n] : (struct fq_addr){0};
+}
+
+/* After the resources have changed: a family without addresses may use the other's, or not. */
+static void value_review(const struct gateway *gw, const struct gw_domain *domain,
+			 enum gateway_family family, unsigned int i, struct fq_xlat *value)
+{
+	enum gateway_family other = family == GATEWAY_A ? GATEWAY_AAAA : GATEWAY_A;
+
+	/* Else there is nothing to borrow, or nothing is known yet of what was found installed. */
+	if (!domain->known_count[family] && domain->known_count[other])
+		value_resolve(gw, domain, family, i, value);
+}
+
 void gw_binding_permit(struct gateway *gw, struct gw_binding *binding, enum gateway_family family,
 		       uint32_t resource)
 {
 	for (unsigned int i = 0; i < binding->count[family]; i++) {
 		struct gw_xlat *xlat = binding->xlat[family][i];
 
-		if (value_permit(gw->policy, &xlat->value, resource) && xlat->installed)
-			xlat_install(gw, xlat);
+		if (!value_permit(gw->policy, &xlat->value, resource) || !xlat->installed)
+			continue;
+		value_review(gw, binding->domain, family, i, &xlat->value);
+		xlat_install(gw, xlat);
 	}
 }
 
 void gw_binding_install(struct gateway *gw, struct gw_binding *binding)
 {
-	const struct gw_domain *domain = binding->domain;
-
 	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
-		unsigned int n = domain->known_count[f];
-
 		for (unsigned int i = 0; i < binding->count[f]; i++) {
-			struct fq_xlat *value = &binding->xlat[f][i]->value;
+			struct gw_xlat *xlat = binding->xlat[f][i];
 
-			value->has_real = n > 0;
-			value->real = n ? domain->known[f][i % n] : (struct fq_addr){0};
-			xlat_install(gw, binding->xlat[f][i]);
+			value_resolve(gw, binding->domain, f, i, &xlat->value);
+			xlat_install(gw, xlat);
 		}
 	}
 }
@@ -364,6 +406,8 @@ void gw_binding_review(struct gateway *gw, struct gw_binding *binding)
 			struct gw_xlat *xlat = binding->xlat[f][i];
 			struct fq_xlat value = reviewed(gw, xlat);
 
+			if (value.resources && xlat->installed)
+				value_review(gw, binding->domain, f, i, &value);
 			gw->narrowed |= value.resources < xlat->value.resources;
 			if (!value.resources) {
 				end_sessions(gw, &xlat->value, &ended);

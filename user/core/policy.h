@@ -36,6 +36,7 @@ struct policy_resource {
 	const char *name;
 	const char *pattern;
 	struct fq_filter filter; /* F-01 to F-05; no filter configured: allow_all */
+	bool any_family;         /* its packets may be translated between IPv4 and IPv6 (G-26) */
 };
 
 struct policy_grant {

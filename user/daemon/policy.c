@@ -75,6 +75,7 @@ static int add_resources(struct daemon *d, struct policy *p)
 			.name = c->name,
 			.pattern = c->address,
 			.filter = c->filter,
+			.any_family = c->translate == CONFIG_TRANSLATE_ANY,
 		};
 		int r;
 
