@@ -35,6 +35,7 @@ LAB_SESSIONS=${LAB_SESSIONS:-'{max: 65536, per_client: 32768}'}
 LAB_TIMEOUTS=${LAB_TIMEOUTS:-'{}'}
 LAB_RESOLVER_TIMEOUT=${LAB_RESOLVER_TIMEOUT:-2}
 LAB_CLIENTS='  - {name: lan, prefixes: [192.0.2.0/24, "2001:db8:1::/64"]}'
+LAB_TRANSLATE=${LAB_TRANSLATE:-same-family}
 LAB_FILTERS='[{tcp: 80}, {tcp: 7}, {udp: 7}, {tcp: 5201}, {udp: 5201}, icmp]'
 LAB_GRANTS='  - {client: lan, resource: intranet}
   - {client: lan, resource: open}'
@@ -373,6 +374,7 @@ resources:
     name: intranet
     address: "*.corp.example"
     filters: $LAB_FILTERS
+    translate: $LAB_TRANSLATE
 $intranet
   - id: 5f0a7c1e-6d0f-4f0e-9d3b-2f6f0c1f7a11
     name: private

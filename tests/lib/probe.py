@@ -3,6 +3,7 @@
 """Send one kind of packet to an address and say in one line what came back.
 
 usage: probe.py udp ADDRESS PORT [--from-port N] [--from ADDRESS] [--count N] [--timeout S]
+                                   [--no-checksum]
        probe.py tcp ADDRESS PORT [--from-port N] [--from ADDRESS] [--timeout S]
        probe.py dns ADDRESS HEX  [--timeout S]
 
@@ -22,6 +23,9 @@ import socket
 import struct
 import sys
 import time
+
+
+SO_NO_CHECK = 11  # asm-generic/socket.h: UDP over IPv4 without checksum
 
 
 def family_of(address):
@@ -76,6 +80,8 @@ def events(sockets, deadline):
 def probe_udp(args, deadline):
     errors = IcmpErrors(args.address)
     sock = client_socket(args, socket.SOCK_DGRAM)
+    if args.no_checksum:
+        sock.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
     for number in range(1, args.count + 1):
         sock.sendto(str(number).encode(), (args.address, args.port))
     answers = []
@@ -123,6 +129,7 @@ def main():
     parser.add_argument("--from-port", type=int, default=0)
     parser.add_argument("--from", dest="source", default="")
     parser.add_argument("--count", type=int, default=1)
+    parser.add_argument("--no-checksum", action="store_true")
     parser.add_argument("--timeout", type=float, default=5)
     args = parser.parse_args()
     if args.kind != "dns":
