@@ -41,7 +41,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, FQ_TOMBSTONES_MAX);
 	__type(key, struct fq_tuple);
-	__type(value, __u64);
+	__type(value, struct fq_tombstone);
 } tombstones SEC(".maps");
 
 struct {

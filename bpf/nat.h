@@ -12,7 +12,9 @@
 #include "csum.h"
 #include "pkt.h"
 
-#define NAT_TRIES 64 /* ports tried for a session before it is refused */
+#define NAT_TRIES     64   /* ports tried for a session before it is refused */
+#define NAT_PORT_LOW  512  /* well-known ports given to clients */
+#define NAT_PORT_HIGH 1024 /* above them (RFC 4787 REQ-3a) */
 
 /* MurmurHash3's mixing of one word. */
 fq_inline __u32 nat_mix(__u32 h, __u32 word)
@@ -52,6 +54,7 @@ fq_inline __u32 nat_pick(const struct fq_addr *client, __u32 seed, __u32 count)
  */
 struct nat_ports {
 	__u32 lo;
+	__u32 keep_lo; /* the least that a client keeps if it has it */
 	__u32 skip_lo;
 	__u32 skip;   /* ports left out, from skip_lo on */
 	__u32 usable; /* 0: none */
@@ -69,15 +72,23 @@ fq_inline void nat_ports_init(struct nat_ports *n, __u32 lo, __u32 hi, __u32 ski
 	skip_lo = skip_lo < lo ? lo : skip_lo;
 	skip_hi = skip_hi > hi ? hi : skip_hi;
 	n->lo = lo;
+	n->keep_lo = lo;
 	n->skip_lo = skip_lo;
 	n->skip = skip_hi >= skip_lo ? skip_hi - skip_lo + 1 : 0;
 	n->usable = hi - lo + 1 - n->skip;
 	n->start = n->usable ? hash % n->usable : 0;
 }
 
+/* A well-known port stays one; those below NAT_PORT_LOW are kept, but not given (REQ-3a). */
+fq_inline void nat_ports_init_low(struct nat_ports *n, __u32 hash)
+{
+	nat_ports_init(n, NAT_PORT_LOW, NAT_PORT_HIGH - 1, 1, 0, hash);
+	n->keep_lo = 1;
+}
+
 fq_inline bool nat_port_allowed(const struct nat_ports *n, __u32 port)
 {
-	if (port < n->lo || port > n->lo + n->usable + n->skip - 1)
+	if (port < n->keep_lo || port > n->lo + n->usable + n->skip - 1)
 		return false;
 	return port < n->skip_lo || port >= n->skip_lo + n->skip;
 }

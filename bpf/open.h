@@ -9,7 +9,7 @@
  * A port that a socket of this host uses is not taken, and the kernel's own ephemeral range
  * is left to it where the source address is this host's. Nothing is evicted to make room.
  *
- * RFC 4787 (REQ-1 to 3, 8), RFC 6056, RFC 6888 (REQ-4, 11). Statements N-01 to N-05, N-11.
+ * RFC 4787 (REQ-1 to 3, 8), RFC 6056, RFC 6888 (REQ-4, 8, 11). Statements N-01 to N-05, N-11.
  */
 #pragma once
 
@@ -204,6 +204,9 @@ fq_global bool local_socket(fq_ctx *ctx, const struct fq_tuple *in, __be16 sport
 /*
  * The ports to choose from. The hash leaves out the peer's port, so that a client's port
  * towards one proxy address maps to one port as long as that is free (RFC 4787 REQ-1).
+ *
+ * A well-known port is mapped to a well-known one, as servers may insist on (RFC 4787 REQ-3a): to
+ * itself, or to one of those that clients use (512 and up, rresvport).
  */
 fq_inline void open_ports(const struct fq_pkt *p, struct nat_ports *ret_ports)
 {
@@ -217,11 +220,23 @@ fq_inline void open_ports(const struct fq_pkt *p, struct nat_ports *ret_ports)
 		nat_ports_init(ret_ports, 0, 0xffff, 1, 0, hash);
 		return;
 	}
+	if (bpf_ntohs(p->sport) < NAT_PORT_HIGH) {
+		nat_ports_init_low(ret_ports, hash);
+		return;
+	}
 	if (open_addresses_local() && fq_settings.local_hi) {
 		skip_lo = fq_settings.local_lo;
 		skip_hi = fq_settings.local_hi;
 	}
 	nat_ports_init(ret_ports, fq_settings.port_lo, fq_settings.port_hi, skip_lo, skip_hi, hash);
+}
+
+/* May the client get the tuple? For a time after its end it is kept for who has had it (N-11). */
+fq_inline bool open_free(const struct fq_tuple *in, const struct fq_addr *client)
+{
+	const struct fq_tombstone *t = session_tombstone(in);
+
+	return !t || addr_equal(&t->client, client);
 }
 
 /* Try to claim a port. Return: FQ_OK; NO_PORT if it is taken; TABLE_FULL. */
@@ -233,6 +248,8 @@ fq_global enum fq_reason open_claim(fq_ctx *ctx, __u32 slot, __be16 rport, __u32
 	if (!w)
 		return FQ_R_NO_PORT;
 	w->in.dport = bpf_htons(port);
+	if (!open_free(&w->in, &w->s_in.dst))
+		return FQ_R_NO_PORT;
 	if (proto_has_ports(w->in.proto) && fq_settings.masquerade != FQ_MASQ_NONE &&
 	    local_socket(ctx, &w->in, rport, false))
 		return FQ_R_NO_PORT;

@@ -48,7 +48,11 @@ fq_inline enum fq_reason parse_tcp(const void *data, const void *end, struct fq_
 	p->sport = tcp->sport;
 	p->dport = tcp->dport;
 	p->l4_hlen = hlen;
-	p->tcp_flags = tcp->flags & (FQ_TCP_FIN | FQ_TCP_SYN | FQ_TCP_RST);
+	p->tcp_flags = tcp->flags & (FQ_TCP_FIN | FQ_TCP_SYN | FQ_TCP_RST | FQ_TCP_ACK);
+	p->tcp.seq = bpf_ntohl(tcp->seq);
+	p->tcp.ack = bpf_ntohl(tcp->ack);
+	p->tcp.window = bpf_ntohs(tcp->window);
+	p->tcp.len = p->l4_len - hlen;
 	return FQ_OK;
 }
 

@@ -324,18 +324,12 @@ fq_inline enum fq_reason in_unknown(fq_ctx *ctx, const struct fq_pkt *p)
 /* Mark both directions of a TCP session of which @s is the in entry. */
 fq_inline void take_over(struct fq_session *s, const struct fq_pkt *p)
 {
-	struct fq_tuple out = {
-		.src = s->dst,
-		.dst = s->src,
-		.sport = s->port,
-		.dport = p->sport,
-		.proto = p->tuple.proto,
-	};
+	struct fq_tuple out = session_partner(s, p);
 	struct fq_session *partner = session_find(&out);
 
-	session_tcp_seen(s, FQ_TCP_LOCAL | FQ_TCP_RST);
+	tcp_seen_set(s, FQ_TCP_LOCAL | FQ_TCP_RST);
 	if (partner)
-		session_tcp_seen(partner, FQ_TCP_LOCAL | FQ_TCP_RST);
+		tcp_seen_set(partner, FQ_TCP_LOCAL | FQ_TCP_RST);
 }
 
 /*
@@ -355,7 +349,7 @@ static __noinline bool taken_over(fq_ctx *ctx, struct fq_session *s, const struc
 }
 
 /* A packet of a session: may it pass, and what becomes of it? */
-fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, const struct fq_pkt *p,
+fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, struct fq_pkt *p,
 				       struct fq_plan *plan, __u64 now)
 {
 	enum fq_reason r;
@@ -393,12 +387,12 @@ fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, const 
 	}
 	if (!plan->ip_id && !plan->forwarded && xlat_needs_id(p, plan->family))
 		plan->ip_id = frag_new_id();
-	session_count(s, p, now);
+	session_count(ctx, s, p, now);
 	return FQ_OK;
 }
 
 /* A packet whose tuple is known: its session, or a new one, or nobody's. */
-fq_inline enum fq_reason flow_stage(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan)
+fq_inline enum fq_reason flow_stage(fq_ctx *ctx, struct fq_pkt *p, struct fq_plan *plan)
 {
 	struct fq_session *s = session_find(&p->tuple);
 	bool out = plan->dir == FQ_DIR_OUT;

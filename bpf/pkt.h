@@ -120,6 +120,15 @@ FQ_ASSERT_SIZE(struct fq_ip6_frag, 8);
 #define FQ_L3_OFF_MAX ETH_HLEN /* tagged frames are not ours */
 #define FQ_L4_OFF_MAX 512      /* longer extension header chains are not translated */
 
+/* Of a TCP segment, host order. */
+struct fq_segment {
+	__u32 seq;
+	__u32 ack;
+	__u16 window; /* not scaled */
+	__u16 len;    /* of its data */
+	__u8 wscale;  /* of a SYN, when tcp.h looks at it: tcp_wscale */
+};
+
 /*
  * A packet as parse_frame found it. Whatever comes after the first failed check is zero;
  * @family is set as soon as both addresses are known.
@@ -137,7 +146,7 @@ struct fq_pkt {
 	__u8 family;           /* FQ_AF_*; 0: no IP addresses read */
 	__u8 ttl;
 	__u8 tos;
-	__u8 tcp_flags; /* FQ_TCP_* and nothing else */
+	__u8 tcp_flags; /* FQ_TCP_* of the wire and nothing else */
 	__u8 l2_group;  /* link-layer broadcast or multicast */
 	__u8 echo_reply;
 	__u8 l4_hlen;    /* bytes of the TCP, UDP or ICMP echo header */
@@ -146,6 +155,7 @@ struct fq_pkt {
 	__u16 frag_off;  /* bytes */
 	__be32 frag_id;  /* IPv4: in its last two bytes */
 	__be32 flowinfo; /* IPv6: traffic class and flow label */
+	struct fq_segment tcp;
 };
 
 /* Parts of a datagram. The first one has the L4 header, the others borrow its ports (frag.h). */

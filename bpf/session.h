@@ -10,11 +10,9 @@
  */
 #pragma once
 
+#include "ctx.h"
 #include "policy.h"
-
-/* Plain loads and stores of what another CPU may be changing: done once, and not torn. */
-#define READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#include "tcp.h"
 
 fq_inline struct fq_session *session_find(const struct fq_tuple *tuple)
 {
@@ -105,46 +103,6 @@ fq_inline enum fq_reason session_check(struct fq_session *s, const struct fq_pkt
 	return session_permit(s, p, now, gen);
 }
 
-/* TCP flags in the 32-bit word around them, all of which is changed atomically. */
-fq_inline __u32 tcp_seen_word(__u8 flags)
-{
-	union {
-		__u8 b[4];
-		__u32 w;
-	} word = {.b = {0, flags, 0, 0}};
-
-	_Static_assert(offsetof(struct fq_session, tcp_seen) % 4 == 1, "tcp_seen is byte 1");
-	return word.w;
-}
-
-fq_inline void session_tcp_seen(struct fq_session *s, __u8 flags)
-{
-	if (flags & ~READ_ONCE(s->tcp_seen))
-		__sync_fetch_and_or((__u32 *)&s->dir, tcp_seen_word(flags));
-}
-
-/*
- * Forget what a packet contradicts: SYN opens a new connection on the old one's ports, and what
- * follows a reset shows that the connection is alive (RFC 7857 2.2). Each direction speaks for
- * itself. Where another CPU is changing the flags, the next packet will do it; a tuple that a
- * local socket has taken over is not given back.
- */
-fq_inline void session_tcp_forget(struct fq_session *s, __u8 flags)
-{
-	__u32 *word = (__u32 *)&s->dir, seen;
-	__u8 stale = 0;
-
-	if (flags & FQ_TCP_SYN)
-		stale = FQ_TCP_FIN | FQ_TCP_RST;
-	else if (!(flags & FQ_TCP_RST))
-		stale = FQ_TCP_RST;
-	if (!(READ_ONCE(s->tcp_seen) & stale))
-		return;
-	seen = READ_ONCE(*word);
-	if (!(seen & tcp_seen_word(FQ_TCP_LOCAL)))
-		__sync_val_compare_and_swap(word, seen, seen & ~tcp_seen_word(stale));
-}
-
 /*
  * From now on by way of that gateway. A plain store of its two bytes: it can lose to no other CPU's
  * change of the flags beside it, and undoes none, since each of those is one atomic operation on
@@ -156,23 +114,91 @@ fq_inline void session_rebind(struct fq_session *s, __u16 gateway)
 	WRITE_ONCE(s->gateway, gateway);
 }
 
-/*
- * A packet of the session goes on its way. ICMP errors are no such packets (N-09), and
- * neither are those that were refused.
- */
-fq_inline void session_count(struct fq_session *s, const struct fq_pkt *p, __u64 now)
+/* The other direction's key: what the packet becomes, reversed. */
+fq_inline struct fq_tuple session_partner(const struct fq_session *s, const struct fq_pkt *p)
 {
-	WRITE_ONCE(s->last, now);
-	__sync_fetch_and_add(&s->packets, 1);
-	__sync_fetch_and_add(&s->bytes, p->l3_len);
-	session_tcp_forget(s, p->tcp_flags);
-	session_tcp_seen(s, p->tcp_flags);
+	bool out = s->dir == FQ_DIR_OUT;
+
+	return (struct fq_tuple){
+		.src = s->dst,
+		.dst = s->src,
+		.sport = out ? p->tuple.dport : s->port,
+		.dport = out ? s->port : p->tuple.sport,
+		.proto = p->tuple.proto,
+	};
 }
 
-/* A tuple that belonged to a session not long ago (G-43). */
-fq_inline bool session_tombstone(const struct fq_tuple *tuple)
+/* See tcp_option. @off: in the frame */
+fq_global __u32 session_option(fq_ctx *ctx, __u32 off)
 {
-	const __u64 *until = bpf_map_lookup_elem(&tombstones, tuple);
+	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp) + TCP_OPTIONS_MAX)
+		return 0;
+	return tcp_option(ctx_data(ctx) + off, ctx_end(ctx));
+}
 
-	return until && bpf_ktime_get_coarse_ns() < *until;
+/* The shift of the windows that a SYN asks for. */
+fq_inline __u8 session_wscale(fq_ctx *ctx, const struct fq_pkt *p)
+{
+	__u32 off = p->l4_off + sizeof(struct fq_tcp), end = p->l4_off + p->l4_hlen;
+
+	for (int i = 0; i < TCP_OPTIONS_MAX && off < end; i++) {
+		__u32 option = session_option(ctx, off);
+
+		if (!option)
+			break;
+		if (option >> 8 != TCP_WSCALE_NONE)
+			return option >> 8;
+		off += option & 0xff;
+	}
+	return TCP_WSCALE_NONE;
+}
+
+fq_global bool session_note(struct fq_session *s, struct fq_session *peer, const struct fq_pkt *p)
+{
+	return !s || !peer || !p || tcp_note(s, peer, p);
+}
+
+/*
+ * A segment that says more than how far its sender has got: there are a few of them in a
+ * connection.
+ *
+ * Return: whether it keeps the session. Without the other half, which is being made or removed, it
+ * does.
+ */
+static __noinline bool session_tcp(fq_ctx *ctx, struct fq_session *s, struct fq_pkt *p)
+{
+	struct fq_tuple key = session_partner(s, p);
+	struct fq_session *peer = session_find(&key);
+
+	if (p->tcp_flags & FQ_TCP_SYN)
+		p->tcp.wscale = session_wscale(ctx, p);
+	return session_note(s, peer, p);
+}
+
+/*
+ * A packet of the session goes on its way, and keeps it for another while (RFC 4787 REQ-6: in both
+ * directions). ICMP errors are no such packets (N-09), and neither are those that were refused.
+ */
+fq_inline void session_count(fq_ctx *ctx, struct fq_session *s, struct fq_pkt *p, __u64 now)
+{
+	bool keeps = true;
+
+	if (p->tuple.proto == FQ_PROTO_TCP && !(p->frag & FQ_FRAG_LATER)) {
+		if (tcp_needs_peer(READ_ONCE(s->tcp_seen), p->tcp_flags))
+			keeps = session_tcp(ctx, s, p);
+		else
+			tcp_advance(s, p, false);
+	}
+	if (keeps)
+		WRITE_ONCE(s->last, now);
+	__sync_fetch_and_add(&s->packets, 1);
+	__sync_fetch_and_add(&s->bytes, p->l3_len);
+}
+
+/* Is that a live one? Set when a session has ended (G-43). */
+fq_inline const struct fq_tombstone *session_tombstone(const struct fq_tuple *tuple)
+{
+	const struct fq_tombstone *t = bpf_map_lookup_elem(&tombstones, tuple);
+
+	return t && bpf_ktime_get_coarse_ns() < t->until ? t : NULL;
 }

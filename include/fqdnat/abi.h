@@ -13,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define FQ_ABI_VERSION   2
+#define FQ_ABI_VERSION   3
 #define FQ_BPFFS_DEFAULT "/sys/fs/bpf/fqdnat"
 
 #define FQ_CLIENTS_MAX      4096  /* configured clients; index of fq_quota */
@@ -58,12 +58,29 @@ enum fq_dir {
 	FQ_DIR_IN,  /* resource to client */
 };
 
-/* TCP flags seen in a direction, kept in fq_session.tcp_seen (RFC 9293 3.1 bit values). */
+/*
+ * What a direction of a TCP connection has said and was believed (bpf/tcp.h), kept in
+ * fq_session.tcp_seen (RFC 9293 3.1 bit values).
+ */
 #define FQ_TCP_FIN 0x01
 #define FQ_TCP_SYN 0x02
-#define FQ_TCP_RST 0x04
+#define FQ_TCP_RST 0x04 /* set in both directions; cleared in one that goes on */
+#define FQ_TCP_ACK 0x10 /* has acknowledged: open as far as this direction is concerned */
 /* A socket of this host has the in tuple now. Set in both directions, together with FQ_TCP_RST. */
 #define FQ_TCP_LOCAL 0x80
+
+/* What the sender of one direction of a TCP connection has told; see bpf/tcp.h. Host order. */
+struct fq_tcp_side {
+	__u32 ack;     /* greatest acknowledgement; FQ_TCP_ACK */
+	__u32 edge;    /* of the window offered with it: the first number beyond */
+	__u32 next;    /* after what it has sent; FQ_TCP_ACK */
+	__u32 syn_end; /* number after its last SYN and the data in that; FQ_TCP_SYN */
+	__u16 syn_len; /* of that data */
+	__u8 syn_wscale;
+	__u8 wscale;      /* shift of its windows */
+	__u8 syn_pending; /* no answer to that SYN has come yet */
+	__u8 pad[3];
+};
 
 /*
  * One direction of a session. What the packet becomes: source @src, destination @dst, and
@@ -79,7 +96,7 @@ struct fq_session {
 	__be16 port;      /* client-side port or id after translation */
 	__be16 peer_port; /* resource's port: of the tuple (TCP), last permitted (UDP), 0 (ICMP) */
 	__u8 dir;         /* enum fq_dir */
-	__u8 tcp_seen;    /* FQ_TCP_*, of the connection's packets in this direction */
+	__u8 tcp_seen;    /* FQ_TCP_* */
 	__u16 gateway;    /* 0: translated here; else: as it is, by way of that gateway */
 	__u32 client;
 	__u32 resource;
@@ -90,6 +107,7 @@ struct fq_session {
 	__u64 last;          /* instant of the last packet in this direction; 0: none yet */
 	__u64 packets;
 	__u64 bytes; /* L3 lengths */
+	struct fq_tcp_side tcp;
 };
 
 /* clients: BPF_MAP_TYPE_LPM_TRIE */
@@ -212,7 +230,14 @@ struct fq_bucket {
 	__u64 tokens;
 };
 
-/* tombstones: BPF_MAP_TYPE_LRU_HASH, in tuple -> instant until which late packets are dropped */
+/*
+ * tombstones: BPF_MAP_TYPE_LRU_HASH by in tuple. Until then late packets are dropped, and nobody
+ * but that client gets the tuple (RFC 6888 REQ-8).
+ */
+struct fq_tombstone {
+	__u64 until; /* instant */
+	struct fq_addr client;
+};
 
 /*
  * fragments: BPF_MAP_TYPE_LRU_HASH; what the first fragment of a datagram has said, for the others.
@@ -271,7 +296,9 @@ struct fq_upcall {
 
 FQ_ASSERT_SIZE(struct fq_addr, 16);
 FQ_ASSERT_SIZE(struct fq_tuple, 40);
-FQ_ASSERT_SIZE(struct fq_session, 96);
+FQ_ASSERT_SIZE(struct fq_tcp_side, 24);
+FQ_ASSERT_SIZE(struct fq_session, 120);
+FQ_ASSERT_SIZE(struct fq_tombstone, 24);
 FQ_ASSERT_SIZE(struct fq_prefix, 20);
 FQ_ASSERT_SIZE(struct fq_port_range, 6);
 FQ_ASSERT_SIZE(struct fq_filter, 4 + 6 * FQ_FILTER_RANGES);

@@ -27,6 +27,12 @@ static void put16(uint8_t *at, uint16_t v)
 	at[1] = v & 0xff;
 }
 
+static void put32(uint8_t *to, uint32_t value)
+{
+	put16(to, value >> 16);
+	put16(to + 2, value & 0xffff);
+}
+
 static uint16_t get16(const uint8_t *at)
 {
 	return at[0] << 8 | at[1];
@@ -78,11 +84,14 @@ static size_t build_tcp(uint8_t *l4, const struct pkt_spec *s)
 {
 	put16(l4, s->sport);
 	put16(l4 + 2, s->dport);
-	put16(l4 + 6, s->seq);
-	l4[12] = 5 << 4;
+	put32(l4 + 4, s->tcp_seq ? s->tcp_seq : s->seq);
+	put32(l4 + 8, s->tcp_ack);
 	l4[13] = s->tcp_flags ? s->tcp_flags : 0x10;
-	put16(l4 + 14, 0xfaf0);
-	return 20;
+	put16(l4 + 14, s->tcp_window ? s->tcp_window : 0xfaf0);
+	if (s->tcp_wscale)
+		memcpy(l4 + 20, (uint8_t[]){1, 3, 3, s->tcp_wscale}, 4);
+	l4[12] = (s->tcp_wscale ? 6 : 5) << 4;
+	return s->tcp_wscale ? 24 : 20;
 }
 
 static size_t build_udp(uint8_t *l4, const struct pkt_spec *s, size_t payload_len)

@@ -45,11 +45,11 @@ static void addresses_outside_the_pools_are_never_translated(void **state)
 static void set_tombstone(const struct prog *t, uint16_t port, uint32_t host)
 {
 	struct fq_tuple key = prog_tuple(PKT_UDP, SERVER4, 0, GW4, port);
-	const uint64_t until = prog_now() + 60 * SECOND_NS;
+	const struct fq_tombstone stone = {.until = prog_now() + 60 * SECOND_NS};
 
 	key.src.w[3] ^= host << 8; /* the network's part: none of the hosts that tests use */
 	assert_int_equal(
-		bpf_map_update_elem(bpf_map__fd(t->skel->maps.tombstones), &key, &until, BPF_ANY),
+		bpf_map_update_elem(bpf_map__fd(t->skel->maps.tombstones), &key, &stone, BPF_ANY),
 		0);
 }
 

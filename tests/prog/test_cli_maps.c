@@ -83,6 +83,7 @@ static void put_session(int map, const struct flow *f)
 		.last = now,
 		.packets = f->out,
 		.bytes = f->out * 100,
+		.tcp_seen = f->proto == IPPROTO_TCP ? FQ_TCP_SYN | FQ_TCP_ACK : 0,
 	};
 	struct fq_session in = out;
 
@@ -263,7 +264,7 @@ static void session_show_has_the_keys_of_the_contract(void **s)
 		   "\"real\":\"198.51.100.10\",\"real_port\":443,\"domain\":\"web.corp.example\","
 		   "\"client_name\":\"lan\",\"state\":\"established\",\"packets_out\":3,"
 		   "\"bytes_out\":300,\"packets_in\":2,\"bytes_in\":200}");
-	assert_has(row(rows, "protocol", "udp"), "{\"state\":\"new\",\"packets_in\":0}");
+	assert_has(row(rows, "protocol", "udp"), "{\"state\":\"unconfirmed\",\"packets_in\":0}");
 	assert_true(json_is_integer(json_object_get(row(rows, "protocol", "udp"), "idle_s")));
 	assert_true(json_is_integer(json_object_get(row(rows, "protocol", "udp"), "expires_s")));
 }

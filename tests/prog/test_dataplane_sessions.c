@@ -53,9 +53,9 @@ static void idle_sessions_are_removed_and_busy_ones_are_not(void **state)
 
 	(void)state;
 	for (uint16_t i = 0; i < 300; i++) {
-		udp(dp, 2000 + i, S(700), S(800)); /* idle for 200 s */
+		udp(dp, 2000 + i, S(600), S(650)); /* idle for 350 s */
 		udp(dp, 3000 + i, S(700), S(950)); /* replied to 50 s ago */
-		udp(dp, 4000 + i, S(930), 0);      /* never answered, 70 s */
+		udp(dp, 4000 + i, S(870), 0);      /* never answered, 130 s */
 		udp(dp, 5000 + i, S(980), 0);      /* never answered, 20 s */
 	}
 	assert_int_equal(dataplane_sessions_used(dp), 1200);
@@ -80,15 +80,17 @@ static void an_ended_session_leaves_a_tombstone_for_a_time(void **state)
 			      .dst = dpt_addr(DPT_GW4),
 			      .dport = htons(2000),
 			      .proto = IPPROTO_UDP};
-	uint64_t until = 0;
+	struct fq_tombstone stone = {0};
+	struct fq_addr client = dpt_addr(DPT_CLIENT4);
 
 	(void)state;
 	udp(dp, 2000, S(1), S(2));
 	sweep_all(dp, at_1000_s);
 
 	assert_int_equal(dpt_entries("tombstones"), 1);
-	assert_int_equal(bpf_map_lookup_elem(dp->maps[M_TOMBSTONES], &in, &until), 0);
-	assert_int_equal(until, S(1010));
+	assert_int_equal(bpf_map_lookup_elem(dp->maps[M_TOMBSTONES], &in, &stone), 0);
+	assert_int_equal(stone.until, S(1010));
+	assert_memory_equal(&stone.client, &client, sizeof(client));
 }
 
 /* Nobody here holds the tuple of a forwarded session for anybody. */
@@ -119,25 +121,44 @@ static void a_forwarded_session_leaves_none(void **state)
 	assert_int_equal(dataplane_sessions_used(dp), 0);
 }
 
-/* N-10: a reset does not end a session at once; its idle time is short */
-static void a_reset_session_goes_after_four_minutes(void **state)
+static void tcp(struct dataplane *dp, uint16_t port, uint8_t seen_out, uint8_t seen_in)
 {
-	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
-	struct dpt_session reset = {.proto = IPPROTO_TCP,
-				    .client_port = 1,
-				    .nat_port = 1,
-				    .port = 80,
-				    .created = S(1),
-				    .last_out = S(900),
-				    .last_in = S(900),
-				    .seen_in = FQ_TCP_RST};
+	dpt_session(dp, &(struct dpt_session){.proto = IPPROTO_TCP,
+					      .client_port = port,
+					      .nat_port = port,
+					      .port = 80,
+					      .created = S(1),
+					      .last_out = S(900),
+					      .last_in = S(1000),
+					      .seen_out = seen_out,
+					      .seen_in = seen_in});
+}
+
+/* N-06, N-10: TCP goes by its state, each with the time that is configured for it */
+static void tcp_sessions_go_by_their_state(void **state)
+{
+	enum { OPEN = FQ_TCP_SYN | FQ_TCP_ACK };
+	struct dp_settings settings = dpt_settings();
+	_cleanup_(dataplane_freep) struct dataplane *dp = NULL;
 
 	(void)state;
-	dpt_session(dp, &reset);
+	settings.expiry.tcp_reset_ns = 100 * NSEC_PER_SEC;
+	settings.expiry.tcp_closing_ns = 200 * NSEC_PER_SEC;
+	settings.expiry.tcp_opening_ns = 300 * NSEC_PER_SEC;
+	settings.expiry.tcp_established_ns = 400 * NSEC_PER_SEC;
+	assert_int_equal(dataplane_open(&settings, NULL, &dp), 0);
+	tcp(dp, 1, OPEN | FQ_TCP_RST, OPEN | FQ_TCP_RST);
+	tcp(dp, 2, OPEN | FQ_TCP_FIN, OPEN | FQ_TCP_FIN);
+	tcp(dp, 3, FQ_TCP_SYN, OPEN);
+	tcp(dp, 4, OPEN, OPEN);
+	tcp(dp, 5, OPEN | FQ_TCP_FIN, OPEN);
 
-	assert_int_equal(sweep_all(dp, at_1000_s).expired, 0);
-	assert_int_equal(sweep_all(dp, (struct instant){S(1139)}).expired, 0);
-	assert_int_equal(sweep_all(dp, (struct instant){S(1140)}).expired, 1);
+	for (unsigned int s = 100; s <= 300; s += 100) {
+		assert_int_equal(sweep_all(dp, (struct instant){S(1000 + s - 1)}).expired, 0);
+		assert_int_equal(sweep_all(dp, (struct instant){S(1000 + s)}).expired, 1);
+	}
+	assert_int_equal(sweep_all(dp, (struct instant){S(1399)}).expired, 0);
+	assert_int_equal(sweep_all(dp, (struct instant){S(1400)}).expired, 2);
 }
 
 /* N-06: a configured idle time holds from the next look on */
@@ -394,7 +415,7 @@ static void a_row_joins_both_directions(void **state)
 	assert_int_equal(row->real_port, 443);
 	assert_int_equal(row->domain_id, DPT_DOMAIN);
 	assert_int_equal(row->idle_ns, S(10));
-	assert_int_equal(row->expires_ns, 0);
+	assert_int_equal(row->expires_ns, S(230));
 	assert_int_equal(dpview_sessions(view, &(struct dp_match){.domain = &other}, at_1000_s,
 					 keep_row, &rows),
 			 0);
@@ -429,7 +450,7 @@ int main(void)
 		cmocka_unit_test_teardown(an_ended_session_leaves_a_tombstone_for_a_time,
 					  dpt_clean),
 		cmocka_unit_test_teardown(a_forwarded_session_leaves_none, dpt_clean),
-		cmocka_unit_test_teardown(a_reset_session_goes_after_four_minutes, dpt_clean),
+		cmocka_unit_test_teardown(tcp_sessions_go_by_their_state, dpt_clean),
 		cmocka_unit_test_teardown(idle_times_are_those_of_the_settings, dpt_clean),
 		cmocka_unit_test_teardown(halves_without_their_other_half_are_removed, dpt_clean),
 		cmocka_unit_test_teardown(a_half_that_leads_elsewhere_is_not_taken_along,

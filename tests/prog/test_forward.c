@@ -182,100 +182,6 @@ static void both_directions_are_counted_apart(void **state)
 	assert_true(s.last >= s.created);
 }
 
-/* N-10: the flags are noted, the session stays: user space decides (RFC 7857 2.2). */
-static void tcp_flags_are_noted_by_direction(void **state)
-{
-	struct prog *t = *state;
-	const struct flow *f = &FLOWS[0];
-	const struct fq_tuple key = out_tuple(f);
-	struct fq_tuple partner;
-	struct fq_session s;
-	struct pkt in, out;
-
-	out_packet(&in, f, (struct pkt_spec){.tcp_flags = 0x02});
-	out_translated(&out, f, (struct pkt_spec){.tcp_flags = 0x02});
-	prog_expect(t, &in, CLIENT_SIDE, FQ_R_TRANSLATED, &out);
-	out_packet(&in, f, (struct pkt_spec){.tcp_flags = 0x11});
-	out_translated(&out, f, (struct pkt_spec){.tcp_flags = 0x11});
-	prog_expect(t, &in, CLIENT_SIDE, FQ_R_TRANSLATED, &out);
-	in_packet(&in, f, (struct pkt_spec){.tcp_flags = 0x14});
-	in_translated(&out, f, (struct pkt_spec){.tcp_flags = 0x14});
-	prog_expect(t, &in, SERVER_SIDE, FQ_R_TRANSLATED, &out);
-
-	s = prog_session(t, &key);
-	partner = prog_partner(&key, &s);
-	assert_int_equal(s.tcp_seen, FQ_TCP_SYN | FQ_TCP_FIN);
-	assert_int_equal(s.dir, FQ_DIR_OUT);
-	s = prog_session(t, &partner);
-	assert_int_equal(s.tcp_seen, FQ_TCP_RST);
-	assert_int_equal(prog_sessions(t), 2);
-}
-
-/* Send a segment without looking at it. Return: the flags of both directions. */
-static void segment(struct prog *t, const struct flow *f, enum prog_side side, uint8_t flags,
-		    uint8_t ret_seen[2])
-{
-	const struct fq_tuple key = out_tuple(f);
-	struct fq_tuple partner;
-	struct prog_result res;
-	struct fq_session s;
-	struct pkt p;
-
-	if (side == CLIENT_SIDE)
-		out_packet(&p, f, (struct pkt_spec){.tcp_flags = flags});
-	else
-		in_packet(&p, f, (struct pkt_spec){.tcp_flags = flags});
-	prog_run(t, &p, side, &res);
-	assert_int_equal(res.reason, FQ_R_TRANSLATED);
-	s = prog_session(t, &key);
-	ret_seen[FQ_DIR_OUT] = s.tcp_seen;
-	partner = prog_partner(&key, &s);
-	ret_seen[FQ_DIR_IN] = prog_session(t, &partner).tcp_seen;
-}
-
-/* N-10: the next connection on the same ports is not closing because the last one was. */
-static void new_connection_forgets_the_old_ones_end(void **state)
-{
-	const struct flow *f = &FLOWS[0];
-	struct prog *t = *state;
-	uint8_t seen[2];
-
-	segment(t, f, CLIENT_SIDE, 0x02, seen);
-	segment(t, f, SERVER_SIDE, 0x12, seen);
-	segment(t, f, CLIENT_SIDE, 0x11, seen);
-	segment(t, f, SERVER_SIDE, 0x11, seen);
-	segment(t, f, SERVER_SIDE, 0x04, seen);
-	assert_int_equal(seen[FQ_DIR_OUT], FQ_TCP_SYN | FQ_TCP_FIN);
-	assert_int_equal(seen[FQ_DIR_IN], FQ_TCP_SYN | FQ_TCP_FIN | FQ_TCP_RST);
-
-	segment(t, f, CLIENT_SIDE, 0x02, seen);
-	assert_int_equal(seen[FQ_DIR_OUT], FQ_TCP_SYN);
-	assert_int_equal(seen[FQ_DIR_IN], FQ_TCP_SYN | FQ_TCP_FIN | FQ_TCP_RST);
-	segment(t, f, SERVER_SIDE, 0x12, seen);
-	assert_int_equal(seen[FQ_DIR_IN], FQ_TCP_SYN);
-}
-
-/* RFC 7857 2.2: a reset that the sender goes on after was forged, or refused. */
-static void traffic_after_a_reset_revives_the_session(void **state)
-{
-	const struct flow *f = &FLOWS[0];
-	struct prog *t = *state;
-	uint8_t seen[2];
-
-	segment(t, f, CLIENT_SIDE, 0x02, seen);
-	segment(t, f, SERVER_SIDE, 0x12, seen);
-	segment(t, f, SERVER_SIDE, 0x04, seen);
-	segment(t, f, CLIENT_SIDE, 0x10, seen);
-	segment(t, f, SERVER_SIDE, 0x14, seen);
-	assert_int_equal(seen[FQ_DIR_IN], FQ_TCP_SYN | FQ_TCP_RST);
-	segment(t, f, SERVER_SIDE, 0x10, seen);
-	assert_int_equal(seen[FQ_DIR_IN], FQ_TCP_SYN);
-	/* a FIN is for good */
-	segment(t, f, SERVER_SIDE, 0x11, seen);
-	segment(t, f, SERVER_SIDE, 0x10, seen);
-	assert_int_equal(seen[FQ_DIR_IN], FQ_TCP_SYN | FQ_TCP_FIN);
-}
-
 static void ipv4_options_are_carried(void **state)
 {
 	static const uint8_t options[] = {7, 7, 4, 0, 0, 0, 0, 1, 148, 4, 0, 0};
@@ -515,9 +421,7 @@ int main(void)
 /* What is the same for all programs. */
 #define ALIKE                                                                                   \
 	T(packets_are_translated_both_ways), T(first_packet_makes_both_entries),                \
-		T(both_directions_are_counted_apart), T(tcp_flags_are_noted_by_direction),      \
-		T(new_connection_forgets_the_old_ones_end),                                     \
-		T(traffic_after_a_reset_revives_the_session), T(ipv4_options_are_carried),      \
+		T(both_directions_are_counted_apart), T(ipv4_options_are_carried),              \
 		T(ipv6_extension_headers_are_carried),                                          \
 		T(ethernet_padding_is_no_part_of_the_packet), T(ecn_id_and_flow_label_stay),    \
 		T(payloads_of_every_length_pass), T(udp_zero_checksum_stays_zero),              \

@@ -146,14 +146,26 @@ static void kernels_ephemeral_ports_are_left_alone(void **state)
 	}
 }
 
-/* RFC 4787 REQ-3a: well-known ports are not given out. */
-static void ports_stay_in_the_configured_range(void **state)
+/* N-03: RFC 4787 REQ-3a: a well-known port is kept, or mapped to one; the others never are. */
+static void ports_stay_in_their_class(void **state)
 {
 	struct prog *t = *state;
 
-	for (uint16_t port = 1; port < 1024; port += 97) {
+	for (uint16_t port = 0; port < 1024; port += 31) {
+		uint16_t own, other;
+
 		assert_int_equal(out(t, PKT_UDP, CLIENT4, port, PROXY4, 53), FQ_R_TRANSLATED);
-		assert_true(udp_port(t, CLIENT4, port, PROXY4) >= 1024);
+		assert_int_equal(out(t, PKT_UDP, "192.0.2.3", port, PROXY4, 53), FQ_R_TRANSLATED);
+		own = udp_port(t, CLIENT4, port, PROXY4);
+		other = udp_port(t, "192.0.2.3", port, PROXY4);
+		assert_true(port ? own == port || (own >= 512 && own < 1024) : own >= 512);
+		assert_in_range(other, 512, 1023);
+	}
+	for (uint16_t port = 1024; port < 1200; port++) {
+		assert_int_equal(out(t, PKT_UDP, CLIENT4, port, PROXY4, 53), FQ_R_TRANSLATED);
+		assert_int_equal(out(t, PKT_UDP, "192.0.2.3", port, PROXY4, 53), FQ_R_TRANSLATED);
+		assert_int_equal(udp_port(t, CLIENT4, port, PROXY4), port);
+		assert_true(udp_port(t, "192.0.2.3", port, PROXY4) >= 1024);
 	}
 }
 
@@ -167,6 +179,17 @@ static int bound_socket(int type, const char *address, uint16_t port)
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	return fd;
+}
+
+/* RFC 4787 REQ-3a: a service of this host keeps its port, and the client gets another such one. */
+static void well_known_ports_of_local_sockets_are_not_taken(void **state)
+{
+	struct prog *t = *state;
+	int here = bound_socket(SOCK_DGRAM, "0.0.0.0", 123);
+
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, 123, PROXY4, 123), FQ_R_TRANSLATED);
+	assert_in_range(udp_port(t, CLIENT4, 123, PROXY4), 512, 1023);
+	close(here);
 }
 
 static void connect_to_server(int fd, uint16_t port)
@@ -262,15 +285,15 @@ static void used_up_ports_are_refused(void **state)
 	s.port_hi = 2003;
 	t = prog_new(&s, false);
 	assert_non_null(t);
-	for (uint16_t port = 100; port < 104; port++)
+	for (uint16_t port = 5000; port < 5004; port++)
 		assert_int_equal(out(t, PKT_TCP, CLIENT4, port, PROXY4, 443), FQ_R_TRANSLATED);
 
-	PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_TCP, .sport = 104, .dport = 443);
+	PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_TCP, .sport = 5004, .dport = 443);
 	prog_expect_refused(t, &p, CLIENT_SIDE, FQ_R_NO_PORT, PROXY4, 3, 13, 0);
 	assert_int_equal(prog_sessions(t), 8);
 	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 4);
 	/* RFC 7857 3: towards another port the same ones are free */
-	assert_int_equal(out(t, PKT_TCP, CLIENT4, 104, PROXY4, 80), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 5004, PROXY4, 80), FQ_R_TRANSLATED);
 	prog_free(t);
 }
 
@@ -374,8 +397,10 @@ static void kernels_ports_are_left_alone_on_given_local_addresses(void **state)
 
 static void set_tombstone(struct prog *t, const struct fq_tuple *key, uint64_t until)
 {
+	const struct fq_tombstone stone = {.until = until, .client = prog_addr(CLIENT4)};
+
 	assert_int_equal(
-		bpf_map_update_elem(bpf_map__fd(t->skel->maps.tombstones), key, &until, BPF_ANY),
+		bpf_map_update_elem(bpf_map__fd(t->skel->maps.tombstones), key, &stone, BPF_ANY),
 		0);
 }
 
@@ -421,8 +446,8 @@ static void new_session_removes_the_tombstone(void **state)
 {
 	const struct fq_tuple key = prog_tuple(PKT_UDP, SERVER4, 0, GW4, PORT);
 	struct prog *t = *state;
+	struct fq_tombstone stone;
 	struct prog_result res;
-	uint64_t until;
 	struct pkt p;
 
 	set_tombstone(t, &key, prog_now() + 10000000000);
@@ -431,7 +456,49 @@ static void new_session_removes_the_tombstone(void **state)
 	PKT(&p, .src = SERVER4, .dst = GW4, .proto = PKT_UDP, .sport = 53, .dport = PORT);
 	prog_run(t, &p, SERVER_SIDE, &res);
 	assert_int_equal(res.reason, FQ_R_TRANSLATED);
-	assert_true(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.tombstones), &key, &until) < 0);
+	assert_true(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.tombstones), &key, &stone) < 0);
+}
+
+/* N-11: RFC 6888 REQ-8: what a client has had is kept for it, and given to nobody else so soon. */
+static void a_released_port_is_its_clients_for_a_time(void **state)
+{
+	const struct fq_tuple key = prog_tuple(PKT_UDP, SERVER4, 0, GW4, PORT);
+	struct prog *t = *state;
+
+	set_tombstone(t, &key, prog_now() + 10000000000);
+	assert_int_equal(out(t, PKT_UDP, "192.0.2.3", PORT, PROXY4, 53), FQ_R_TRANSLATED);
+	assert_int_not_equal(udp_port(t, "192.0.2.3", PORT, PROXY4), PORT);
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, PORT, PROXY4, 53), FQ_R_TRANSLATED);
+	assert_int_equal(udp_port(t, CLIENT4, PORT, PROXY4), PORT);
+
+	prog_reset(t);
+	set_tombstone(t, &key, prog_now() - 1);
+	assert_int_equal(out(t, PKT_UDP, "192.0.2.3", PORT, PROXY4, 53), FQ_R_TRANSLATED);
+	assert_int_equal(udp_port(t, "192.0.2.3", PORT, PROXY4), PORT);
+}
+
+/* Nor where nothing else is left: then the flow is refused. */
+static void released_ports_may_be_all_there_are(void **state)
+{
+	struct fq_settings s = prog_settings();
+	struct prog *t;
+	struct pkt p;
+
+	(void)state;
+	s.port_lo = 2000;
+	s.port_hi = 2003;
+	t = prog_new(&s, false);
+	assert_non_null(t);
+	for (uint16_t port = 2000; port < 2004; port++) {
+		const struct fq_tuple key = prog_tuple(PKT_TCP, SERVER4, 443, GW4, port);
+
+		set_tombstone(t, &key, prog_now() + 10000000000);
+	}
+	PKT(&p, .src = "192.0.2.3", .dst = PROXY4, .proto = PKT_TCP, .sport = 5000, .dport = 443,
+	    .smac = PKT_MAC_CLIENT);
+	prog_expect_refused(t, &p, CLIENT_SIDE, FQ_R_NO_PORT, PROXY4, 3, 13, 0);
+	assert_int_equal(out(t, PKT_TCP, CLIENT4, 5000, PROXY4, 443), FQ_R_TRANSLATED);
+	prog_free(t);
 }
 
 int main(void)
@@ -444,7 +511,8 @@ int main(void)
 		T(mapping_does_not_know_the_peers_port),
 		T(mapping_comes_back_after_its_end),
 		T(kernels_ephemeral_ports_are_left_alone),
-		T(ports_stay_in_the_configured_range),
+		T(ports_stay_in_their_class),
+		T(well_known_ports_of_local_sockets_are_not_taken),
 		T(ports_of_local_sockets_are_not_taken),
 		T(ports_of_local_ipv6_sockets_are_not_taken),
 		T(local_connection_takes_the_tuple_over),
@@ -456,6 +524,8 @@ int main(void)
 		T(late_packet_of_an_ended_session_is_dropped),
 		T(late_packets_are_not_taken_from_local_sockets),
 		T(new_session_removes_the_tombstone),
+		T(a_released_port_is_its_clients_for_a_time),
+		T(released_ports_may_be_all_there_are),
 	};
 	int failed;
 

@@ -108,11 +108,14 @@ static void defaults_are_filled_in(void **state)
 	assert_int_equal(c->gateway.port_lo, 1024);
 	assert_int_equal(c->gateway.sessions.max, 262144);
 	assert_int_equal(c->gateway.sessions.per_client, 65536);
-	assert_int_equal(c->gateway.timeouts.tcp_s, 7440);
-	assert_int_equal(c->gateway.timeouts.tcp_closing_s, 5);
-	assert_int_equal(c->gateway.timeouts.udp_s, 120);
-	assert_int_equal(c->gateway.timeouts.icmp_s, 120);
-	assert_int_equal(c->gateway.timeouts.unconfirmed_s, 60);
+	assert_int_equal(c->gateway.timeouts.tcp_opening_s, 240);
+	assert_int_equal(c->gateway.timeouts.tcp_established_s, 7440);
+	assert_int_equal(c->gateway.timeouts.tcp_closing_s, 240);
+	assert_int_equal(c->gateway.timeouts.tcp_reset_s, 240);
+	assert_int_equal(c->gateway.timeouts.udp_s, 300);
+	assert_int_equal(c->gateway.timeouts.icmp_s, 60);
+	assert_int_equal(c->gateway.timeouts.unconfirmed_s, 120);
+	assert_int_equal(c->gateway.timeouts.tombstone_s, 120);
 	assert_int_equal(c->limits.resolutions, 1000);
 	assert_int_equal(c->limits.domains, 65536);
 	assert_int_equal(c->limits.new_names_per_client, 10);
@@ -395,6 +398,32 @@ static void modes_are_words(void **state)
 	assert_string_equal(config_stack_name(CONFIG_STACK_IPV6), "ipv6");
 }
 
+static void keep_warning(void *ctx, const char *text)
+{
+	char *all = ctx;
+
+	strcat(all, text);
+	strcat(all, "\n");
+}
+
+/* N-06: an idle time below an RFC's is the operator's choice, but not a silent one. */
+static void times_below_the_rfcs_are_warned_of(void **state)
+{
+	_cleanup_(config_freep) struct config *good = parse_ok(BASE);
+	_cleanup_(config_freep) struct config *hasty =
+		parse_ok(BASE "gateway: {timeouts: {tcp_established_s: 7439, udp_s: 120, "
+			      "tombstone_s: 119}}\n");
+	char all[1024] = "";
+
+	(void)state;
+	config_warnings(good, keep_warning, all);
+	assert_string_equal(all, "");
+	config_warnings(hasty, keep_warning, all);
+	assert_string_equal(
+		all, "gateway.timeouts.tcp_established_s: 7439 is less than 7440 (RFC 5382 REQ-5)\n"
+		     "gateway.timeouts.tombstone_s: 119 is less than 120 (RFC 6888 REQ-8)\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +443,7 @@ int main(void)
 		cmocka_unit_test(json_round_trip_is_the_same),
 		cmocka_unit_test(file_is_read_whole),
 		cmocka_unit_test(modes_are_words),
+		cmocka_unit_test(times_below_the_rfcs_are_warned_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,16 +143,19 @@ static const struct {
 	 "t.yaml:4: gateway.masquerade[8]: more than 8 addresses of one family"},
 	{BASE "gateway: {ports: 2000-1000}\n",
 	 "t.yaml:4: gateway.ports: \"2000-1000\": expected a range with its lesser port first"},
+	{BASE "gateway: {ports: 512-2000}\n", "t.yaml:4: gateway.ports: \"512-2000\": expected "
+					      "ports from 1024 on, clients' ports below are "
+					      "mapped to such"},
 	{BASE "gateway: {ports: 0-1000}\n", "t.yaml:4: gateway.ports: \"0-1000\": expected a port "
 					    "or a range of ports such as 8000-8100"},
 	{BASE "gateway: {sessions: {max: 100, per_client: 200}}\n",
 	 "t.yaml:4: gateway.sessions: per_client 200 is more than max 100"},
 	{BASE "gateway: {sessions: {max: 99999999999}}\n",
 	 "t.yaml:4: gateway.sessions.max: \"99999999999\": expected a number from 16 to 16777216"},
-	{BASE "gateway: {timeouts: {tcp: 7440}}\n",
-	 "t.yaml:4: gateway.timeouts: unknown key \"tcp\", did you mean \"tcp_s\"?"},
-	{BASE "gateway: {timeouts: {tcp_s: -1}}\n",
-	 "t.yaml:4: gateway.timeouts.tcp_s: \"-1\": expected a number from 1 to 604800"},
+	{BASE "gateway: {timeouts: {udps: 300}}\n",
+	 "t.yaml:4: gateway.timeouts: unknown key \"udps\", did you mean \"udp_s\"?"},
+	{BASE "gateway: {timeouts: {icmp_s: -1}}\n",
+	 "t.yaml:4: gateway.timeouts.icmp_s: \"-1\": expected a number from 1 to 604800"},
 
 	/* clients */
 	{BASE "clients: [{name: lan}]\n", "t.yaml:4: clients[0]: key \"prefixes\" is missing"},

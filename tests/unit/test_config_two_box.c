@@ -160,7 +160,7 @@ static void an_edge_alone_bounds_its_sessions(void **state)
 	assert_int_equal(c->gateway.sessions.per_client, 5000);
 	assert_int_equal(c->gateway.timeouts.udp_s, 30);
 	assert_int_equal(c->gateway.timeouts.tcp_reset_s, 7);
-	assert_int_equal(c->gateway.timeouts.tcp_s, 7440);
+	assert_int_equal(c->gateway.timeouts.tcp_established_s, 7440);
 	assert_null(json_object_get(json, "gateway"));
 	assert_int_equal(json_integer_value(
 				 json_object_get(json_object_get(edge, "sessions"), "per_client")),

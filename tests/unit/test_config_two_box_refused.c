@@ -140,8 +140,8 @@ static const struct {
 	 "t.yaml:6: edge.sessions: per_client 101 is more than max 100"},
 	/* An edge buries nothing. */
 	{EDGE "  gateways: [{name: a, address: 10.9.0.1}]\n  timeouts: {tombstone_s: 1}\n",
-	 "t.yaml:6: edge.timeouts: unknown key \"tombstone_s\", expected one of: tcp_s, "
-	 "tcp_closing_s, tcp_reset_s, udp_s, icmp_s, unconfirmed_s"},
+	 "t.yaml:6: edge.timeouts: unknown key \"tombstone_s\", expected one of: tcp_opening_s, "
+	 "tcp_established_s, tcp_closing_s, tcp_reset_s, udp_s, icmp_s, unconfirmed_s"},
 	{EDGE "  control: {address: 10.9.0.7}\n  gateways: [{name: a, address: \"fd09::1\"}]\n",
 	 "t.yaml:6: edge.gateways[0]: fd09::1 cannot be reached from 10.9.0.7: one is IPv4, the "
 	 "other IPv6"},

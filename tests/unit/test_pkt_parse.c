@@ -53,7 +53,7 @@ static void tcp_over_ipv4_is_understood(void **state)
 	assert_int_equal(f.tuple.proto, PKT_TCP);
 	assert_int_equal(bpf_ntohs(f.sport), 1000);
 	assert_int_equal(bpf_ntohs(f.dport), 443);
-	assert_int_equal(f.tcp_flags, FQ_TCP_SYN | FQ_TCP_FIN);
+	assert_int_equal(f.tcp_flags, FQ_TCP_SYN | FQ_TCP_FIN | FQ_TCP_ACK);
 	assert_int_equal(f.ttl, 9);
 	assert_int_equal(f.tos, 0xb8);
 	assert_int_equal(f.l3_len, 20 + 8 + 20 + 3);

@@ -16,17 +16,33 @@ static enum cli_exit show(struct cli *cli, int argc, char **argv)
 	return cli_printed(cli, print_tree(cli->printer, config));
 }
 
+struct warnings {
+	struct cli *cli;
+	json_t *texts;
+};
+
+static void warn(void *ctx, const char *text)
+{
+	struct warnings *w = ctx;
+
+	(void)json_array_append_new(w->texts, json_string(text));
+	cli_note(w->cli, "%s", text);
+}
+
 static enum cli_exit check(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_(config_freep) struct config *config = NULL;
 	_cleanup_(json_decrefp) json_t *result = NULL;
+	struct warnings w = {.cli = cli};
 	char error[CONFIG_ERROR_LEN];
 
 	(void)argc;
 	if (config_load(argv[0], &config, error) < 0)
 		return cli_fail(cli, "%s", error);
 
-	result = json_pack("{s:s, s:b}", "file", argv[0], "ok", 1);
+	w.texts = json_array();
+	config_warnings(config, warn, &w);
+	result = json_pack("{s:s, s:b, s:o}", "file", argv[0], "ok", 1, "warnings", w.texts);
 	if (!result)
 		return cli_fail(cli, "out of memory");
 	return cli_printed(cli, print_result(cli->printer, result, "%s: ok", argv[0]));

@@ -39,6 +39,7 @@
 #define CONFIG_GRANTS_MAX            262144
 #define CONFIG_DOMAINS_MAX           4194304 /* what pools of 2^24 addresses hold */
 #define CONFIG_TRANSLATIONS_MAX      (8 * CONFIG_DOMAINS_MAX)
+#define CONFIG_NAT_PORT_MIN          1024
 #define CONFIG_KEY_LEN               32 /* bytes of the key of an edge and a gateway */
 
 enum config_mode {
@@ -130,14 +131,15 @@ struct config_gateway {
 		unsigned int max;        /* 16..16777216, default 262144 */
 		unsigned int per_client; /* 1..max, default 65536 or max if that is less */
 	} sessions;
-	struct {                            /* seconds, 1..604800; N-06 */
-		unsigned int tcp_s;         /* established: 7440 (RFC 5382 REQ-5) */
-		unsigned int tcp_closing_s; /* FIN seen both ways: 5 */
-		unsigned int tcp_reset_s;   /* RST seen either way: 240 (RFC 7857 2.2) */
-		unsigned int udp_s;         /* 120 */
-		unsigned int icmp_s;        /* 120 */
-		unsigned int unconfirmed_s; /* no answer yet, any protocol: 60 */
-		unsigned int tombstone_s;   /* late packets of an ended session are dropped: 60 */
+	struct { /* seconds, 1..604800; N-06. Defaults: what the RFCs recommend */
+		unsigned int tcp_opening_s;     /* 240 (RFC 7857 2.1) */
+		unsigned int tcp_established_s; /* 7440 (RFC 5382 REQ-5) */
+		unsigned int tcp_closing_s;     /* FIN seen both ways: 240 (RFC 5382 REQ-5) */
+		unsigned int tcp_reset_s;       /* 240 (RFC 7857 2.2) */
+		unsigned int udp_s;             /* 300 (RFC 4787 REQ-5) */
+		unsigned int icmp_s;            /* 60 (RFC 5508 REQ-2) */
+		unsigned int unconfirmed_s;     /* UDP and ICMP, no answer yet: 120 */
+		unsigned int tombstone_s;       /* a tuple is nobody else's: 120 (RFC 6888 REQ-8) */
 	} timeouts;
 };
 
@@ -229,6 +231,10 @@ int config_load(const char *path, struct config **ret_config, char ret_error[CON
 /* The same from memory. @name: how errors call it. */
 int config_parse(const char *name, const char *text, size_t len, struct config **ret_config,
 		 char ret_error[CONFIG_ERROR_LEN]);
+
+/* What is permitted but unwise, a line each. */
+typedef void (*config_warning_fn)(void *ctx, const char *text);
+void config_warnings(const struct config *config, config_warning_fn cb, void *ctx);
 
 void config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free)

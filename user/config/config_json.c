@@ -116,10 +116,11 @@ static json_t *sessions_json(const struct config_gateway *g)
 
 static json_t *timeouts_json(const struct config_gateway *g)
 {
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "tcp_s", g->timeouts.tcp_s,
-			 "tcp_closing_s", g->timeouts.tcp_closing_s, "tcp_reset_s",
-			 g->timeouts.tcp_reset_s, "udp_s", g->timeouts.udp_s, "icmp_s",
-			 g->timeouts.icmp_s, "unconfirmed_s", g->timeouts.unconfirmed_s,
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "tcp_opening_s",
+			 g->timeouts.tcp_opening_s, "tcp_established_s",
+			 g->timeouts.tcp_established_s, "tcp_closing_s", g->timeouts.tcp_closing_s,
+			 "tcp_reset_s", g->timeouts.tcp_reset_s, "udp_s", g->timeouts.udp_s,
+			 "icmp_s", g->timeouts.icmp_s, "unconfirmed_s", g->timeouts.unconfirmed_s,
 			 "tombstone_s", g->timeouts.tombstone_s);
 }
 

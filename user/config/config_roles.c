@@ -247,9 +247,9 @@ static int read_sessions(struct reader *rd, yaml_node_t *node, const struct key 
 		.offset = offsetof(struct config_gateway, timeouts.field)   \
 	}
 
-#define IDLE_TIMEOUTS                                                                 \
-	TIMEOUT(tcp_s), TIMEOUT(tcp_closing_s), TIMEOUT(tcp_reset_s), TIMEOUT(udp_s), \
-		TIMEOUT(icmp_s), TIMEOUT(unconfirmed_s)
+#define IDLE_TIMEOUTS                                                               \
+	TIMEOUT(tcp_opening_s), TIMEOUT(tcp_established_s), TIMEOUT(tcp_closing_s), \
+		TIMEOUT(tcp_reset_s), TIMEOUT(udp_s), TIMEOUT(icmp_s), TIMEOUT(unconfirmed_s)
 
 static const struct key timeout_keys[] = {
 	IDLE_TIMEOUTS,
@@ -379,8 +379,17 @@ static int read_ports(struct reader *rd, yaml_node_t *node, const struct key *ke
 {
 	struct config_gateway *g = field;
 
+	int r;
+
 	(void)key;
-	return read_port_range(rd, node, &g->port_lo, &g->port_hi);
+	r = read_port_range(rd, node, &g->port_lo, &g->port_hi);
+	if (r < 0)
+		return r;
+	if (g->port_lo < CONFIG_NAT_PORT_MIN)
+		return reader_expected(rd, node,
+				       "ports from 1024 on, clients' ports below are "
+				       "mapped to such");
+	return 0;
 }
 
 /* Of edges that are all on other machines: an edge in this process has its own. */

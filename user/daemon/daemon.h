@@ -330,6 +330,8 @@ bool used_domains_contain(const struct daemon *d, uint32_t domain);
 
 /* ---- settings.c: configuration to the settings of each part ---- */
 
+/* Log what is permitted but unwise. */
+void settings_warn(const struct config *c);
 void settings_dataplane(const struct daemon *d, const struct config *c, struct dp_settings *ret_s);
 int settings_gateway(struct daemon *d, struct gateway_settings *ret_s);
 int settings_edge(struct daemon *d, struct edge_settings *ret_s);

@@ -143,6 +143,7 @@ static int run(struct daemon *d)
 	}
 	log_open(d->options.has_log_format ? d->options.log_format : d->config->log.format,
 		 d->options.verbose ? LOG_DEBUG : d->config->log.level);
+	settings_warn(d->config);
 
 	r = sd_event_default(&d->event);
 	if (r >= 0)

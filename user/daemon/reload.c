@@ -172,5 +172,6 @@ void daemon_reload(struct daemon *d)
 		log_event(LOG_ERR, "configuration reloaded in part, see above");
 	else
 		log_event(LOG_INFO, "configuration reloaded", log_str("config", d->options.config));
+	settings_warn(d->config);
 	config_free(old);
 }

@@ -134,7 +134,8 @@ void settings_dataplane(const struct daemon *d, const struct config *c, struct d
 		.dispatcher = d->options.dispatcher,
 		.expiry =
 			{
-				.tcp_established_ns = seconds(g->timeouts.tcp_s),
+				.tcp_opening_ns = seconds(g->timeouts.tcp_opening_s),
+				.tcp_established_ns = seconds(g->timeouts.tcp_established_s),
 				.tcp_closing_ns = seconds(g->timeouts.tcp_closing_s),
 				.tcp_reset_ns = seconds(g->timeouts.tcp_reset_s),
 				.udp_ns = seconds(g->timeouts.udp_s),
@@ -144,6 +145,17 @@ void settings_dataplane(const struct daemon *d, const struct config *c, struct d
 	};
 	program_settings(c, &ret_s->program);
 	ret_s->program.hash_seed = hash_seed(d);
+}
+
+static void warn(void *ctx, const char *text)
+{
+	(void)ctx;
+	log_event(LOG_WARNING, "configuration", log_str("warning", text));
+}
+
+void settings_warn(const struct config *c)
+{
+	config_warnings(c, warn, NULL);
 }
 
 #define MARK_NAMES "next_name"
@@ -236,7 +248,7 @@ static bool domain_in_use(void *ctx, uint32_t domain)
 
 static int64_t longest_timeout(const struct config_gateway *g)
 {
-	unsigned int s = g->timeouts.tcp_s;
+	unsigned int s = g->timeouts.tcp_established_s;
 
 	s = g->timeouts.udp_s > s ? g->timeouts.udp_s : s;
 	s = g->timeouts.icmp_s > s ? g->timeouts.icmp_s : s;

@@ -31,7 +31,8 @@
 const struct map_spec map_specs[M_COUNT] = {
 	[M_CONTROL] = SPEC("control", ARRAY, 4, sizeof(struct fq_control)),
 	[M_SESSIONS] = SPEC("sessions", HASH, sizeof(struct fq_tuple), sizeof(struct fq_session)),
-	[M_TOMBSTONES] = SPEC("tombstones", LRU_HASH, sizeof(struct fq_tuple), 8),
+	[M_TOMBSTONES] =
+		SPEC("tombstones", LRU_HASH, sizeof(struct fq_tuple), sizeof(struct fq_tombstone)),
 	[M_CLIENTS] = SPEC("clients", LPM_TRIE, sizeof(struct fq_prefix), sizeof(struct fq_client)),
 	[M_GRANTS] = SPEC("grants", HASH, sizeof(struct fq_grant_key), sizeof(struct fq_grant)),
 	[M_FILTERS] = SPEC("filters", HASH, 4, sizeof(struct fq_filter)),

@@ -9,42 +9,48 @@
 const char *session_state_name(enum session_state state)
 {
 	static const char *const name[] = {
-		[SESSION_NEW] = "new",
+		[SESSION_OPENING] = "opening",
 		[SESSION_ESTABLISHED] = "established",
+		[SESSION_HALF_CLOSED] = "half_closed",
 		[SESSION_CLOSING] = "closing",
 		[SESSION_RESET] = "reset",
+		[SESSION_UNCONFIRMED] = "unconfirmed",
+		[SESSION_CONFIRMED] = "confirmed",
 	};
 
 	return name[state];
 }
 
-enum session_state session_state(const struct fq_session *out, const struct fq_session *in)
+/* What both have said counts first; of a tuple that a local socket has, nothing else does. */
+static enum session_state tcp_state(uint8_t out, uint8_t in)
 {
-	if ((out->tcp_seen | in->tcp_seen) & FQ_TCP_RST)
+	const uint8_t both = out & in, either = out | in;
+
+	if ((both & FQ_TCP_RST) || (either & FQ_TCP_LOCAL))
 		return SESSION_RESET;
-	if (out->tcp_seen & in->tcp_seen & FQ_TCP_FIN)
+	if (both & FQ_TCP_FIN)
 		return SESSION_CLOSING;
-	return in->last ? SESSION_ESTABLISHED : SESSION_NEW;
+	if (!(both & FQ_TCP_ACK))
+		return SESSION_OPENING;
+	return either & FQ_TCP_FIN ? SESSION_HALF_CLOSED : SESSION_ESTABLISHED;
 }
 
-static int64_t last_out(const struct fq_session *out)
-{
-	return (int64_t)(out->last ? out->last : out->created);
-}
-
-struct instant session_last(const struct fq_session *out, const struct fq_session *in)
-{
-	int64_t out_ns = last_out(out);
-	int64_t in_ns = (int64_t)in->last;
-
-	return (struct instant){out_ns > in_ns ? out_ns : in_ns};
-}
-
-static int64_t idle_ns(uint8_t proto, const struct expiry_policy *policy)
+enum session_state session_state(const struct fq_session *out, const struct fq_session *in,
+				 uint8_t proto)
 {
 	if (proto == IPPROTO_TCP)
-		return policy->tcp_established_ns;
-	return proto == IPPROTO_UDP ? policy->udp_ns : policy->icmp_ns;
+		return tcp_state(out->tcp_seen, in->tcp_seen);
+	return in->last ? SESSION_CONFIRMED : SESSION_UNCONFIRMED;
+}
+
+static int64_t last_of(const struct fq_session *entry)
+{
+	return (int64_t)(entry->last ? entry->last : entry->created);
+}
+
+static int64_t max_ns(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
 }
 
 static int64_t min_ns(int64_t a, int64_t b)
@@ -52,36 +58,49 @@ static int64_t min_ns(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* The handshake's last segment is the client's second packet. */
-static bool half_open(const struct fq_session *out, const struct fq_session *in)
+struct instant session_last(const struct fq_session *out, const struct fq_session *in)
 {
-	return out->packets < 2 && in->packets > 0;
+	return (struct instant){max_ns(last_of(out), (int64_t)in->last)};
+}
+
+static int64_t idle_ns(enum session_state state, uint8_t proto, const struct expiry_policy *policy)
+{
+	int64_t confirmed_ns = proto == IPPROTO_UDP ? policy->udp_ns : policy->icmp_ns;
+
+	switch (state) {
+	case SESSION_OPENING:
+		return policy->tcp_opening_ns;
+	case SESSION_ESTABLISHED:
+	case SESSION_HALF_CLOSED:
+		return policy->tcp_established_ns;
+	case SESSION_CLOSING:
+		return policy->tcp_closing_ns;
+	case SESSION_RESET:
+		return policy->tcp_reset_ns;
+	case SESSION_UNCONFIRMED:
+		return min_ns(confirmed_ns, policy->unconfirmed_ns);
+	default:
+		return confirmed_ns;
+	}
 }
 
 struct instant session_expiry(const struct fq_session *out, const struct fq_session *in,
 			      uint8_t proto, const struct expiry_policy *policy)
 {
-	int64_t ns = idle_ns(proto, policy);
-
-	if (out->tcp_seen & in->tcp_seen & FQ_TCP_FIN)
-		ns = min_ns(ns, policy->tcp_closing_ns);
-	if ((out->tcp_seen | in->tcp_seen) & FQ_TCP_RST)
-		ns = min_ns(ns, policy->tcp_reset_ns);
-	if (!in->last || (proto == IPPROTO_TCP && half_open(out, in)))
-		ns = min_ns(ns, policy->unconfirmed_ns);
-	return instant_add(session_last(out, in), ns);
+	return instant_add(session_last(out, in),
+			   idle_ns(session_state(out, in, proto), proto, policy));
 }
 
-struct instant session_expiry_earliest(const struct fq_session *out, uint8_t proto,
+struct instant session_expiry_earliest(const struct fq_session *entry, uint8_t proto,
 				       const struct expiry_policy *policy)
 {
-	int64_t ns = min_ns(idle_ns(proto, policy), policy->unconfirmed_ns);
+	int64_t ns = idle_ns(SESSION_UNCONFIRMED, proto, policy);
 
-	if (proto == IPPROTO_TCP)
-		ns = min_ns(ns, policy->tcp_reset_ns);
-	if (out->tcp_seen & FQ_TCP_FIN)
-		ns = min_ns(ns, policy->tcp_closing_ns);
-	return instant_add((struct instant){last_out(out)}, ns);
+	if (proto == IPPROTO_TCP) {
+		ns = min_ns(policy->tcp_opening_ns, policy->tcp_established_ns);
+		ns = min_ns(ns, min_ns(policy->tcp_closing_ns, policy->tcp_reset_ns));
+	}
+	return instant_add((struct instant){last_of(entry)}, ns);
 }
 
 /* A session between IPv4 and IPv6 has another ICMP on either side. */

@@ -66,7 +66,7 @@ struct dp_user {
 };
 
 _Static_assert(FQ_REASON_MAX <= DP_EVENTS_MAX, "room for every reason");
-_Static_assert(sizeof(struct dp_user) == 8 * DP_EVENTS_MAX + 48, "pinned: a change is a new ABI");
+_Static_assert(sizeof(struct dp_user) == 8 * DP_EVENTS_MAX + 56, "pinned: a change is a new ABI");
 
 struct sync;
 struct ring_buffer;

@@ -66,12 +66,15 @@ static void less_one(uint32_t *counter)
 		;
 }
 
-static void bury(struct dataplane *dp, const struct fq_tuple *in_key, struct instant now)
+static void bury(struct dataplane *dp, const struct session *s, struct instant now)
 {
-	uint64_t until = (uint64_t)now.ns + dp->settings.program.tombstone_ns;
+	const struct fq_tombstone stone = {
+		.until = (uint64_t)now.ns + dp->settings.program.tombstone_ns,
+		.client = s->out_key.src,
+	};
 
-	/* A tombstone that cannot be set only means that late packets go to the kernel. */
-	(void)bpf_map_update_elem(dp->maps[M_TOMBSTONES], in_key, &until, BPF_ANY);
+	/* One that cannot be set only means that late packets go to the kernel. */
+	(void)bpf_map_update_elem(dp->maps[M_TOMBSTONES], &s->in_key, &stone, BPF_ANY);
 }
 
 static int drop_entry(struct dataplane *dp, const struct fq_tuple *key)
@@ -133,7 +136,7 @@ static int remove_session(struct dataplane *dp, const struct session *s, struct 
 		return r < 0 ? r : drop_out(dp, s, ret_removed);
 	}
 	if (s->has_in)
-		bury(dp, &s->in_key, now);
+		bury(dp, s, now);
 	r = drop_out(dp, s, ret_removed);
 	return r < 0 ? r : drop_in(dp, s);
 }
@@ -189,14 +192,13 @@ static int sweep_out(struct dataplane *dp, const struct fq_tuple *key,
 static int sweep_in(struct dataplane *dp, const struct fq_tuple *key,
 		    const struct fq_session *entry, struct instant now, struct dp_sweep *sweep)
 {
-	int64_t idle_ns = now.ns - (int64_t)(entry->last ? entry->last : entry->created);
+	struct instant earliest = session_expiry_earliest(entry, key->proto, &dp->settings.expiry);
 	struct fq_session out;
 	struct fq_tuple out_key;
 	bool found;
 	int r;
 
-	if (!old_enough(entry, now) ||
-	    (!dp->sweep.thorough && idle_ns < dp->settings.expiry.unconfirmed_ns))
+	if (!old_enough(entry, now) || (!dp->sweep.thorough && !instant_reached(earliest, now)))
 		return 0;
 	r = find_partner(dp, key, entry, &out_key, &out, &found);
 	return r < 0 || found ? r : remove_orphan(dp, key, entry, sweep);

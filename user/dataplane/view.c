@@ -75,7 +75,7 @@ static void session_row(const struct session_walk *walk, const struct fq_tuple *
 
 	*ret_row = (struct dpview_session){
 		.proto = key->proto,
-		.state = session_state(out, in),
+		.state = session_state(out, in, key->proto),
 		.client = key->src,
 		.proxy = key->dst,
 		.gateway = out->gateway,
