@@ -54,6 +54,42 @@ static void quota_is_the_clients_own(void **state)
 	assert_int_equal(prog_get_control(t).sessions, 3);
 }
 
+/* RFC 6888 REQ-4, REQ-11: a flood is its client's own trouble; others open sessions as before. */
+static void flood_of_one_client_does_not_touch_others(void **state)
+{
+	enum { QUOTA = 200, FLOOD = 2000 };
+	unsigned int refused = 0, told = 0, limited = 0;
+	struct prog *t = *state;
+
+	prog_quota(t, CLIENT, QUOTA);
+	prog_client(t, "192.0.2.3", 128, CLIENT + 1, SCOPE);
+	prog_grant(t, CLIENT + 1, RESOURCE, 0);
+	prog_quota(t, CLIENT + 1, QUOTA);
+	for (uint16_t i = 0; i < FLOOD; i++) {
+		struct prog_result res;
+		struct pkt p;
+
+		PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = i % 2 ? PKT_TCP : PKT_UDP,
+		    .sport = 2000 + i, .dport = 443, .tcp_flags = 0x02);
+		prog_run(t, &p, CLIENT_SIDE, &res);
+		refused += res.reason == FQ_R_QUOTA;
+		told += res.count[FQ_R_ICMP_SENT].packets;
+		limited += res.count[FQ_R_ICMP_LIMITED].packets;
+		if (i % 20 == 0)
+			assert_int_equal(out(t, PKT_TCP, "192.0.2.3", 10000 + i, PROXY4, 443),
+					 FQ_R_TRANSLATED);
+	}
+	assert_int_equal(refused, FLOOD - QUOTA);
+	assert_int_equal(told + limited, refused);
+	assert_true(told > 0);
+	assert_int_equal(prog_get_quota(t, CLIENT).sessions, QUOTA);
+	assert_int_equal(prog_get_quota(t, CLIENT + 1).sessions, FLOOD / 20);
+	/* what was there first is there still */
+	assert_int_equal(out(t, PKT_UDP, CLIENT4, 2000, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(out(t, PKT_TCP, "192.0.2.3", 10000, PROXY4, 443), FQ_R_TRANSLATED);
+	assert_int_equal(prog_get_control(t).sessions, QUOTA + FLOOD / 20);
+}
+
 static void full_table_keeps_what_it_has(void **state)
 {
 	struct prog *t = *state;
@@ -249,9 +285,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, prog_test_setup)
 /* What is the same for all programs. */
-#define ALIKE                                                         \
-	T(quota_is_the_clients_own), T(full_table_keeps_what_it_has), \
-		T(count_below_zero_is_not_full), T(full_map_keeps_what_it_has)
+#define ALIKE                                                                      \
+	T(quota_is_the_clients_own), T(flood_of_one_client_does_not_touch_others), \
+		T(full_table_keeps_what_it_has), T(count_below_zero_is_not_full),  \
+		T(full_map_keeps_what_it_has)
 	const struct CMUnitTest tests[] = {
 		ALIKE,
 		T(two_cpus_open_one_session),
