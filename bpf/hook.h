@@ -12,6 +12,7 @@
 #pragma once
 
 #include "icmp_err.h"
+#include "mss.h"
 #include "pipeline.h"
 
 #ifdef FQ_TC
@@ -52,11 +53,70 @@ fq_inline struct hook_work *hook_begin(const enum fq_mode mode)
 	return w;
 }
 
+/*
+ * The largest segments that fit both ways, where the connection comes from (@family) and where it
+ * goes. 0: any.
+ */
+fq_inline __u32 hook_mss(const fq_ctx *ctx, const struct fq_plan *plan, __u8 family)
+{
+	__u32 limit = fq_settings.mss_clamp, there, ifindex = ctx_ifindex(ctx);
+	const struct fq_dev *dev;
+
+	if (limit != FQ_MSS_AUTO)
+		return limit;
+	there = mss_of_mtu(plan->mtu, plan->family);
+	dev = bpf_map_lookup_elem(&devs, &ifindex);
+	if (!dev || !dev->mtu)
+		return there;
+	limit = mss_of_mtu(dev->mtu, family);
+	return limit < there ? limit : there;
+}
+
+/*
+ * Lower the maximum segment size of a SYN. @p is what leaves.
+ *
+ * @partial: the checksum is yet to be made, or completed
+ */
+fq_global bool hook_clamp(fq_ctx *ctx, const struct fq_pkt *p, __u32 mss, bool partial)
+{
+	__u8 options[MSS_ROOM] = {};
+	__u32 len, at, off, was;
+	__u16 *check;
+	__u8 *value;
+
+	if (!p || p->tuple.proto != FQ_PROTO_TCP || p->l4_hlen <= sizeof(struct fq_tcp) ||
+	    p->l4_off > FQ_L4_OFF_MAX)
+		return false;
+	off = p->l4_off + sizeof(struct fq_tcp);
+	len = p->l4_hlen - sizeof(struct fq_tcp) - 1;
+	barrier_var(len); /* as in frame_sum_rest */
+	if (len >= MSS_OPTIONS_MAX || ctx_load(ctx, off, options, len + 1))
+		return false;
+	at = mss_find(options, len + 1);
+	if (!at || at >= MSS_OPTIONS_MAX)
+		return false;
+	was = options[at] << 8 | options[(at + 1) & (MSS_ROOM - 1)];
+	if (was <= mss)
+		return false;
+	value = ctx_data(ctx) + off + at;
+	if ((void *)(value + 2) > ctx_end(ctx))
+		return false;
+	value[0] = mss >> 8;
+	value[1] = mss;
+	check = frame_check(ctx, p);
+	if (!check)
+		return false;
+	if (!partial)
+		*check = csum_update(*check, mss_diff(was, mss, at));
+	return true;
+}
+
 /* Write the translation, and complete its checksum unless the kernel will. @p is what leaves. */
 fq_inline bool hook_write(fq_ctx *ctx, struct fq_pkt *p, const struct fq_plan *plan)
 {
-	__u8 csum = HOOK_CSUM_DONE;
+	__u8 csum = HOOK_CSUM_DONE, family = p->family;
 	bool partial;
+	__u32 mss;
 
 	if (plan->family != p->family) {
 		if (!hook_xlat(ctx, p, plan, &csum))
@@ -65,6 +125,8 @@ fq_inline bool hook_write(fq_ctx *ctx, struct fq_pkt *p, const struct fq_plan *p
 	} else if (!frame_translate(ctx, p, plan, &partial)) {
 		return false;
 	}
+	if ((p->tcp_flags & FQ_TCP_SYN) && (mss = hook_mss(ctx, plan, family)))
+		hook_clamp(ctx, p, mss, partial || csum == HOOK_CSUM_MISSING);
 	if (csum == HOOK_CSUM_MISSING) {
 		stats_count(FQ_R_CSUM_MADE, p->l3_len);
 		return frame_make_check(ctx, p, plan);
@@ -92,6 +154,7 @@ static __noinline enum fq_reason hook_slow(fq_ctx *ctx, const struct fq_pkt *p,
 		.kind = FQ_UPCALL_SLOW,
 		.domain = plan->domain,
 		.ifindex = ctx_ifindex(ctx),
+		.mtu = plan->split ? plan->mtu : 0,
 		.proxy = plan->src,
 	};
 

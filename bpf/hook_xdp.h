@@ -152,7 +152,7 @@ fq_inline enum fq_reason hook_leave(fq_ctx *ctx, const struct fq_plan *plan, int
 	}
 	if (!plan->slow)
 		*ret_verdict = way;
-	if (plan->mode == FQ_MODE_INJECT && plan->gateway) {
+	if (plan->mode == FQ_MODE_INJECT && plan->gateway && !plan->split) {
 		*ret_verdict = XDP_TX;
 		return xdp_hand_back(ctx, plan->oif);
 	}

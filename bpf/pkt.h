@@ -208,7 +208,7 @@ struct fq_plan {
 	__be16 ip_id; /* IPv4; 0: stays */
 	__u8 dir;     /* enum fq_dir */
 	__u8 slow;    /* the daemon sends it, and the kernel finds the way */
-	__u16 mtu;    /* next hop's, if the packet is too big */
+	__u16 mtu;    /* next hop's; TOO_BIG: what the sender is told */
 	union {
 		struct {
 			__u8 dmac[ETH_ALEN];
@@ -217,6 +217,7 @@ struct fq_plan {
 		struct fq_addr hop; /* tc, @resolve */
 	};
 	__u8 resolve;   /* the next hop's MAC address is not known */
+	__u8 split;     /* too big, and may be fragmented: the daemon does it */
 	__u8 mode;      /* enum fq_mode */
 	__u8 forwarded; /* of a session that is translated elsewhere */
 	__u8 family;    /* FQ_AF_* of @src and @dst */

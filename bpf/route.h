@@ -69,6 +69,7 @@ fq_inline enum fq_reason route_ask(fq_ctx *ctx, struct bpf_fib_lookup *fib, stru
 		return route_reason(status);
 	}
 	plan->oif = fib->ifindex;
+	plan->mtu = fib->mtu_result;
 	plan->resolve = status == BPF_FIB_LKUP_RET_NO_NEIGH;
 	if (CTX_SENDS_ANYWHERE && plan->resolve) {
 		route_hop(fib, &plan->hop);
@@ -78,6 +79,27 @@ fq_inline enum fq_reason route_ask(fq_ctx *ctx, struct bpf_fib_lookup *fib, stru
 	__builtin_memcpy(plan->dmac, fib->dmac, ETH_ALEN);
 	__builtin_memcpy(plan->smac, fib->smac, ETH_ALEN);
 	return FQ_OK;
+}
+
+/*
+ * An IPv4 packet without DF that is too big is not refused but fragmented (RFC 4787 REQ-13), which
+ * is the daemon's work: the next hop is asked for once more, for a packet of any size.
+ *
+ * Return: as route_ask; TOO_BIG if this one has to be refused.
+ */
+fq_inline enum fq_reason route_split(fq_ctx *ctx, const struct fq_pkt *p,
+				     struct bpf_fib_lookup *fib, struct fq_plan *plan)
+{
+	enum fq_reason r;
+
+	if (p->family != FQ_AF_INET || p->df || pkt_is_gso(p) ||
+	    p->l3_off + p->l3_len > FQ_HOLD_FRAME_MAX)
+		return FQ_R_TOO_BIG;
+	fib->tot_len = 1;
+	fib->ifindex = ctx_ifindex(ctx);
+	r = route_ask(ctx, fib, plan);
+	plan->slow = plan->split = !r;
+	return r;
 }
 
 /*
@@ -118,7 +140,9 @@ fq_global enum fq_reason route(fq_ctx *ctx, const struct fq_pkt *p, const struct
 		__builtin_memcpy(fib.ipv6_dst, dst, sizeof(fib.ipv6_dst));
 	}
 	r = route_ask(ctx, &fib, plan);
-	if (r == FQ_R_TOO_BIG && !same)
+	if (r == FQ_R_TOO_BIG && same)
+		r = route_split(ctx, p, &fib, plan);
+	else if (r == FQ_R_TOO_BIG)
 		plan->mtu = xlat_mtu(plan->mtu, p->family, p->frag);
 	return r;
 }
@@ -217,6 +241,8 @@ fq_global enum fq_reason route_gateway(fq_ctx *ctx, const struct fq_pkt *p, stru
 		__builtin_memcpy(fib.ipv6_dst, &g->addr, sizeof(fib.ipv6_dst));
 	}
 	r = route_ask(ctx, &fib, plan);
+	if (r == FQ_R_TOO_BIG)
+		r = route_split(ctx, p, &fib, plan);
 	if (!r && READ_ONCE(g->ifindex) != plan->oif)
 		WRITE_ONCE(g->ifindex, plan->oif);
 	if (r || !plan->resolve || CTX_SENDS_ANYWHERE)

@@ -193,6 +193,7 @@ struct fq_dev {
 	__u8 mac[6]; /* frames for another one are not ours; zero: not checked */
 	__u8 bare;   /* packets have no Ethernet header here (TUN, WireGuard) */
 	__u8 pad;    /* zero */
+	__u32 mtu;   /* 0: not known */
 };
 
 /*
@@ -284,7 +285,8 @@ struct fq_upcall {
 	__u16 l3_offset; /* of the IP header in the frame */
 	__u16 gateway;   /* FRAGMENT: fq_frag_key.proto; TOUCH: its neighbour is not known, a packet
 			    to it was dropped; else 0 */
-	__u16 pad[2];
+	__u16 mtu;       /* SLOW, VIA: to be fragmented for it; 0: fits */
+	__u16 pad;       /* zero */
 	/* HOLD, FRAGMENT, TOUCH: destination; TOUCH of a @gateway: next hop; SLOW: source after
 	 * translation
 	 */
@@ -306,7 +308,7 @@ FQ_ASSERT_SIZE(struct fq_xlat_key, 20);
 FQ_ASSERT_SIZE(struct fq_xlat, 24 + 4 * FQ_XLAT_RESOURCES);
 FQ_ASSERT_SIZE(struct fq_edge, 24);
 FQ_ASSERT_SIZE(struct fq_gateway, 32);
-FQ_ASSERT_SIZE(struct fq_dev, 40);
+FQ_ASSERT_SIZE(struct fq_dev, 44);
 FQ_ASSERT_SIZE(struct fq_quota, 16);
 FQ_ASSERT_SIZE(struct fq_frag_key, 40);
 FQ_ASSERT_SIZE(struct fq_frag, 24);

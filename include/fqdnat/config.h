@@ -33,6 +33,8 @@ struct fq_settings {
 	__u32 icmp_cpu_per_second, icmp_cpu_burst;
 
 	__u32 source_check; /* enum fq_source_check */
+	__u32 mss_clamp;    /* largest TCP segment that a SYN may announce; 0: any; FQ_MSS_AUTO */
+	__u32 pad;          /* zero */
 	__u64 tombstone_ns; /* G-43: late packets of an ended session are dropped this long */
 };
 
@@ -43,10 +45,12 @@ enum fq_masquerade {
 };
 
 /* Who is believed where he comes from; each includes those before it. */
+#define FQ_MSS_AUTO 0xffff /* what fits the MTUs on both sides */
+
 enum fq_source_check {
 	FQ_SOURCE_NONE,
 	FQ_SOURCE_REPLIES, /* C-22: gateways, by the interface that leads to each */
 	FQ_SOURCE_STRICT,  /* clients, by the interface that leads to each (RFC 3704 2.2) */
 };
 
-FQ_ASSERT_SIZE(struct fq_settings, 384);
+FQ_ASSERT_SIZE(struct fq_settings, 392);

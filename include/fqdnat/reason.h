@@ -26,7 +26,8 @@ enum fq_reason_class {
 #define FQ_REASONS(X)                                                                              \
 	X(TRANSLATED, "translated", FORWARD, "translated and forwarded")                           \
 	X(TRANSLATED_SLOW, "translated_slow", FORWARD,                                             \
-	  "translated, sent through the kernel while the neighbour is resolved")                   \
+	  "translated, sent by the daemon: neighbour not known yet, to be fragmented, or the "     \
+	  "like")                                                                                  \
 	X(NOT_OURS, "not_ours", PASS, "no session and no proxy address: left to the kernel")       \
 	X(NOT_IP, "not_ip", PASS, "not IPv4 or IPv6 (ARP, LLDP, ...): left to the kernel")         \
 	X(VLAN, "vlan", PASS, "VLAN-tagged frame: left to the kernel")                             \
@@ -153,7 +154,8 @@ enum fq_reason_class {
 	  "client's address, from an interface that does not lead to it (source_check: strict)")   \
 	X(SOURCE_ROUTED, "source_routed", REFUSE,                                                  \
 	  "IPv4 source route, to an IPv6 address: source route failed")                            \
-	X(CSUM_MADE, "csum_made", EVENT, "UDP checksum made: there was none, and IPv6 demands one") \
+	X(CSUM_MADE, "csum_made", EVENT,                                                           \
+	  "UDP checksum made: there was none, and IPv6 demands one")                               \
 	X(FRAGMENT_STAYS, "fragment_stays", DROP,                                                  \
 	  "fragment that cannot change its IP version: of ICMP, or of UDP without checksum")
 /* clang-format on */

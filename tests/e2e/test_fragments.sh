@@ -59,6 +59,15 @@ claim "fragments have waited and been put back ($released)" test "$released" -gt
 claim_eq "none was refused for a limit" 0 \
     "$(lab_fqdnat -j stats show | jq '[.[] | select(.reason == "fragment_limit") | .packets] | add // 0')"
 
+# What is too big for the next hop and may be fragmented is (DF clear); else the sender is told.
+lab_gw ip link set wan0 mtu 1000
+lab_net ip link set eth0 mtu 1000
+claim "DF clear: fragmented for a smaller MTU" lab_client "$pieces" whole "$v4" --size 1400
+claim_match "DF set: the sender is told" "mtu.? ?=? ?1000" \
+    "$(lab_client ping -n -c 1 -W 2 -M "do" -s 1400 "$v4" 2>&1 || true)"
+lab_net ip link set eth0 mtu 1500
+lab_gw ip link set wan0 mtu 1500
+
 # Without the first one: kept for a while, then dropped and counted.
 lab_client python3 - "$pieces" "$v4" <<'PYTHON'
 import importlib.util, ipaddress, socket, sys

@@ -4,9 +4,10 @@
 
 usage: fragments.py echo ADDRESS [--port 7] [--size N] [--order forward|reverse|shuffle]
        fragments.py send SOURCE SPORT ADDRESS DPORT [--size N] [--order ...]
+       fragments.py whole ADDRESS [--port 7] [--size N]
        fragments.py wait ADDRESS [--port 7] [--size N]
 
-echo sends one datagram and waits until it has come back. send sends one with the source given. wait
+echo sends one datagram and waits until it has come back; whole does so in one packet with DF clear. send sends one with the source given. wait
 opens a flow with a small datagram, prints its own port, and waits for one of N bytes. Exit status 0
 if what was waited for has come, whole and unchanged.
 """
@@ -19,6 +20,7 @@ import sys
 
 PART = 512  # bytes of a fragment behind the IP header
 WAIT_S = 5
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0  # <linux/in.h>
 RAW = 255  # IPPROTO_RAW: we bring the IP header, in both families
 
 
@@ -89,6 +91,13 @@ def echo(args):
     return sock.recv(65536) == pattern(args.size)
 
 
+def whole(args):
+    sock, _, _ = flow(ipaddress.ip_address(args.address), args.port)
+    sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+    sock.send(pattern(args.size))
+    return sock.recv(65536) == pattern(args.size)
+
+
 def wait(args):
     sock, _, port = flow(ipaddress.ip_address(args.address), args.port)
     sock.send(b"open")
@@ -100,7 +109,7 @@ def wait(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["echo", "send", "wait"])
+    parser.add_argument("what", choices=["echo", "send", "whole", "wait"])
     parser.add_argument("address")
     parser.add_argument("more", nargs="*")
     parser.add_argument("--port", type=int, default=7)
@@ -113,7 +122,7 @@ def main():
             send(ipaddress.ip_address(args.address), ipaddress.ip_address(address), int(sport),
                  int(dport), args)
             return 0
-        return 0 if {"echo": echo, "wait": wait}[args.what](args) else 1
+        return 0 if {"echo": echo, "whole": whole, "wait": wait}[args.what](args) else 1
     except TimeoutError:
         print("timeout", file=sys.stderr)
         return 1

@@ -82,16 +82,20 @@ static uint32_t pseudo_sum(const struct address *src, const struct address *dst,
 
 static size_t build_tcp(uint8_t *l4, const struct pkt_spec *s)
 {
+	size_t hlen = 20 + (s->tcp_options_len ? s->tcp_options_len : s->tcp_wscale ? 4 : 0);
+
 	put16(l4, s->sport);
 	put16(l4 + 2, s->dport);
 	put32(l4 + 4, s->tcp_seq ? s->tcp_seq : s->seq);
 	put32(l4 + 8, s->tcp_ack);
 	l4[13] = s->tcp_flags ? s->tcp_flags : 0x10;
 	put16(l4 + 14, s->tcp_window ? s->tcp_window : 0xfaf0);
-	if (s->tcp_wscale)
+	if (s->tcp_options_len)
+		memcpy(l4 + 20, s->tcp_options, s->tcp_options_len);
+	else if (s->tcp_wscale)
 		memcpy(l4 + 20, (uint8_t[]){1, 3, 3, s->tcp_wscale}, 4);
-	l4[12] = (s->tcp_wscale ? 6 : 5) << 4;
-	return s->tcp_wscale ? 24 : 20;
+	l4[12] = (hlen / 4) << 4;
+	return hlen;
 }
 
 static size_t build_udp(uint8_t *l4, const struct pkt_spec *s, size_t payload_len)

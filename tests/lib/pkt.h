@@ -49,9 +49,11 @@ struct pkt_spec {
 	uint8_t tos;                  /* or traffic class */
 	uint32_t flow_label;
 	uint16_t seq;
-	uint32_t tcp_seq, tcp_ack; /* tcp_seq 0: seq */
-	uint16_t tcp_window;       /* 0: 64240 */
-	uint8_t tcp_wscale;        /* option, if not 0 */
+	uint32_t tcp_seq, tcp_ack;  /* tcp_seq 0: seq */
+	uint16_t tcp_window;        /* 0: 64240 */
+	uint8_t tcp_wscale;         /* option, if not 0 */
+	const uint8_t *tcp_options; /* instead: a multiple of 4 bytes */
+	size_t tcp_options_len;
 	uint16_t ip_id;
 	uint16_t frag;          /* IPv4: flags and offset, host order; 0: DF */
 	bool no_df;             /* IPv4: a whole packet that may be fragmented */

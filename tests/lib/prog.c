@@ -128,6 +128,7 @@ static int on_upcall(void *ctx, void *data, size_t size)
 	t->upcall[i].ifindex = u->ifindex;
 	t->upcall[i].len = u->len;
 	t->upcall[i].l3_offset = u->l3_offset;
+	t->upcall[i].mtu = u->mtu;
 	t->upcall[i].gateway = u->gateway;
 	t->upcall[i].proxy = u->proxy;
 	memcpy(t->upcall[i].frame, u->frame, u->len);

@@ -52,7 +52,7 @@ struct ring_buffer;
 /* A struct fq_upcall with room for its frame. */
 struct prog_upcall {
 	uint32_t kind, domain, ifindex, len;
-	uint16_t l3_offset, gateway;
+	uint16_t l3_offset, gateway, mtu;
 	struct fq_addr proxy;
 	uint8_t frame[FQ_HOLD_FRAME_MAX];
 };

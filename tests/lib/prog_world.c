@@ -230,7 +230,7 @@ void prog_gateway(struct prog *t, uint32_t id, const char *addr, bool up)
 void prog_dev(struct prog *t, enum prog_side side, const char *nat4, const char *nat6)
 {
 	const uint32_t key = prog_ifindex(side);
-	struct fq_dev value = {0};
+	struct fq_dev value = {.mtu = 1500};
 
 	if (nat4)
 		value.nat4 = prog_addr(nat4);

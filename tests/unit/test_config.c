@@ -330,6 +330,29 @@ static void sources_are_checked_as_wished(void **state)
 	}
 }
 
+static void segments_are_clamped_as_wished(void **state)
+{
+	static const struct {
+		const char *line;
+		unsigned int clamp;
+	} cases[] = {
+		{"", 0},
+		{"mss_clamp: none\n", 0},
+		{"mss_clamp: auto\n", FQ_MSS_AUTO},
+		{"mss_clamp: 1220\n", 1220},
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_(config_freep) struct config *c = NULL;
+
+		snprintf(text, sizeof(text), BASE "%s", cases[i].line);
+		c = parse_ok(text);
+		assert_int_equal(c->mss_clamp, cases[i].clamp);
+	}
+}
+
 /* What config show prints is a configuration that means the same. */
 static void json_round_trip_is_the_same(void **state)
 {
@@ -340,7 +363,8 @@ static void json_round_trip_is_the_same(void **state)
 		BASE "gateway: {masquerade: [198.51.100.7, 2001:db8::7], ports: 2000}\n"
 		     "resources:\n" RESOURCE
 		     ", ip_stack: ipv6, translate: any, filters: [icmp, {udp: 53}]}\n"
-		     "source_check: strict\nlog: {format: json, level: debug}\nlimits: {domains: "
+		     "source_check: strict\nmss_clamp: 1220\nlog: {format: json, level: "
+		     "debug}\nlimits: {domains: "
 		     "7, dns_per_client: 0, "
 		     "new_names_per_client: 0}\n",
 	};
@@ -440,6 +464,7 @@ int main(void)
 		cmocka_unit_test(sessions_per_client_follow_max),
 		cmocka_unit_test(domains_are_bounded_by_the_pools),
 		cmocka_unit_test(sources_are_checked_as_wished),
+		cmocka_unit_test(segments_are_clamped_as_wished),
 		cmocka_unit_test(json_round_trip_is_the_same),
 		cmocka_unit_test(file_is_read_whole),
 		cmocka_unit_test(modes_are_words),

@@ -25,7 +25,7 @@ static const struct {
 	{BASE "grant: []\n", "t.yaml:4: unknown key \"grant\", did you mean \"grants\"?"},
 	{BASE "frobnicate: 1\n",
 	 "t.yaml:4: unknown key \"frobnicate\", expected one of: "
-	 "interfaces, source_check, control, limits, edge, gateway, clients, "
+	 "interfaces, source_check, mss_clamp, control, limits, edge, gateway, clients, "
 	 "resources, grants, log, bpffs, state, control_socket"},
 	{"interfaces: [a]\nedge:\n  dns: {listen: [192.0.2.1], upstrem: [system]}\n",
 	 "t.yaml:3: edge.dns: unknown key \"upstrem\", did you mean \"upstream\"?"},
@@ -33,8 +33,9 @@ static const struct {
 	 "t.yaml:5: key \"log\" is there twice, first in line 4"},
 	{BASE "? [a]\n: b\n", "t.yaml:4: expected a key, found a list"},
 	{BASE "\"fro\\ebni\": 1\n",
-	 "t.yaml:4: unknown key \"fro?bni\", expected one of: interfaces, source_check, control, "
-	 "limits, edge, gateway, clients, resources, grants, log, bpffs, state, control_socket"},
+	 "t.yaml:4: unknown key \"fro?bni\", expected one of: interfaces, source_check, "
+	 "mss_clamp, control, limits, edge, gateway, clients, resources, grants, log, bpffs, "
+	 "state, control_socket"},
 	{"interfaces: [a]\n",
 	 "t.yaml:1: neither \"edge\" nor \"gateway\" is there, expected at least one of them"},
 	{"edge: {dns: {listen: [192.0.2.1]}}\n", "t.yaml:1: key \"interfaces\" is missing"},
@@ -55,6 +56,10 @@ static const struct {
 	{"interfaces: [[a]]\ngateway:\n", "t.yaml:1: interfaces[0]: expected the name of an "
 					  "interface, up to 15 bytes, found a list"},
 
+	{"interfaces: [a]\nmss_clamp: 535\ngateway:\n",
+	 "t.yaml:2: mss_clamp: \"535\": expected a number from 536 to 65495"},
+	{"interfaces: [a]\nmss_clamp: often\ngateway:\n",
+	 "t.yaml:2: mss_clamp: \"often\": expected none, auto, or a number from 536 to 65495"},
 	{"interfaces: [a]\nsource_check: loose\ngateway:\n",
 	 "t.yaml:2: source_check: \"loose\": expected one of: none, replies, strict"},
 

@@ -91,6 +91,21 @@ const char *config_source_check_name(enum fq_source_check check)
 	return source_checks[check].name;
 }
 
+/* none, auto, or a number of bytes. */
+static int read_mss_clamp(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
+{
+	const char *text = reader_text(node);
+	unsigned int *clamp = &((struct config *)field)->mss_clamp;
+
+	if (text && (strcmp(text, "none") == 0 || strcmp(text, "auto") == 0)) {
+		*clamp = *text == 'a' ? FQ_MSS_AUTO : 0;
+		return 0;
+	}
+	if (text && strspn(text, "0123456789") == strlen(text))
+		return read_uint(rd, node, key, clamp);
+	return reader_expected(rd, node, "none, auto, or a number from 536 to 65495");
+}
+
 static const struct word log_formats[] = {
 	{"auto", LOG_FORMAT_AUTO},
 	{"text", LOG_FORMAT_TEXT},
@@ -141,6 +156,7 @@ static const struct key root_keys[] = {
 	 .read = read_word,
 	 .more = source_checks,
 	 .offset = offsetof(struct config, source_check)},
+	{.name = "mss_clamp", .read = read_mss_clamp, .min = 536, .max = 65495},
 	{.name = "control", .read = read_control},
 	{.name = "limits",
 	 .read = read_map,

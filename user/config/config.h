@@ -193,6 +193,7 @@ struct config {
 	struct config_interface *interfaces;
 	unsigned int interface_count;
 	enum fq_source_check source_check; /* default: replies */
+	unsigned int mss_clamp;            /* 0: none (default); FQ_MSS_AUTO; bytes */
 	bool has_edge;                     /* the file has a section edge */
 	bool has_gateway; /* it has a section gateway, or edge.gateways is absent */
 	struct config_edge edge;

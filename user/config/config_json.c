@@ -290,13 +290,21 @@ static json_t *limits_json(const struct config_limits *limits)
 			 "resolutions", limits->resolutions);
 }
 
+static json_t *mss_clamp_json(const struct config *config)
+{
+	if (config->mss_clamp == 0 || config->mss_clamp == FQ_MSS_AUTO)
+		return json_string(config->mss_clamp ? "auto" : "none");
+	return json_integer(config->mss_clamp);
+}
+
 json_t *config_to_json(const struct config *config)
 {
 	return json_pack(
-		"{s:o, s:s, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:s, s:s, s:s}",
+		"{s:o, s:s, s:o, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:s, s:s, s:s}",
 		"interfaces", interfaces_json(config), "source_check",
-		config_source_check_name(config->source_check), "control", control_json(config),
-		"edge", config->has_edge ? edge_json(config) : NULL, "gateway",
+		config_source_check_name(config->source_check), "mss_clamp", mss_clamp_json(config),
+		"control", control_json(config), "edge",
+		config->has_edge ? edge_json(config) : NULL, "gateway",
 		config->has_gateway
 			? gateway_json(&config->gateway, config->has_edge ? NULL : &config->edge)
 			: NULL,

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
+#include "core/split.h"
 #include "daemon/daemon.h"
 
 #define UPCALLS_AT_ONCE   256
@@ -29,9 +30,32 @@ static void on_held(struct daemon *d, const struct fq_upcall *u)
 		dataplane_count(d->dp, FQ_R_HELD_DROPPED, 1);
 }
 
+/* Send an IP packet, by the route or by the gateway that its frame names. */
+static int send_packet(struct daemon *d, const struct fq_upcall *u, const uint8_t *l3, size_t len)
+{
+	if (u->kind == FQ_UPCALL_VIA)
+		return dataplane_send_via(d->dp, u->frame, l3, len, u->ifindex);
+	return dataplane_send_l3(d->dp, l3, len);
+}
+
+/* A packet that is larger than the next hop takes, in parts. */
+static int send_parts(struct daemon *d, const struct fq_upcall *u, const uint8_t *l3, size_t len)
+{
+	uint8_t part[FQ_HOLD_FRAME_MAX];
+	struct split split;
+	size_t n;
+	int r = split_begin(l3, len, u->mtu, &split);
+
+	while (r >= 0 && (n = split_next(&split, part, sizeof(part))))
+		r = send_packet(d, u, part, n);
+	return r;
+}
+
 static void on_slow(struct daemon *d, const struct fq_upcall *u)
 {
-	int r = dataplane_send_l3(d->dp, u->frame + u->l3_offset, u->len - u->l3_offset);
+	const uint8_t *l3 = u->frame + u->l3_offset;
+	size_t len = u->len - u->l3_offset;
+	int r = u->mtu ? send_parts(d, u, l3, len) : send_packet(d, u, l3, len);
 
 	if (r < 0)
 		log_limited(LOG_WARNING, "translated packet cannot be sent", log_errno(r));
@@ -62,6 +86,7 @@ static void on_upcall(void *ctx, const struct fq_upcall *u)
 		on_held(d, u);
 		break;
 	case FQ_UPCALL_SLOW:
+	case FQ_UPCALL_VIA:
 		on_slow(d, u);
 		break;
 	case FQ_UPCALL_TOUCH:

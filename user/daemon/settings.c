@@ -84,6 +84,7 @@ static void program_settings(const struct config *c, struct fq_settings *s)
 		.icmp_cpu_per_second = ICMP_CPU_PER_SECOND,
 		.icmp_cpu_burst = ICMP_CPU_BURST,
 		.source_check = c->source_check,
+		.mss_clamp = c->mss_clamp,
 		.tombstone_ns = seconds(g->timeouts.tombstone_s),
 	};
 	memcpy(s->nat4, g->nat4, sizeof(s->nat4));

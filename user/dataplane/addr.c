@@ -172,6 +172,8 @@ static int take_link(void *ctx, const struct nlmsghdr *h)
 		if (attr->rta_type == IFLA_ADDRESS && msg->ifi_type == ARPHRD_ETHER &&
 		    RTA_PAYLOAD(attr) == sizeof(dev->value.mac))
 			memcpy(dev->value.mac, RTA_DATA(attr), sizeof(dev->value.mac));
+		else if (attr->rta_type == IFLA_MTU && RTA_PAYLOAD(attr) == sizeof(dev->value.mtu))
+			memcpy(&dev->value.mtu, RTA_DATA(attr), sizeof(dev->value.mtu));
 	return 0;
 }
 

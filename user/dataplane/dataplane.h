@@ -300,6 +300,18 @@ typedef void (*dp_upcall_fn)(void *ctx, const struct fq_upcall *upcall);
  */
 int dataplane_upcalls_poll(struct dataplane *dp, dp_upcall_fn cb, void *ctx, unsigned int max);
 
+/*
+ * Send an IP packet to a neighbour, whatever the routes say.
+ *
+ * @header:  an Ethernet header that names the neighbour and the protocol
+ * @packet:  IP header first, @len bytes
+ * @ifindex: by which interface
+ *
+ * Return: 0; errors of sendto.
+ */
+int dataplane_send_via(const struct dataplane *dp, const void *header, const void *packet,
+		       size_t len, uint32_t ifindex);
+
 /* Has the first fragment of a datagram been seen, not too long ago? */
 bool dataplane_fragment_known(const struct dataplane *dp, const struct fq_frag_key *key);
 

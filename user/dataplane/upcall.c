@@ -57,9 +57,10 @@ static bool upcall_valid(const struct fq_upcall *u, size_t size)
  * Without the Ethernet header: the kernel writes one where the interface has such, and tunnels take
  * the bare packet. What cannot be sent is lost, as on any link.
  */
-static int send_via(const struct dataplane *dp, const void *frame, size_t len, uint32_t ifindex)
+int dataplane_send_via(const struct dataplane *dp, const void *header, const void *packet,
+		       size_t len, uint32_t ifindex)
 {
-	const struct ethhdr *eth = frame;
+	const struct ethhdr *eth = header;
 	struct sockaddr_ll to = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = eth->h_proto,
@@ -68,10 +69,14 @@ static int send_via(const struct dataplane *dp, const void *frame, size_t len, u
 	};
 
 	memcpy(to.sll_addr, eth->h_dest, ETH_ALEN);
-	if (sendto(dp->packet, (const char *)frame + ETH_HLEN, len - ETH_HLEN, 0,
-		   (struct sockaddr *)&to, sizeof(to)) < 0)
+	if (sendto(dp->packet, packet, len, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
 		return -errno;
 	return 0;
+}
+
+static int send_via(const struct dataplane *dp, const uint8_t *frame, size_t len, uint32_t ifindex)
+{
+	return dataplane_send_via(dp, frame, frame + ETH_HLEN, len - ETH_HLEN, ifindex);
 }
 
 static int upcall_record(void *ctx, void *data, size_t size)
@@ -83,7 +88,7 @@ static int upcall_record(void *ctx, void *data, size_t size)
 		dp->upcall_read++;
 		if (u->kind == FQ_UPCALL_TOUCH && u->gateway)
 			(void)rtnl_neighbour_use(u->ifindex, &u->proxy);
-		if (u->kind == FQ_UPCALL_VIA)
+		if (u->kind == FQ_UPCALL_VIA && !u->mtu)
 			(void)send_via(dp, u->frame, u->len, u->ifindex);
 		else
 			dp->upcall_cb(dp->upcall_ctx, u);
