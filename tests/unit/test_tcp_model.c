@@ -15,207 +15,9 @@
 
 #include <cmocka.h>
 
-#include "../lib/tcp_track.h"
+#include "../lib/tcp_ends.h"
 
 enum { F = FQ_TCP_FIN, Y = FQ_TCP_SYN, R = FQ_TCP_RST, A = FQ_TCP_ACK };
-
-enum stage { LISTENING, SYN_SENT, SYN_RECEIVED, OPEN, GONE };
-
-struct end {
-	enum stage stage;
-	uint32_t first, una, next; /* sent: first number, not acknowledged, next */
-	uint32_t fin_at;           /* its FIN's number, with @fin */
-	bool fin, fin_received;
-	uint32_t expected, room, peer_room;
-	uint8_t shift, peer_shift;
-	bool scaled;
-};
-
-#define QUEUE 64
-
-/* To an endpoint in two parts: before the translator and behind it. */
-struct queue {
-	struct fq_pkt p[QUEUE];
-	unsigned int n;
-};
-
-struct world {
-	struct end end[2];                 /* FQ_DIR_OUT: the client */
-	struct queue before[2], behind[2]; /* by direction */
-	struct fq_session side[2];
-	bool made, forgot, lossless;
-	uint32_t random;
-};
-
-static uint32_t under(struct world *w, uint32_t n)
-{
-	return pkt_random(&w->random) % n;
-}
-
-static void put(struct queue *q, const struct fq_pkt *p)
-{
-	if (q->n < QUEUE)
-		q->p[q->n++] = *p;
-}
-
-static void send_segment(struct world *w, int who, uint8_t flags, uint32_t seq, uint16_t len)
-{
-	struct end *e = &w->end[who];
-	uint32_t window = flags & Y || !e->scaled ? e->room : e->room >> e->shift;
-	struct fq_pkt p = {.tcp_flags = flags,
-			   .tcp = {.seq = seq,
-				   .ack = flags & A ? e->expected : 0,
-				   .window = window > 0xffff ? 0xffff : (uint16_t)window,
-				   .len = len,
-				   .wscale = e->shift}};
-
-	put(&w->before[who], &p);
-}
-
-static void send_ack(struct world *w, int who)
-{
-	send_segment(w, who, A, w->end[who].next, 0);
-}
-
-static void send_reset(struct world *w, int who, const struct fq_pkt *about)
-{
-	uint32_t end = about->tcp.seq + about->tcp.len + !!(about->tcp_flags & Y) +
-		       !!(about->tcp_flags & F);
-	struct fq_pkt p = {.tcp_flags = R | A, .tcp = {.ack = end}};
-
-	if (about->tcp_flags & A)
-		p = (struct fq_pkt){.tcp_flags = R, .tcp = {.seq = about->tcp.ack}};
-	put(&w->before[who], &p);
-}
-
-static void send_syn(struct world *w, int who)
-{
-	struct end *e = &w->end[who];
-
-	send_segment(w, who, e->stage == SYN_SENT ? Y : Y | A, e->first, 0);
-}
-
-/* Whatever has not been acknowledged, from its beginning on. */
-static void send_again(struct world *w, int who)
-{
-	struct end *e = &w->end[who];
-	uint32_t data = e->next - e->una - e->fin;
-
-	if (e->stage == SYN_SENT || e->stage == SYN_RECEIVED) {
-		send_syn(w, who);
-	} else if (e->stage == OPEN && e->una == e->next) {
-		send_segment(w, who, A, e->next - 1, 0); /* keepalive */
-	} else if (e->stage == OPEN) {
-		bool last = e->fin && e->una == e->fin_at;
-		uint32_t len = last ? 0 : data > 1400 ? 1400 : data;
-
-		last |= e->fin && len == data;
-		send_segment(w, who, last ? F | A : A, e->una, (uint16_t)len);
-	}
-}
-
-static void end_open(struct end *e, const struct fq_pkt *p)
-{
-	e->stage = OPEN;
-	e->una = p->tcp.ack;
-}
-
-static void heard_syn(struct end *e, const struct fq_pkt *p)
-{
-	e->expected = p->tcp.seq + 1;
-	e->peer_shift = p->tcp.wscale;
-	e->scaled = e->shift != TCP_WSCALE_NONE && p->tcp.wscale != TCP_WSCALE_NONE;
-	e->peer_room = p->tcp.window;
-}
-
-static void in_syn_sent(struct world *w, int who, const struct fq_pkt *p)
-{
-	struct end *e = &w->end[who];
-
-	if ((p->tcp_flags & A) && p->tcp.ack != e->first + 1) {
-		if (!(p->tcp_flags & R))
-			send_reset(w, who, p);
-	} else if (p->tcp_flags & R) {
-		if (p->tcp_flags & A)
-			e->stage = GONE;
-	} else if (p->tcp_flags & Y) {
-		heard_syn(e, p);
-		e->stage = SYN_RECEIVED;
-		if (p->tcp_flags & A) {
-			end_open(e, p);
-			send_ack(w, who);
-		} else {
-			send_syn(w, who);
-		}
-	}
-}
-
-/* RFC 9293 3.10.7.4 with RFC 5961: only what comes in order is taken. */
-static void in_open(struct world *w, int who, const struct fq_pkt *p)
-{
-	struct end *e = &w->end[who];
-	uint32_t ahead = p->tcp.seq - e->expected;
-
-	if (p->tcp_flags & R) {
-		if (ahead == 0)
-			e->stage = GONE;
-		else if (ahead < e->room)
-			send_ack(w, who);
-		return;
-	}
-	if (p->tcp_flags & Y) {
-		if (e->stage == SYN_RECEIVED)
-			send_syn(w, who);
-		else
-			send_ack(w, who);
-		if (!(p->tcp_flags & A) || e->stage == OPEN || p->tcp.ack != e->first + 1)
-			return;
-	}
-	if (!(p->tcp_flags & A))
-		return;
-	if (e->next - p->tcp.ack > e->next - e->una) {
-		send_ack(w, who);
-		return;
-	}
-	e->una = p->tcp.ack;
-	if (e->stage == SYN_RECEIVED)
-		e->stage = OPEN;
-	if (p->tcp_flags & Y)
-		return;
-	e->peer_room = (uint32_t)p->tcp.window << (e->scaled ? e->peer_shift : 0);
-	if (ahead == 0 && !e->fin_received) {
-		e->expected += p->tcp.len + !!(p->tcp_flags & F);
-		e->fin_received = p->tcp_flags & F;
-	}
-	if (ahead || p->tcp.len || (p->tcp_flags & F))
-		send_ack(w, who);
-}
-
-static void receive(struct world *w, int who, const struct fq_pkt *p)
-{
-	struct end *e = &w->end[who];
-
-	switch (e->stage) {
-	case LISTENING:
-		if ((p->tcp_flags & (Y | A | R)) == Y) {
-			heard_syn(e, p);
-			e->stage = SYN_RECEIVED;
-			send_syn(w, who);
-		} else if (!(p->tcp_flags & R)) {
-			send_reset(w, who, p);
-		}
-		break;
-	case SYN_SENT:
-		in_syn_sent(w, who, p);
-		break;
-	case GONE:
-		if (!(p->tcp_flags & R))
-			send_reset(w, who, p);
-		break;
-	default:
-		in_open(w, who, p);
-	}
-}
 
 /* The translator: without a session, only what goes out passes, and makes one. */
 static bool translate(struct world *w, int dir, const struct fq_pkt *p)
@@ -237,69 +39,37 @@ static bool take(struct world *w, struct queue *q, struct fq_pkt *ret_p)
 
 	if (!q->n)
 		return false;
-	i = w->lossless ? 0 : under(w, q->n < 4 ? q->n : 4);
+	i = w->lossless ? 0 : world_random(w, q->n < 4 ? q->n : 4);
 	*ret_p = q->p[i];
-	if (!w->lossless && under(w, 16) == 0)
+	if (!w->lossless && world_random(w, 16) == 0)
 		return true; /* and once more, later */
 	memmove(&q->p[i], &q->p[i + 1], (q->n - i - 1) * sizeof(q->p[0]));
 	q->n--;
-	return w->lossless || under(w, 12) != 0;
+	return w->lossless || world_random(w, 12) != 0;
 }
 
 static void step_network(struct world *w)
 {
-	int dir = under(w, 2);
+	int dir = world_random(w, 2);
 	struct fq_pkt p;
 
-	if (under(w, 2)) {
+	if (world_random(w, 2)) {
 		if (take(w, &w->before[dir], &p) && translate(w, dir, &p))
-			put(&w->behind[dir], &p);
+			queue_put(&w->behind[dir], &p);
 	} else if (take(w, &w->behind[dir], &p)) {
-		receive(w, !dir, &p);
+		end_receive(w, !dir, &p);
 	}
-}
-
-static void abort_end(struct world *w, int who)
-{
-	struct end *e = &w->end[who];
-
-	if (e->stage != OPEN && e->stage != SYN_RECEIVED)
-		return;
-	send_segment(w, who, R | A, e->next, 0);
-	e->stage = GONE;
-}
-
-static void close_end(struct world *w, int who)
-{
-	struct end *e = &w->end[who];
-
-	if (e->stage != OPEN || e->fin)
-		return;
-	e->fin = true;
-	e->fin_at = e->next++;
-	send_segment(w, who, F | A, e->fin_at, 0);
-}
-
-static void write_data(struct world *w, int who)
-{
-	struct end *e = &w->end[who];
-	uint32_t in_flight = e->next - e->una, len = 1 + under(w, 1400);
-
-	if (e->stage != OPEN || e->fin || in_flight + len > e->peer_room)
-		return;
-	send_segment(w, who, A, e->next, (uint16_t)len);
-	e->next += len;
 }
 
 /* Towards the client, as from the server, with any numbers but those the client expects. */
 static void forge(struct world *w)
 {
 	static const uint8_t flags[] = {R, R | A, F | A, Y, Y | A, A};
-	struct fq_pkt p = {.tcp_flags = flags[under(w, sizeof(flags))],
+	struct fq_pkt p = {.tcp_flags = flags[world_random(w, sizeof(flags))],
 			   .tcp = {.seq = pkt_random(&w->random),
 				   .ack = pkt_random(&w->random),
-				   .window = (uint16_t)under(w, 65536),
-				   .wscale = (uint8_t)under(w, 15)}};
+				   .window = (uint16_t)world_random(w, 65536),
+				   .wscale = (uint8_t)world_random(w, 15)}};
 	const struct end *client = &w->end[FQ_DIR_OUT];
 
 	/* A client that has sent its SYN only takes any SYN for the server's. */
@@ -309,7 +79,7 @@ static void forge(struct world *w)
 	    p.tcp.ack - client->una + (1U << 20) < 1U << 21)
 		return;
 	if (translate(w, FQ_DIR_IN, &p))
-		receive(w, FQ_DIR_OUT, &p);
+		end_receive(w, FQ_DIR_OUT, &p);
 }
 
 static enum session_state picture(const struct world *w)
@@ -350,7 +120,7 @@ static void settle(struct world *w)
 	w->lossless = true;
 	for (int round = 0; round < 40; round++) {
 		for (int who = 0; who < 2; who++)
-			send_again(w, who);
+			end_send_again(w, who);
 		for (int i = 0;
 		     i < 2000 && w->before[0].n + w->before[1].n + w->behind[0].n + w->behind[1].n;
 		     i++)
@@ -381,27 +151,27 @@ struct plan {
 
 static void act(struct world *w, const struct plan *plan)
 {
-	int who = under(w, 2);
+	int who = world_random(w, 2);
 
-	switch (under(w, 64)) {
+	switch (world_random(w, 64)) {
 	case 0:
-		close_end(w, who);
+		end_close(w, who);
 		break;
 	case 1:
-		if (plan->aborts && under(w, 8) == 0)
-			abort_end(w, who);
+		if (plan->aborts && world_random(w, 8) == 0)
+			end_abort(w, who);
 		break;
 	case 2:
-		if (plan->forgets && under(w, 8) == 0 && w->made) {
+		if (plan->forgets && world_random(w, 8) == 0 && w->made) {
 			w->made = false;
 			w->forgot = true;
 		}
 		break;
 	case 3 ... 8:
-		send_again(w, who);
+		end_send_again(w, who);
 		break;
 	case 9 ... 20:
-		write_data(w, who);
+		end_write(w, who);
 		break;
 	case 21 ... 26:
 		if (plan->forges && w->made)
@@ -418,18 +188,19 @@ static void begin(struct world *w, const struct plan *plan)
 		struct end *e = &w->end[who];
 
 		*e = (struct end){
-			.first = under(w, 4) ? pkt_random(&w->random) : -under(w, 3000),
-			.room = 2000 + under(w, 3) * 200000,
-			.shift = under(w, 4) ? (uint8_t)under(w, 9) : TCP_WSCALE_NONE,
+			.first = world_random(w, 4) ? pkt_random(&w->random)
+						    : -world_random(w, 3000),
+			.room = 2000 + world_random(w, 3) * 200000,
+			.shift = world_random(w, 4) ? (uint8_t)world_random(w, 9) : TCP_WSCALE_NONE,
 		};
 		e->una = e->first;
 		e->next = e->first + 1;
 	}
 	w->end[FQ_DIR_OUT].stage = SYN_SENT;
 	w->end[FQ_DIR_IN].stage = plan->at_once ? SYN_SENT : LISTENING;
-	send_syn(w, FQ_DIR_OUT);
+	end_send_syn(w, FQ_DIR_OUT);
 	if (plan->at_once)
-		send_syn(w, FQ_DIR_IN);
+		end_send_syn(w, FQ_DIR_IN);
 }
 
 /* Several connections, one after the other, on the same tuple. */
