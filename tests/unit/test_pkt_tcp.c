@@ -250,23 +250,28 @@ static void windows_are_scaled_as_agreed(void **state)
 {
 	static const struct {
 		uint8_t out, in;
-		uint32_t window;
+		uint32_t out_window, in_window;
 	} rows[] = {
-		{0, 0, 1000},
-		{7, 7, 128000},
-		{7, 0, 128000},
-		{14, 3, 16384000},
-		{TCP_WSCALE_NONE, TCP_WSCALE_NONE, 1000},
-		{7, TCP_WSCALE_NONE, 1000},
+		{0, 0, 1000, 1000},
+		{7, 7, 128000, 128000},
+		{7, 0, 128000, 1000},
+		{14, 3, 16384000, 8000},
+		{TCP_WSCALE_NONE, TCP_WSCALE_NONE, 1000, 1000},
+		{7, TCP_WSCALE_NONE, 1000, 1000},
+		{TCP_WSCALE_NONE, 7, 1000, 1000},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fq_pkt ack = {.tcp_flags = A,
+				     .tcp = {.seq = S + 1, .ack = C + 1, .window = 1000}};
 		struct fq_session side[2];
 
 		open_scaled(side, rows[i].out, rows[i].in);
-		assert_int_equal(side[TO].tcp.edge - side[TO].tcp.ack, rows[i].window);
+		assert_int_equal(side[TO].tcp.edge - side[TO].tcp.ack, rows[i].out_window);
 		assert_int_equal(side[FROM].tcp.edge - side[FROM].tcp.ack, 1000);
+		tcp_track(side, FROM, &ack);
+		assert_int_equal(side[FROM].tcp.edge - side[FROM].tcp.ack, rows[i].in_window);
 	}
 }
 
