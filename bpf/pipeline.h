@@ -91,10 +91,13 @@ fq_inline bool source_routed(fq_ctx *ctx, const struct fq_pkt *p)
 /*
  * A fragment of a message whose checksum would have to cover what is not here: ICMP, because
  * ICMPv6's covers the whole length, and UDP without one (RFC 7915 1.2, 4.5).
+ *
+ * The offset is hidden from clang 16, which checks one copy of it and uses another (kernel 6.1).
  */
 fq_inline bool fragment_stays(fq_ctx *ctx, const struct fq_pkt *p)
 {
 	const struct fq_udp *udp;
+	__u32 off = p->l4_off;
 
 	if (!p->frag)
 		return false;
@@ -102,9 +105,10 @@ fq_inline bool fragment_stays(fq_ctx *ctx, const struct fq_pkt *p)
 		return p->tuple.proto != FQ_PROTO_TCP;
 	if (p->family != FQ_AF_INET || (p->frag & FQ_FRAG_LATER))
 		return false;
-	if (p->l4_off > FQ_L4_OFF_MAX)
+	barrier_var(off);
+	if (off > FQ_L4_OFF_MAX)
 		return true;
-	udp = ctx_data(ctx) + p->l4_off;
+	udp = ctx_data(ctx) + off;
 	return (void *)(udp + 1) > ctx_end(ctx) || !udp->check;
 }
 
