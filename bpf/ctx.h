@@ -36,6 +36,12 @@ fq_inline long ctx_load(fq_ctx *ctx, __u32 off, void *to, __u32 len)
 	return bpf_skb_load_bytes(ctx, off, to, len);
 }
 
+/* Packet pointers end here. What is known of the packet's sum is kept right. */
+fq_inline long ctx_store(fq_ctx *ctx, __u32 off, void *from, __u32 len)
+{
+	return bpf_skb_store_bytes(ctx, off, from, len, BPF_F_RECOMPUTE_CSUM);
+}
+
 /*
  * The bytes from the L3 header on have changed, and with them their one's complement sum by @diff.
  * Packets may carry that sum, computed by the card (CHECKSUM_COMPLETE).
@@ -68,6 +74,11 @@ fq_inline __u32 ctx_ifindex(const fq_ctx *ctx)
 fq_inline long ctx_load(fq_ctx *ctx, __u32 off, void *to, __u32 len)
 {
 	return bpf_xdp_load_bytes(ctx, off, to, len);
+}
+
+fq_inline long ctx_store(fq_ctx *ctx, __u32 off, void *from, __u32 len)
+{
+	return bpf_xdp_store_bytes(ctx, off, from, len);
 }
 
 fq_inline void ctx_sum_changed(fq_ctx *ctx, __u32 diff)

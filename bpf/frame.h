@@ -124,25 +124,15 @@ static __noinline bool frame_complete_received(fq_ctx *ctx, const struct fq_pkt 
 	return !*ret_partial || frame_complete(ctx, p, plan);
 }
 
-/* Write the translation. *@ret_partial: the checksum is yet to be completed. */
-fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan,
-			       bool *ret_partial)
+/* Write the translation of the IP header. */
+fq_inline bool frame_translate_l3(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
 {
-	__u32 off = p->l4_off + nat_port_off(p->tuple.proto, plan->dir);
-	__u16 *check = frame_check(ctx, p);
 	void *end = ctx_end(ctx);
-	bool later = p->frag & FQ_FRAG_LATER;
-	__be16 *port, was_port;
-	__u16 was_check;
-	__u64 diff = 0;
 	void *l3;
 
-	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp) || p->l3_off > FQ_L3_OFF_MAX)
+	if (p->l3_off > FQ_L3_OFF_MAX)
 		return false;
 	l3 = ctx_data(ctx) + p->l3_off;
-	port = ctx_data(ctx) + off;
-	if (!later && (!check || (void *)(port + 1) > end))
-		return false;
 	if (p->family == FQ_AF_INET) {
 		if (l3 + sizeof(struct fq_ip4) > end)
 			return false;
@@ -152,13 +142,43 @@ fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct
 			return false;
 		nat_rewrite_ip6(p, plan, l3);
 	}
+	return true;
+}
+
+/*
+ * Write the translation of the L4 header. The checks stand where the pointers are used: kernel 6.1
+ * would not know of them behind another branch. *@ret_diff: what the packet's sum changes by.
+ */
+fq_inline bool frame_translate_l4(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan,
+				  bool *ret_partial, __u64 *ret_diff)
+{
+	__u32 off = p->l4_off + nat_port_off(p->tuple.proto, plan->dir);
+	__u16 *check = frame_check(ctx, p), was_check;
+	__be16 *port, was_port;
+
+	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp))
+		return false;
+	port = ctx_data(ctx) + off;
+	if (!check || (void *)(port + 1) > ctx_end(ctx))
+		return false;
+	was_check = *check;
+	was_port = *port;
+	*ret_partial = nat_rewrite_l4(p, plan, check, port);
+	*ret_diff = csum_diff16(was_check, *check) + csum_diff16(was_port, *port);
+	return true;
+}
+
+/* Write the translation. *@ret_partial: the checksum is yet to be completed. */
+fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan,
+			       bool *ret_partial)
+{
+	__u64 diff = 0;
+
 	*ret_partial = false;
-	if (!later) {
-		was_check = *check;
-		was_port = *port;
-		*ret_partial = nat_rewrite_l4(p, plan, check, port);
-		diff = csum_diff16(was_check, *check) + csum_diff16(was_port, *port);
-	}
+	if (!(p->frag & FQ_FRAG_LATER) && !frame_translate_l4(ctx, p, plan, ret_partial, &diff))
+		return false;
+	if (!frame_translate_l3(ctx, p, plan))
+		return false;
 	ctx_sum_changed(ctx, nat_sum_diff(p, plan, diff));
 	return true;
 }

@@ -118,6 +118,8 @@ fq_inline bool hook_write(fq_ctx *ctx, struct fq_pkt *p, const struct fq_plan *p
 	bool partial;
 	__u32 mss;
 
+	if (plan->error)
+		return icmp_write(ctx, p, plan);
 	if (plan->family != p->family) {
 		if (!hook_xlat(ctx, p, plan, &csum))
 			return false;
@@ -138,6 +140,8 @@ fq_inline bool hook_write(fq_ctx *ctx, struct fq_pkt *p, const struct fq_plan *p
 /* The reason of a packet that has been sent. */
 fq_inline enum fq_reason hook_sent(const struct fq_plan *plan)
 {
+	if (plan->error)
+		return FQ_R_ICMP_TRANSLATED;
 	if (plan->slow)
 		return plan->forwarded ? FQ_R_FORWARDED_SLOW : FQ_R_TRANSLATED_SLOW;
 	return plan->forwarded ? FQ_R_FORWARDED : FQ_R_TRANSLATED;
@@ -172,8 +176,8 @@ static __noinline enum fq_reason hook_slow(fq_ctx *ctx, const struct fq_pkt *p,
 /*
  * Translate and send.
  *
- * Return: TRANSLATED, FORWARDED with *@ret_verdict; TRANSLATED_SLOW; FORWARDED_SLOW; SLOW_FAILED;
- * GATEWAY_UNRESOLVED; WRITE_FAILED.
+ * Return: TRANSLATED, FORWARDED, ICMP_TRANSLATED with *@ret_verdict; TRANSLATED_SLOW;
+ * FORWARDED_SLOW; SLOW_FAILED; GATEWAY_UNRESOLVED; WRITE_FAILED.
  */
 fq_inline enum fq_reason hook_forward(fq_ctx *ctx, struct fq_pkt *p, struct fq_plan *plan,
 				      int *ret_verdict)
@@ -235,16 +239,18 @@ static __noinline bool icmp_tokens(const struct fq_addr *receiver)
 
 /*
  * Whose address the error has. Out: the proxy address, which is the destination as far as the
- * sender knows (G-31). In: ours on that interface, or what the resource takes for the sender.
+ * sender knows (G-31). In, and where hops on the path are to be seen (I-06): ours on that
+ * interface, or what the other side takes for the receiver.
  */
-fq_inline void refuse_source(const fq_ctx *ctx, const struct fq_pkt *p, __u8 dir,
+fq_inline void refuse_source(const fq_ctx *ctx, const struct fq_pkt *p, __u8 dir, __u32 reason,
 			     struct fq_addr *ret_src)
 {
+	bool hop = reason == FQ_R_TTL_EXCEEDED && fq_settings.show_hops;
 	__u32 ifindex = ctx_ifindex(ctx);
 	const struct fq_dev *dev;
 
 	*ret_src = p->tuple.dst;
-	if (dir == FQ_DIR_OUT)
+	if (dir == FQ_DIR_OUT && !hop)
 		return;
 	dev = bpf_map_lookup_elem(&devs, &ifindex);
 	if (!dev)
@@ -339,7 +345,7 @@ static __noinline int hook_refuse(fq_ctx *ctx, struct hook_work *w, __u32 reason
 					  : icmp_err_kinds[reason].type6;
 	e->code = p->family == FQ_AF_INET ? icmp_err_kinds[reason].code4
 					  : icmp_err_kinds[reason].code6;
-	refuse_source(ctx, p, plan->dir, &e->src);
+	refuse_source(ctx, p, plan->dir, reason, &e->src);
 	/* Of what is longer than one packet, a part only is quoted: nobody can verify it. */
 	if (pkt_is_gso(p))
 		partial = true;

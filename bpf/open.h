@@ -202,6 +202,23 @@ fq_global bool local_socket(fq_ctx *ctx, const struct fq_tuple *in, __be16 sport
 }
 
 /*
+ * In, no session: late packets are dropped, but for those that a socket of this host waits for.
+ * The port is free again, so it may have got it.
+ *
+ * @in: tuple of the packet, or of those that an ICMP error is about
+ * @sport: the resource's port
+ */
+fq_inline enum fq_reason late_packet(fq_ctx *ctx, const struct fq_tuple *in, __be16 sport)
+{
+	if (!session_tombstone(in))
+		return FQ_R_NOT_OURS;
+	if (proto_has_ports(in->proto) && open_addresses_local() &&
+	    local_socket(ctx, in, sport, false))
+		return FQ_R_LOCAL_SOCKET;
+	return FQ_R_EXPIRED_SESSION;
+}
+
+/*
  * The ports to choose from. The hash leaves out the peer's port, so that a client's port
  * towards one proxy address maps to one port as long as that is free (RFC 4787 REQ-1).
  *

@@ -8,7 +8,9 @@
  */
 #pragma once
 
+#include "forward.h"
 #include "frag.h"
+#include "icmp_path.h"
 #include "open.h"
 #include "parse.h"
 
@@ -215,22 +217,10 @@ static __noinline enum fq_reason out_new(fq_ctx *ctx, const struct fq_pkt *p, st
 	return gateway_stage(ctx, p, plan, client, now);
 }
 
-/* The other half of a forwarded session, by a packet of this one. */
-fq_inline struct fq_tuple forwarded_partner(const struct fq_pkt *p)
-{
-	return (struct fq_tuple){
-		.src = p->tuple.dst,
-		.dst = p->tuple.src,
-		.sport = p->tuple.dport,
-		.dport = p->tuple.sport,
-		.proto = p->tuple.proto,
-	};
-}
-
 /* Answers have come of late: the gateway forwards, whatever has become of its messages. */
 static __noinline bool forwarded_alive(const struct fq_pkt *p, __u64 now)
 {
-	struct fq_tuple in = forwarded_partner(p);
+	struct fq_tuple in = forwarded_partner(&p->tuple);
 	const struct fq_session *partner = session_find(&in);
 	__u64 last = partner ? READ_ONCE(partner->last) : 0;
 
@@ -243,7 +233,7 @@ static __noinline bool forwarded_alive(const struct fq_pkt *p, __u64 now)
  */
 static __noinline void forwarded_end(const struct fq_session *s, const struct fq_pkt *p)
 {
-	struct fq_tuple in = forwarded_partner(p);
+	struct fq_tuple in = forwarded_partner(&p->tuple);
 	__u32 client = s->client;
 
 	bpf_map_delete_elem(&sessions, &in);
@@ -280,49 +270,6 @@ fq_inline enum fq_reason forwarded_stage(fq_ctx *ctx, struct fq_session **s, con
 		session_rebind(*s, plan->gateway);
 	}
 	return FQ_OK;
-}
-
-/*
- * In, of a forwarded session (C-22): from an interface that leads to the session's gateway? After
- * it has moved, to the first one (the in entry's) or the present one (the out entry's): answers of
- * the first may still be on their way. A route that has changed is noticed here, too.
- *
- * Interfaces without an address of their own are not judged: they may be ports of the one that
- * the route names (a bond runs its programs on them).
- */
-static __noinline bool forwarded_back(fq_ctx *ctx, const struct fq_session *s,
-				      const struct fq_pkt *p, __u64 now)
-{
-	struct fq_plan again = {.gateway = s->gateway, .domain = s->domain};
-	struct fq_tuple out = forwarded_partner(p);
-	__u32 ifindex = ctx_ifindex(ctx);
-	const struct fq_session *partner;
-	const struct fq_dev *dev;
-
-	if (gateway_leads(again.gateway, ifindex))
-		return true;
-	dev = bpf_map_lookup_elem(&devs, &ifindex);
-	if (!dev || (addr_is_zero(&dev->nat4) && addr_is_zero(&dev->nat6)))
-		return true;
-	partner = session_find(&out);
-	if (partner)
-		again.gateway = READ_ONCE(partner->gateway);
-	route_gateway(ctx, p, &again, now);
-	return gateway_leads(again.gateway, ifindex);
-}
-
-/*
- * In, no session: late packets are dropped, but for those that a socket of this host waits for.
- * The port is free again, so it may have got it.
- */
-fq_inline enum fq_reason in_unknown(fq_ctx *ctx, const struct fq_pkt *p)
-{
-	if (!session_tombstone(&p->tuple))
-		return FQ_R_NOT_OURS;
-	if (proto_has_ports(p->tuple.proto) && open_addresses_local() &&
-	    local_socket(ctx, &p->tuple, p->sport, false))
-		return FQ_R_LOCAL_SOCKET;
-	return FQ_R_EXPIRED_SESSION;
 }
 
 /* Mark both directions of a TCP session of which @s is the in entry. */
@@ -404,7 +351,7 @@ fq_inline enum fq_reason flow_stage(fq_ctx *ctx, struct fq_pkt *p, struct fq_pla
 	__u64 now;
 
 	if (!s && !out)
-		return in_unknown(ctx, p);
+		return late_packet(ctx, &p->tuple, p->sport);
 	now = bpf_ktime_get_coarse_ns();
 	if (s && out && READ_ONCE(s->gateway)) {
 		r = forwarded_stage(ctx, &s, p, plan, now);
@@ -437,6 +384,10 @@ fq_inline enum fq_reason pipeline(fq_ctx *ctx, enum fq_reason r, struct fq_pkt *
 	bool to_pool = p->family && pool_has(&p->tuple.dst);
 
 	plan->dir = to_pool ? FQ_DIR_OUT : FQ_DIR_IN;
+	if (r == FQ_R_ICMP_ERROR) {
+		r = icmp_stage(ctx, p, plan);
+		return to_pool ? pool_reason(r) : r;
+	}
 	if (!r && (p->l2_group || addr_is_multicast(&p->tuple.src, p->family) ||
 		   addr_is_broadcast(&p->tuple.src, p->family)))
 		r = to_pool ? FQ_R_BROADCAST : FQ_R_NOT_OURS;

@@ -221,6 +221,7 @@ struct fq_plan {
 	__u8 mode;      /* enum fq_mode */
 	__u8 forwarded; /* of a session that is translated elsewhere */
 	__u8 family;    /* FQ_AF_* of @src and @dst */
+	__u8 error;     /* ICMP error about a session's packet: see icmp_path.h */
 	__u16 gateway; /* out: where the packet goes, whatever the route to its destination; 0: that
 			*/
 	__u32 oif;     /* 0: not routed yet */

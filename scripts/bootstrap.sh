@@ -18,7 +18,7 @@ demo_packages=(
 )
 test_packages=(
     llvm-16 clang-format-16 libclang-rt-16-dev libcmocka-dev
-    shellcheck mandoc
+    shellcheck mandoc traceroute iputils-tracepath mtr-tiny
 )
 
 usage() {

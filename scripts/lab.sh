@@ -31,6 +31,7 @@ LAB_MODE=${LAB_MODE:-auto}
 LAB_POOL4=${LAB_POOL4:-100.96.0.0/11}
 LAB_POOL6=${LAB_POOL6:-fd00:2021:1111:8000::/107}
 LAB_MASQUERADE=${LAB_MASQUERADE:-auto}
+LAB_HOPS=${LAB_HOPS:-hide}
 LAB_SESSIONS=${LAB_SESSIONS:-'{max: 65536, per_client: 32768}'}
 LAB_TIMEOUTS=${LAB_TIMEOUTS:-'{}'}
 LAB_RESOLVER_TIMEOUT=${LAB_RESOLVER_TIMEOUT:-2}
@@ -349,6 +350,7 @@ edge:
 gateway:
   resolver: {servers: ["198.51.100.53"], timeout_s: $LAB_RESOLVER_TIMEOUT}
   masquerade: $LAB_MASQUERADE
+  hops: $LAB_HOPS
   sessions: $LAB_SESSIONS
   timeouts: $LAB_TIMEOUTS
 clients:
@@ -483,7 +485,7 @@ lab_down() {
             lab_stop "${file##*/}"
         fi
     done
-    for name in client gw {client,edge,gw}-{a,b} net; do
+    for name in client gw {client,edge,gw}-{a,b} net inner far; do
         netns=$LAB_PREFIX-$name
         if [ -e "/run/netns/$netns" ]; then
             ip netns delete "$netns" 2>/dev/null || rm -f "/run/netns/$netns"

@@ -34,7 +34,7 @@ struct fq_settings {
 
 	__u32 source_check; /* enum fq_source_check */
 	__u32 mss_clamp;    /* largest TCP segment that a SYN may announce; 0: any; FQ_MSS_AUTO */
-	__u32 pad;          /* zero */
+	__u32 show_hops;    /* 1: ICMP errors keep the address of the router that sends them */
 	__u64 tombstone_ns; /* G-43: late packets of an ended session are dropped this long */
 };
 

@@ -35,7 +35,8 @@ enum fq_reason_class {
 	  "truncated or lying headers, not to a proxy address: left to the kernel")                \
 	X(FRAGMENT, "fragment", PASS,                                                              \
 	  "fragment whose first one is unknown, not to a proxy address: left to the kernel")       \
-	X(ICMP_ERROR, "icmp_error", PASS, "ICMP error from outside: left to the kernel")           \
+	X(ICMP_ERROR, "icmp_error", PASS,                                                          \
+	  "ICMP error about no session, or of no kind that is translated: left to the kernel")     \
 	X(L4_UNSUPPORTED, "l4_unsupported", PASS,                                                  \
 	  "neither TCP, UDP nor ICMP echo, not to a proxy address: left to the kernel")            \
 	X(LOCAL_SOCKET, "local_socket", PASS,                                                      \
@@ -69,7 +70,8 @@ enum fq_reason_class {
 	  "truncated or lying headers, to a proxy address")                                        \
 	X(POOL_FRAGMENT, "pool_fragment", DROP,                                                    \
 	  "fragment to a proxy address that is no part of a known datagram and cannot be kept")    \
-	X(POOL_ICMP_ERROR, "pool_icmp_error", DROP, "ICMP error from a client to a proxy address") \
+	X(POOL_ICMP_ERROR, "pool_icmp_error", DROP,                                                \
+	  "ICMP error to a proxy address, of no kind that is translated")                          \
 	X(POOL_L4, "pool_l4", DROP, "neither TCP, UDP nor ICMP echo, to a proxy address")          \
 	X(HOLD_FAILED, "hold_failed", DROP,                                                        \
 	  "could not be held: too long, or the queue to the daemon is full")                       \
@@ -157,7 +159,15 @@ enum fq_reason_class {
 	X(CSUM_MADE, "csum_made", EVENT,                                                           \
 	  "UDP checksum made: there was none, and IPv6 demands one")                               \
 	X(FRAGMENT_STAYS, "fragment_stays", DROP,                                                  \
-	  "fragment that cannot change its IP version: of ICMP, or of UDP without checksum")
+	  "fragment that cannot change its IP version: of ICMP, or of UDP without checksum")       \
+	X(ICMP_TRANSLATED, "icmp_translated", FORWARD,                                             \
+	  "ICMP error about a session: translated (an edge: as it is) and forwarded")              \
+	X(ICMP_NO_SESSION, "icmp_no_session", DROP,                                                \
+	  "ICMP error from a client about no session of its own")                                  \
+	X(ICMP_BAD_CHECKSUM, "icmp_bad_checksum", DROP,                                            \
+	  "ICMP error about a session: its checksum or the quoted header's is wrong")              \
+	X(ICMP_UNDELIVERABLE, "icmp_undeliverable", DROP,                                          \
+	  "ICMP error about a session: no TTL or route left, too big, or of another IP version")
 /* clang-format on */
 
 enum fq_reason {

@@ -243,17 +243,20 @@ void pkt_build_error(struct pkt *p, const struct pkt_error *e, const struct pkt 
 		.proto = PKT_ICMP,
 		.icmp_type = e->type,
 		.icmp_code = e->code,
+		.sport = e->word,
 		.seq = e->mtu,
+		.ttl = e->ttl,
 		.tos = v6 ? 0 : 0xc0,
 		.frag = v6 ? 0 : 0x4000,
 		.payload = body,
-		.payload_len = quote,
+		.payload_len = quote + e->extensions,
 		.dmac = e->dmac ? e->dmac : old + ETH_ALEN,
 		.smac = e->smac ? e->smac : old,
 	};
 
-	assert(src.len == dst.len && quote <= sizeof(body));
+	assert(src.len == dst.len && quote + e->extensions <= sizeof(body));
 	memcpy(body, old + PKT_L3, quote);
+	memset(body + quote, 0xee, e->extensions);
 	pkt_build(p, &spec);
 }
 

@@ -86,7 +86,10 @@ struct pkt_error {
 	const char *src, *dst;
 	uint8_t type, code;
 	uint16_t mtu;
+	uint16_t word;              /* bytes 4 and 5 of the message */
+	uint8_t ttl;                /* 0: 64 */
 	size_t quote;               /* bytes of @about's IP packet; 0: as the RFCs allow */
+	size_t extensions;          /* bytes that follow the quote (RFC 4884) */
 	const uint8_t *dmac, *smac; /* NULL: those of @about, swapped */
 };
 

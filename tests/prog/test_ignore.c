@@ -66,20 +66,6 @@ static void broadcasts_to_the_pool_are_dropped(void **state)
 	prog_expect(*state, &p, CLIENT_SIDE, FQ_R_NOT_OURS, NULL);
 }
 
-/* G-20, G-32: errors that clients send are dropped, and never answered. */
-static void icmp_errors_of_clients_are_dropped(void **state)
-{
-	static const uint8_t types4[] = {3, 4, 5, 11, 12}, types6[] = {1, 2, 3, 4, 100};
-	struct pkt p;
-
-	for (size_t i = 0; i < sizeof(types4); i++) {
-		PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_ICMP, .icmp_type = types4[i]);
-		prog_expect(*state, &p, CLIENT_SIDE, FQ_R_POOL_ICMP_ERROR, NULL);
-		PKT(&p, .src = CLIENT6, .dst = PROXY6, .proto = PKT_ICMP, .icmp_type = types6[i]);
-		prog_expect(*state, &p, CLIENT_SIDE, FQ_R_POOL_ICMP_ERROR, NULL);
-	}
-}
-
 /* G-29: neither TCP, UDP nor ICMP echo. */
 static void other_protocols_to_the_pool_are_dropped(void **state)
 {
@@ -124,34 +110,12 @@ static void what_is_not_ours_passes_untouched(void **state)
 	prog_expect(*state, &p, CLIENT_SIDE, FQ_R_VLAN, NULL);
 	tcp4(&p, (struct pkt_spec){.ethertype = ETH_P_8021AD});
 	prog_expect(*state, &p, CLIENT_SIDE, FQ_R_VLAN, NULL);
-	PKT(&p, .src = SERVER4, .dst = GW4, .proto = PKT_ICMP, .icmp_type = 3);
-	prog_expect(*state, &p, SERVER_SIDE, FQ_R_ICMP_ERROR, NULL);
 	PKT(&p, .src = SERVER4, .dst = GW4, .proto = PKT_ICMP);
 	prog_expect(*state, &p, SERVER_SIDE, FQ_R_L4_UNSUPPORTED, NULL);
 	PKT(&p, .src = SERVER4, .dst = GW4, .proto = 47);
 	prog_expect(*state, &p, SERVER_SIDE, FQ_R_L4_UNSUPPORTED, NULL);
 	PKT(&p, .src = SERVER6, .dst = "ff02::1", .proto = PKT_ICMP, .icmp_type = 134);
 	prog_expect(*state, &p, SERVER_SIDE, FQ_R_L4_UNSUPPORTED, NULL);
-}
-
-/* N-09: an ICMP error about a session neither ends nor refreshes it. */
-static void icmp_errors_from_outside_leave_the_session_alone(void **state)
-{
-	struct prog *t = *state;
-	const struct fq_tuple key = prog_tuple(PKT_TCP, SERVER4, 443, GW4, PORT);
-	struct fq_session before, after;
-	struct pkt sent, error;
-
-	open_both(t);
-	before = prog_session(t, &key);
-	PKT(&sent, .src = GW4, .dst = SERVER4, .proto = PKT_TCP, .sport = PORT, .dport = 443);
-	pkt_build_error(&error,
-			&(struct pkt_error){.src = SERVER4, .dst = GW4, .type = 3, .code = 1},
-			&sent);
-	prog_expect(t, &error, SERVER_SIDE, FQ_R_ICMP_ERROR, NULL);
-
-	after = prog_session(t, &key);
-	assert_memory_equal(&before, &after, sizeof(after));
 }
 
 /* Promiscuous interfaces and flooding switches show frames that somebody else forwards. */
@@ -198,14 +162,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, prog_test_setup)
 	const struct CMUnitTest tests[] = {
-		T(broadcasts_to_the_pool_are_dropped),
-		T(icmp_errors_of_clients_are_dropped),
-		T(other_protocols_to_the_pool_are_dropped),
-		T(reset_without_session_is_dropped),
-		T(what_is_not_ours_passes_untouched),
-		T(icmp_errors_from_outside_leave_the_session_alone),
-		T(frames_for_other_macs_are_not_ours),
-		T(answers_for_other_macs_are_not_ours),
+		T(broadcasts_to_the_pool_are_dropped), T(other_protocols_to_the_pool_are_dropped),
+		T(reset_without_session_is_dropped),   T(what_is_not_ours_passes_untouched),
+		T(frames_for_other_macs_are_not_ours), T(answers_for_other_macs_are_not_ours),
 	};
 	int failed;
 

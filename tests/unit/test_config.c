@@ -193,6 +193,23 @@ static void masquerade_has_three_forms(void **state)
 	assert_int_equal(c->gateway.masquerade, FQ_MASQ_AUTO);
 }
 
+/* I-06: hidden unless said otherwise */
+static void hops_are_hidden_or_shown(void **state)
+{
+	_cleanup_(config_freep) struct config *c = parse_ok(BASE);
+
+	(void)state;
+	assert_false(c->gateway.show_hops);
+	config_free(TAKE_PTR(c));
+
+	c = parse_ok(BASE "gateway: {hops: show}\n");
+	assert_true(c->gateway.show_hops);
+	config_free(TAKE_PTR(c));
+
+	c = parse_ok(BASE "gateway: {hops: hide}\n");
+	assert_false(c->gateway.show_hops);
+}
+
 /* F-01, F-02, F-03: no filter permits everything, ranges are inclusive, icmp is a word */
 static void filters_have_three_forms(void **state)
 {
@@ -360,7 +377,8 @@ static void json_round_trip_is_the_same(void **state)
 	static const char *const texts[] = {
 		whole,
 		BASE,
-		BASE "gateway: {masquerade: [198.51.100.7, 2001:db8::7], ports: 2000}\n"
+		BASE "gateway: {masquerade: [198.51.100.7, 2001:db8::7], ports: 2000, "
+		     "hops: show}\n"
 		     "resources:\n" RESOURCE
 		     ", ip_stack: ipv6, translate: any, filters: [icmp, {udp: 53}]}\n"
 		     "source_check: strict\nmss_clamp: 1220\nlog: {format: json, level: "
@@ -456,6 +474,7 @@ int main(void)
 		cmocka_unit_test(environment_moves_places_and_the_file_goes_first),
 		cmocka_unit_test(endpoints_have_optional_ports),
 		cmocka_unit_test(masquerade_has_three_forms),
+		cmocka_unit_test(hops_are_hidden_or_shown),
 		cmocka_unit_test(filters_have_three_forms),
 		cmocka_unit_test(resource_without_gateways_has_all_of_them),
 		cmocka_unit_test(sections_may_come_in_any_order),

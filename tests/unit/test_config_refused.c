@@ -132,6 +132,7 @@ static const struct {
 	{BASE "gateway: {masquerade: []}\n", "t.yaml:4: gateway.masquerade: the list is empty, "
 					     "expected addresses, or \"none\" to keep the "
 					     "client's own"},
+	{BASE "gateway: {hops: yes}\n", "t.yaml:4: gateway.hops: \"yes\": expected hide or show"},
 	{BASE "gateway: {masquerade: yes}\n",
 	 "t.yaml:4: gateway.masquerade: \"yes\": expected auto, none, or a list of addresses"},
 	{BASE "gateway: {masquerade: [127.0.0.1]}\n",

@@ -125,6 +125,7 @@ struct config_gateway {
 	enum fq_masquerade masquerade;                                 /* default: auto */
 	struct fq_addr nat4[FQ_NAT_ADDRESSES], nat6[FQ_NAT_ADDRESSES]; /* FQ_MASQ_GIVEN */
 	unsigned int nat4_count, nat6_count;
+	bool show_hops; /* routers that send ICMP errors are seen; default: hidden (I-06) */
 	uint16_t port_lo, port_hi; /* host order, inclusive; default 1024-65535 */
 	/* Of the process's table of sessions: without a gateway here, the section edge says it. */
 	struct {

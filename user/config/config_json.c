@@ -181,12 +181,12 @@ static json_t *gateway_json(const struct config_gateway *g, const struct config_
 		per_edge = json_pack("{s:i, s:i, s:i}", "resolutions", g->per_edge.resolutions,
 				     "translations", g->per_edge.translations, "sessions",
 				     g->per_edge.sessions);
-	return json_pack("{s:o*, s:o*, s:o*, s:o*, s:{s:o, s:i}, s:o, s:o, s:o, s:o}", "pools",
+	return json_pack("{s:o*, s:o*, s:o*, s:o*, s:{s:o, s:i}, s:o, s:s, s:o, s:o, s:o}", "pools",
 			 edge ? pools_json(edge) : NULL, "listen", listen, "edges",
 			 gateway_edges_json(g), "per_edge", per_edge, "resolver", "servers",
 			 servers_json(&g->resolver.servers), "timeout_s", g->resolver.timeout_s,
-			 "masquerade", masquerade_json(g), "ports",
-			 range_json(g->port_lo, g->port_hi), "sessions", sessions_json(g),
+			 "masquerade", masquerade_json(g), "hops", g->show_hops ? "show" : "hide",
+			 "ports", range_json(g->port_lo, g->port_hi), "sessions", sessions_json(g),
 			 "timeouts", timeouts_json(g));
 }
 

@@ -375,6 +375,18 @@ static int read_masquerade(struct reader *rd, yaml_node_t *node, const struct ke
 	return 0;
 }
 
+static int read_hops(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
+{
+	struct config_gateway *g = field;
+	const char *text = reader_text(node);
+
+	(void)key;
+	if (!text || (strcmp(text, "hide") != 0 && strcmp(text, "show") != 0))
+		return reader_expected(rd, node, "hide or show");
+	g->show_hops = strcmp(text, "show") == 0;
+	return 0;
+}
+
 static int read_ports(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
 {
 	struct config_gateway *g = field;
@@ -410,6 +422,7 @@ static const struct key gateway_keys[] = {
 	{.name = "edges", .read = read_gateway_edges, .max = CONFIG_GATEWAYS_MAX},
 	{.name = "resolver", .read = read_map, .more = resolver_keys},
 	{.name = "masquerade", .read = read_masquerade},
+	{.name = "hops", .read = read_hops},
 	{.name = "ports", .read = read_ports},
 	{.name = "sessions", .read = read_sessions},
 	{.name = "per_edge", .read = read_per_edge},

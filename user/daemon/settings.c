@@ -77,6 +77,7 @@ static void program_settings(const struct config *c, struct fq_settings *s)
 		.masquerade = g->masquerade,
 		.nat4_count = g->nat4_count,
 		.nat6_count = g->nat6_count,
+		.show_hops = g->show_hops,
 		.port_lo = g->port_lo,
 		.port_hi = g->port_hi,
 		.icmp_per_second = ICMP_PER_SECOND,

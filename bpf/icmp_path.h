@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The path of an ICMP error: whose session is it about, may it pass, what becomes of it, and where
+ * to? Beside the path of all other packets, so that those pay nothing for it.
+ *
+ * An error is no packet of the session: nothing of the session is changed by it, and its filter is
+ * not asked (N-09, G-46). No error is ever answered with another one (G-32). From outside, what
+ * does not belong to a session of ours is the kernel's; what clients send to proxy addresses is
+ * nobody else's, and dropped.
+ *
+ * RFC 5508 REQ-3 to 6. Statements G-20, I-01 to I-06.
+ */
+#pragma once
+
+#include "forward.h"
+#include "frag.h"
+#include "frame.h"
+#include "icmp_xlat.h"
+#include "open.h"
+
+/* Between icmp_stage, which plans, and icmp_write. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FQ_SCRATCH_SLOTS);
+	__type(key, __u32);
+	__type(value, struct icmp_xlat);
+} icmp_scratch SEC(".maps");
+
+fq_inline struct icmp_xlat *icmp_work(__u8 mode)
+{
+	__u32 slot = mode_slot(mode);
+
+	return bpf_map_lookup_elem(&icmp_scratch, &slot);
+}
+
+/*
+ * Copy the message's beginning, and read it. Return: as icmp_xlat_read.
+ *
+ * The length is hidden from the compiler, which else checks one copy of it and uses another of
+ * which the verifier does not know that it is not 0 (clang 16).
+ */
+fq_global enum fq_reason icmp_read(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
+{
+	struct icmp_xlat *x;
+	__u32 len;
+
+	if (!p || !plan)
+		return FQ_R_MALFORMED;
+	x = icmp_work(plan->mode);
+	if (!x)
+		return FQ_R_MALFORMED;
+	len = p->l4_len;
+	if (len > sizeof(x->message))
+		len = sizeof(x->message);
+	barrier_var(len);
+	if (len < sizeof(x->icmp) || len > sizeof(x->message) ||
+	    ctx_load(ctx, p->l4_off, x->message, len))
+		return FQ_R_MALFORMED;
+	x->len = len;
+	x->family = p->family;
+	x->dir = plan->dir;
+	return icmp_xlat_read(x);
+}
+
+/* RFC 5508 REQ-3: the message's checksum, and the quoted header's. */
+fq_global bool icmp_valid(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
+{
+	struct icmp_xlat *x;
+	__u64 sum;
+
+	if (!p || !plan)
+		return false;
+	x = icmp_work(plan->mode);
+	if (!x || !icmp_xlat_header_valid(x) ||
+	    !frame_sum(ctx, mode_slot(plan->mode), p->l4_off, p->l4_len, &sum))
+		return false;
+	if (p->family == FQ_AF_INET6)
+		sum += csum_pseudo(&p->tuple.src, &p->tuple.dst, p->family, p->tuple.proto,
+				   p->l4_len);
+	return csum_fold(sum) == 0xffff;
+}
+
+/*
+ * From outside, to the host that the quoted packet came from. What is about no session, or about
+ * one whose tuple a socket of this host has now, is the kernel's.
+ */
+fq_inline enum fq_reason icmp_match_in(fq_ctx *ctx, const struct fq_pkt *p, struct icmp_xlat *x,
+				       const struct fq_session *s)
+{
+	enum fq_reason r;
+
+	if (!addr_equal(&x->key.dst, &p->tuple.dst))
+		return FQ_R_ICMP_ERROR;
+	if (!s) {
+		r = late_packet(ctx, &x->key, x->peer_port);
+		return r == FQ_R_NOT_OURS ? FQ_R_ICMP_ERROR : r;
+	}
+	if (s->dir != FQ_DIR_IN)
+		return FQ_R_ICMP_ERROR;
+	if (fq_settings.source_check != FQ_SOURCE_NONE && s->gateway &&
+	    !forwarded_error_back(ctx, s, &x->key))
+		return FQ_R_WRONG_GATEWAY;
+	return READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL ? FQ_R_LOCAL_SOCKET : FQ_OK;
+}
+
+/*
+ * From a client, or from a router on its side that has an address of the same client, about a
+ * packet that the session has brought it.
+ */
+fq_inline enum fq_reason icmp_match_out(const struct fq_pkt *p, const struct icmp_xlat *x,
+					const struct fq_session *s)
+{
+	const struct fq_client *client = policy_client(&p->tuple.src);
+
+	if (!s || s->dir != FQ_DIR_OUT || (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL) ||
+	    !addr_equal(&x->key.dst, &p->tuple.dst) || !client || client->client != s->client)
+		return FQ_R_ICMP_NO_SESSION;
+	return FQ_OK;
+}
+
+/*
+ * The error's own source. Routers on the path are hidden unless they are to be seen (I-06); the
+ * resource always is, or its real address would be told. What is forwarded stays as it is.
+ */
+fq_inline bool icmp_keeps_source(const struct fq_pkt *p, const struct icmp_xlat *x,
+				 const struct fq_session *s)
+{
+	return s->gateway || (s->dir == FQ_DIR_IN && fq_settings.show_hops &&
+			      !addr_equal(&p->tuple.src, &x->key.src));
+}
+
+/* What becomes of the error but for its way, as of any packet of the session. */
+fq_inline void icmp_plan(const struct fq_pkt *p, const struct icmp_xlat *x,
+			 const struct fq_session *s, struct fq_plan *plan)
+{
+	plan->error = 1;
+	plan->src = icmp_keeps_source(p, x, s) ? p->tuple.src : s->src;
+	plan->dst = s->dst;
+	plan->family = p->family;
+	plan->domain = s->domain;
+	plan->forwarded = s->gateway != 0;
+	if (plan->dir == FQ_DIR_OUT)
+		plan->gateway = READ_ONCE(s->gateway);
+	if (!plan->forwarded && p->family == FQ_AF_INET && !p->df)
+		plan->ip_id = frag_new_id();
+}
+
+/*
+ * Return: as route; ICMP_UNDELIVERABLE where another packet would be refused. The reason is hidden
+ * from the compiler, which else checks one register and uses another (clang 16).
+ */
+fq_inline enum fq_reason icmp_route(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan)
+{
+	enum fq_reason r;
+
+	if (p->ttl <= 1)
+		return FQ_R_ICMP_UNDELIVERABLE;
+	r = plan->gateway ? route_gateway(ctx, p, plan, bpf_ktime_get_coarse_ns())
+			  : route(ctx, p, &plan->dst, plan);
+	if (!r)
+		return FQ_OK;
+	barrier_var(r);
+	return reason_class(r) == FQ_CLASS_REFUSE ? FQ_R_ICMP_UNDELIVERABLE : r;
+}
+
+/*
+ * Decide about an ICMP error.
+ *
+ * @p:    the error as parsed
+ * @plan: @mode and @dir are set; complete if FQ_OK is returned, and icmp_write may be called
+ *
+ * Return: FQ_OK; ICMP_ERROR, MALFORMED: not ours, or not to be told to be; a reason to drop it; in:
+ * LOCAL_SOCKET.
+ */
+fq_global enum fq_reason icmp_stage(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan)
+{
+	const struct fq_session *s;
+	struct icmp_xlat *x;
+	enum fq_reason r;
+
+	if (!p || !plan)
+		return FQ_R_ICMP_ERROR;
+	x = icmp_work(plan->mode);
+	if (!x || p->l2_group || addr_is_multicast(&p->tuple.src, p->family))
+		return FQ_R_ICMP_ERROR;
+	r = icmp_read(ctx, p, plan);
+	if (r)
+		return r;
+	s = session_find(&x->key);
+	r = plan->dir == FQ_DIR_IN ? icmp_match_in(ctx, p, x, s) : icmp_match_out(p, x, s);
+	if (r || !s)
+		return r;
+	if (!icmp_valid(ctx, p, plan))
+		return FQ_R_ICMP_BAD_CHECKSUM;
+	/* Between IP versions the message would have to become another one (RFC 7915 4.2, 5.2). */
+	if (addr_family(&s->dst) != p->family)
+		return FQ_R_ICMP_UNDELIVERABLE;
+
+	icmp_plan(p, x, s, plan);
+	r = icmp_route(ctx, p, plan);
+	if (r)
+		return r;
+	icmp_xlat_rewrite(x, p, plan, &s->dst, &s->src, s->port);
+	return FQ_OK;
+}
+
+/* Write what icmp_stage has planned. */
+fq_global bool icmp_write(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
+{
+	struct icmp_xlat *x;
+	__u32 len;
+
+	if (!p || !plan)
+		return false;
+	x = icmp_work(plan->mode);
+	if (!x)
+		return false;
+	len = x->len;
+	barrier_var(len);
+	if (len < sizeof(x->icmp) || len > sizeof(x->message) ||
+	    ctx_store(ctx, p->l4_off, x->message, len))
+		return false;
+	if (!frame_translate_l3(ctx, p, plan))
+		return false;
+	ctx_sum_changed(ctx, nat_sum_diff(p, plan, 0));
+	return true;
+}
