@@ -61,7 +61,7 @@ fq_inline enum fq_reason parse_udp(const void *data, const void *end, struct fq_
 	const struct fq_udp *udp = data + p->l4_off;
 	__u16 len;
 
-	if ((const void *)(udp + 1) > end)
+	if ((const void *)(udp + 1) > end || p->l4_len < sizeof(*udp))
 		return FQ_R_MALFORMED;
 	len = bpf_ntohs(udp->len);
 	if (len < sizeof(*udp) || (len > p->l4_len && !p->frag))
