@@ -17,6 +17,7 @@
 #define IP4_HLEN_MIN     20
 #define IP4_OPTION_WORDS 10 /* ihl is at most 15 words */
 #define IP6_EXT_MAX      6  /* extension headers walked */
+#define IP6_EXT_MIN      8  /* bytes of one */
 
 /* RFC 792 */
 #define ICMP_ECHO_REPLY  0
@@ -241,7 +242,7 @@ fq_inline enum fq_reason parse_ip6_ext(const void *data, const void *end, struct
 		if (off > FQ_L4_OFF_MAX)
 			return FQ_R_L4_UNSUPPORTED;
 		ext = data + off;
-		if ((const void *)(ext + 1) > end)
+		if ((const void *)(ext + 1) > end || off + IP6_EXT_MIN > l3_end)
 			return FQ_R_MALFORMED;
 		if (now == FQ_PROTO_ROUTING && ext->segments_left)
 			return FQ_R_L4_UNSUPPORTED;
