@@ -73,6 +73,22 @@ fq_global bool frame_sum(fq_ctx *ctx, __u32 slot, __u32 off, __u32 len, __u64 *r
 	return true;
 }
 
+/*
+ * A bounded offset, where it is used. Kernel 6.1 forgets what a comparison has shown of a value
+ * when clang 16 reads it anew from the stack; what a mask has made of it, it knows.
+ */
+#define FRAME_L3_MASK 31
+#define FRAME_L4_MASK 1023
+
+_Static_assert(FQ_L3_OFF_MAX <= FRAME_L3_MASK, "every offset that is allowed");
+_Static_assert(FQ_L4_OFF_MAX + sizeof(struct fq_tcp) <= FRAME_L4_MASK, "the same");
+
+fq_inline void *frame_at(fq_ctx *ctx, __u32 off, __u32 mask)
+{
+	barrier_var(off);
+	return ctx_data(ctx) + (off & mask);
+}
+
 /* The L4 checksum field; NULL cannot happen after parsing, but the verifier does not know. */
 fq_inline __u16 *frame_check(fq_ctx *ctx, const struct fq_pkt *p)
 {
@@ -81,7 +97,7 @@ fq_inline __u16 *frame_check(fq_ctx *ctx, const struct fq_pkt *p)
 
 	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp))
 		return NULL;
-	check = ctx_data(ctx) + off;
+	check = frame_at(ctx, off, FRAME_L4_MASK);
 	return (void *)(check + 1) > ctx_end(ctx) ? NULL : check;
 }
 
@@ -127,18 +143,18 @@ static __noinline bool frame_complete_received(fq_ctx *ctx, const struct fq_pkt 
 /* Write the translation of the IP header. */
 fq_inline bool frame_translate_l3(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
 {
-	void *end = ctx_end(ctx);
+	__u32 l3_off = p->l3_off;
 	void *l3;
 
-	if (p->l3_off > FQ_L3_OFF_MAX)
+	if (l3_off > FQ_L3_OFF_MAX)
 		return false;
-	l3 = ctx_data(ctx) + p->l3_off;
+	l3 = frame_at(ctx, l3_off, FRAME_L3_MASK);
 	if (p->family == FQ_AF_INET) {
-		if (l3 + sizeof(struct fq_ip4) > end)
+		if (l3 + sizeof(struct fq_ip4) > ctx_end(ctx))
 			return false;
 		nat_rewrite_ip4(p, plan, l3);
 	} else {
-		if (l3 + sizeof(struct fq_ip6) > end)
+		if (l3 + sizeof(struct fq_ip6) > ctx_end(ctx))
 			return false;
 		nat_rewrite_ip6(p, plan, l3);
 	}
@@ -158,7 +174,7 @@ fq_inline bool frame_translate_l4(fq_ctx *ctx, const struct fq_pkt *p, const str
 
 	if (off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp))
 		return false;
-	port = ctx_data(ctx) + off;
+	port = frame_at(ctx, off, FRAME_L4_MASK);
 	if (!check || (void *)(port + 1) > ctx_end(ctx))
 		return false;
 	was_check = *check;

@@ -282,13 +282,11 @@ static __noinline bool refuse_write(fq_ctx *ctx, __u32 slot, struct icmp_err *e)
 	__u32 l3_off = e->l3_off;
 	void *l3;
 
-	/* Else clang 16 reads it anew, behind the check of its bounds. */
-	barrier_var(l3_off);
 	if (l3_off > FQ_L3_OFF_MAX || !hook_trim(ctx, l3_off + e->quote_len) ||
 	    !hook_grow(ctx, hlen) ||
 	    !frame_sum(ctx, slot, l3_off + hlen, e->quote_len, &e->quote_sum))
 		return false;
-	l3 = ctx_data(ctx) + l3_off;
+	l3 = frame_at(ctx, l3_off, FRAME_L3_MASK);
 	if (l3 + ICMP_ERR_HLEN6 > ctx_end(ctx))
 		return false;
 	if (e->family == FQ_AF_INET)

@@ -44,8 +44,8 @@ fq_global bool hook_xlat_l4(fq_ctx *ctx, const struct fq_pkt *p, const struct fq
 	if (l4_off > FQ_L4_OFF_MAX || off > FQ_L4_OFF_MAX + sizeof(struct fq_tcp))
 		return false;
 	check = frame_check(ctx, p);
-	port = ctx_data(ctx) + off;
-	l4 = ctx_data(ctx) + l4_off;
+	port = frame_at(ctx, off, FRAME_L4_MASK);
+	l4 = frame_at(ctx, l4_off, FRAME_L4_MASK);
 	if (!check || (void *)(port + 1) > ctx_end(ctx) || (void *)(l4 + 1) > ctx_end(ctx))
 		return false;
 	was_check = *check;
@@ -66,7 +66,7 @@ fq_global bool hook_xlat_l4(fq_ctx *ctx, const struct fq_pkt *p, const struct fq
 fq_inline bool hook_xlat_header(fq_ctx *ctx, __u32 l3_off, const struct xlat_head *head,
 				__u8 family)
 {
-	void *l3 = ctx_data(ctx) + l3_off;
+	void *l3 = frame_at(ctx, l3_off, FRAME_L3_MASK);
 
 	if (family == FQ_AF_INET) {
 		if (l3 + sizeof(struct fq_ip4) > ctx_end(ctx))
@@ -85,7 +85,7 @@ fq_inline bool hook_xlat_header(fq_ctx *ctx, __u32 l3_off, const struct xlat_hea
 /* The Ethernet header's last field. */
 fq_inline bool hook_xlat_ethertype(fq_ctx *ctx, __u32 l3_off, __u8 family)
 {
-	__be16 *ethertype = ctx_data(ctx) + l3_off - sizeof(*ethertype);
+	__be16 *ethertype = frame_at(ctx, l3_off - sizeof(*ethertype), FRAME_L3_MASK);
 
 	if ((void *)(ethertype + 1) > ctx_end(ctx))
 		return false;

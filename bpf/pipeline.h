@@ -98,8 +98,7 @@ fq_inline bool source_routed(fq_ctx *ctx, const struct fq_pkt *p)
  */
 fq_inline bool fragment_stays(fq_ctx *ctx, const struct fq_pkt *p)
 {
-	const struct fq_udp *udp;
-	__u32 off = p->l4_off;
+	__u16 check;
 
 	if (!p->frag)
 		return false;
@@ -107,11 +106,8 @@ fq_inline bool fragment_stays(fq_ctx *ctx, const struct fq_pkt *p)
 		return p->tuple.proto != FQ_PROTO_TCP;
 	if (p->family != FQ_AF_INET || (p->frag & FQ_FRAG_LATER))
 		return false;
-	barrier_var(off);
-	if (off > FQ_L4_OFF_MAX)
-		return true;
-	udp = ctx_data(ctx) + off;
-	return (void *)(udp + 1) > ctx_end(ctx) || !udp->check;
+	return ctx_load(ctx, p->l4_off + offsetof(struct fq_udp, check), &check, sizeof(check)) ||
+	       !check;
 }
 
 /*
