@@ -85,7 +85,7 @@ fails 2 "'real' cannot be '2001:db8::/64', expected an address" session flush re
 fails 2 "'a..b' is not a domain name" session show domain a..b
 fails 2 "'address' cannot be 'x', expected an address" proxy show address x
 fails 2 "'dev' is missing, expected: dev INTERFACE" prog attach mode native
-fails 2 "mode 'nativ' is unknown, did you mean 'native'? expected auto, native or generic" \
+fails 2 "mode 'nativ' is unknown, did you mean 'native'? expected auto, native, generic or tc" \
     prog attach dev lo mode nativ
 fails 2 "'dev' needs a value, expected: dev INTERFACE" prog detach dev
 fails 2 "SECONDS cannot be 'x', expected a number from 1 to 3600" prog profile x

@@ -399,7 +399,7 @@ static void a_restarted_daemon_replaces_the_program_in_place(void **state)
 
 	assert_int_equal(xdp_state_get(if_nametoindex("sv"), &after), 0);
 	assert_true(after.generic_id && after.generic_id != before.generic_id);
-	assert_int_equal(attach(dp, "sv", DP_MODE_AUTO).mode, DP_MODE_GENERIC);
+	assert_int_equal(attach(dp, "sv", DP_MODE_GENERIC).mode, DP_MODE_GENERIC);
 }
 
 int main(void)

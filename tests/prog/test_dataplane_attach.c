@@ -36,7 +36,7 @@ static void attach_fails(struct dataplane *dp, const char *ifname, enum dp_mode 
 		fail_msg("'%s' is not in: %s", words, err.text);
 }
 
-static void native_generic_and_auto_are_what_they_say(void **state)
+static void modes_are_what_they_say(void **state)
 {
 	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
 	struct dp_attached attached;
@@ -49,27 +49,46 @@ static void native_generic_and_auto_are_what_they_say(void **state)
 	assert_true(xdp.native_id && !xdp.generic_id);
 
 	/* The same again changes nothing, another mode does. */
-	attach(dp, "cl", DP_MODE_AUTO);
+	assert_int_equal(attach(dp, "cl", DP_MODE_NATIVE).mode, DP_MODE_NATIVE);
 	assert_int_equal(attach(dp, "cl", DP_MODE_GENERIC).mode, DP_MODE_GENERIC);
 	assert_int_equal(xdp_state_get(attached.ifindex, &xdp), 0);
 	assert_true(!xdp.native_id && xdp.generic_id);
 
-	assert_int_equal(attach(dp, "sv", DP_MODE_AUTO).mode, DP_MODE_NATIVE);
+	attached = attach(dp, "cl", DP_MODE_TC);
+	assert_int_equal(attached.mode, DP_MODE_TC);
+	assert_string_equal(attached.note, "asked for");
+	assert_int_equal(xdp_state_get(attached.ifindex, &xdp), 0);
+	assert_true(!xdp.native_id && !xdp.generic_id);
+
+	/* What is right stays. */
+	assert_int_equal(attach(dp, "cl", DP_MODE_AUTO).mode, DP_MODE_TC);
+	attached = attach(dp, "sv", DP_MODE_AUTO);
+	assert_int_equal(attached.mode, DP_MODE_TC);
+	assert_string_equal(attached.note, "veth: offloads are kept");
 }
 
-static void auto_falls_back_to_generic_and_says_why(void **state)
+static void auto_takes_tc_where_the_driver_has_no_native_xdp(void **state)
 {
 	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
 	struct dp_attached attached;
 
 	(void)state;
+	dpt_run(DPT_GATEWAY, "ip link add br7 up type bridge");
+
+	attached = attach(dp, "br7", DP_MODE_AUTO);
+
+	assert_int_equal(attached.mode, DP_MODE_TC);
+	assert_string_equal(attached.note, "driver has no native XDP");
+	dpt_run(DPT_GATEWAY, "ip link del br7");
+}
+
+static void refused_natively_says_why(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+
+	(void)state;
 	dpt_run(DPT_GATEWAY, "ip link set cl mtu 9000");
 	dpt_run(DPT_CLIENT_SIDE, "ip link set c0 mtu 9000");
-
-	attached = attach(dp, "cl", DP_MODE_AUTO);
-
-	assert_int_equal(attached.mode, DP_MODE_GENERIC);
-	assert_non_null(strstr(attached.note, "generic: MTU too large"));
 	attach_fails(dp, "cl", DP_MODE_NATIVE, -ERANGE, "cannot attach natively: MTU too large");
 	dpt_run(DPT_GATEWAY, "ip link set cl mtu 1500");
 	dpt_run(DPT_CLIENT_SIDE, "ip link set c0 mtu 1500");
@@ -82,7 +101,7 @@ static void interfaces_that_will_not_do_are_refused_and_explained(void **state)
 	(void)state;
 	attach_fails(dp, "nowhere0", DP_MODE_AUTO, -ENODEV, "no interface 'nowhere0'");
 	attach_fails(dp, "a-name-that-is-too-long", DP_MODE_AUTO, -ENODEV, "is no interface name");
-	attach_fails(dp, "lo", DP_MODE_AUTO, -EMEDIUMTYPE, "no Ethernet header");
+	attach_fails(dp, "lo", DP_MODE_AUTO, -EMEDIUMTYPE, "no interface for Ethernet or IP");
 	dpt_run(DPT_GATEWAY, "ip link set cl down");
 	attach_fails(dp, "cl", DP_MODE_AUTO, -ENETDOWN, "ip link set cl up");
 	dpt_run(DPT_GATEWAY, "ip link set cl up");
@@ -90,7 +109,7 @@ static void interfaces_that_will_not_do_are_refused_and_explained(void **state)
 	dpt_run(DPT_CLIENT_SIDE, "ip -6 route replace default via 2001:db8:1::1");
 }
 
-static void l3_devices_are_refused(void **state)
+static void xdp_is_refused_on_l3_devices(void **state)
 {
 	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
 
@@ -114,7 +133,7 @@ static void an_interface_that_is_taken_names_the_other_program(void **state)
 	assert_int_equal(xdp_state_get(if_nametoindex("cl"), &xdp), 0);
 	snprintf(words, sizeof(words), "another XDP program (id %u, fqdnat_xdp)", xdp.native_id);
 
-	attach_fails(dp, "cl", DP_MODE_AUTO, -EBUSY, words);
+	attach_fails(dp, "cl", DP_MODE_NATIVE, -EBUSY, words);
 	assert_int_equal(dpt_links(), 0);
 }
 
@@ -182,11 +201,11 @@ static void a_required_dispatcher_is_used_or_missed_aloud(void **state)
 	(void)state;
 	dp->settings.dispatcher = DP_DISPATCHER_REQUIRE;
 	if (!dispatch_possible()) {
-		attach_fails(dp, "cl", DP_MODE_AUTO, -ENOTSUP, "refuses programs of type EXT");
+		attach_fails(dp, "cl", DP_MODE_NATIVE, -ENOTSUP, "refuses programs of type EXT");
 		assert_false(dpt_has_program("cl"));
 		return;
 	}
-	attached = attach(dp, "cl", DP_MODE_AUTO);
+	attached = attach(dp, "cl", DP_MODE_NATIVE);
 	assert_true(attached.dispatcher);
 	assert_int_equal(dataplane_detach(dp, "cl", NULL), 0);
 	assert_false(dpt_has_program("cl"));
@@ -201,17 +220,19 @@ static void without_dispatcher_the_own_link_is_used(void **state)
 	assert_int_equal(dp_dispatcher_parse("never", &dispatcher), 0);
 	assert_int_equal(dispatcher, DP_DISPATCHER_NEVER);
 	assert_int_equal(dp_dispatcher_parse("perhaps", &dispatcher), -EINVAL);
-	assert_false(attach(dp, "cl", DP_MODE_AUTO).dispatcher);
+	assert_false(attach(dp, "cl", DP_MODE_NATIVE).dispatcher);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(native_generic_and_auto_are_what_they_say, dpt_clean),
-		cmocka_unit_test_teardown(auto_falls_back_to_generic_and_says_why, dpt_clean),
+		cmocka_unit_test_teardown(modes_are_what_they_say, dpt_clean),
+		cmocka_unit_test_teardown(auto_takes_tc_where_the_driver_has_no_native_xdp,
+					  dpt_clean),
+		cmocka_unit_test_teardown(refused_natively_says_why, dpt_clean),
 		cmocka_unit_test_teardown(interfaces_that_will_not_do_are_refused_and_explained,
 					  dpt_clean),
-		cmocka_unit_test_teardown(l3_devices_are_refused, dpt_clean),
+		cmocka_unit_test_teardown(xdp_is_refused_on_l3_devices, dpt_clean),
 		cmocka_unit_test_teardown(an_interface_that_is_taken_names_the_other_program,
 					  dpt_clean),
 		cmocka_unit_test_teardown(every_interface_that_can_takes_redirected_frames,

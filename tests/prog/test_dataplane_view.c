@@ -187,7 +187,7 @@ static void the_link_of_an_interface_that_is_gone_is_removed(void **state)
 	(void)state;
 	dpt_run(DPT_GATEWAY, "ip link add e0 type veth peer name e1");
 	dpt_run(DPT_GATEWAY, "ip link set e0 up");
-	assert_int_equal(dataplane_attach(dp, "e0", DP_MODE_AUTO, NULL, &attached), 0);
+	assert_int_equal(dataplane_attach(dp, "e0", DP_MODE_NATIVE, NULL, &attached), 0);
 	assert_int_equal(dpt_links(), 1);
 	change(dp, "ip link del e0");
 	assert_int_equal(dpt_links(), 0);

@@ -389,7 +389,7 @@ static void another_program_may_come_and_go(void **state)
 	assert_translated(dp);
 
 	/* Known to be there already. */
-	assert_int_equal(dataplane_attach(dp, "cl", DP_MODE_AUTO, NULL, &attached), 0);
+	assert_int_equal(dataplane_attach(dp, "cl", DP_MODE_NATIVE, NULL, &attached), 0);
 	assert_true(attached.dispatcher);
 	assert_programs(dp, "cl", 2, 1);
 
@@ -412,7 +412,7 @@ static void a_program_outside_of_any_dispatcher_is_not_touched(void **state)
 	dp = open_requiring();
 	link = bpf_link_create(dp->progs[P_NATIVE], (int)if_nametoindex("cl"), BPF_XDP, NULL);
 	assert_true(link >= 0);
-	assert_int_equal(dataplane_attach(dp, "cl", DP_MODE_AUTO, &err, &attached), -EBUSY);
+	assert_int_equal(dataplane_attach(dp, "cl", DP_MODE_NATIVE, &err, &attached), -EBUSY);
 	assert_non_null(strstr(err.text, "another XDP program"));
 	assert_true(dpt_has_program("cl"));
 }

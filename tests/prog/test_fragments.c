@@ -406,9 +406,12 @@ int main(void)
 		T(atomic_fragments_are_whole),
 		T(flood_of_fragments_has_a_limit),
 	};
+	int failed;
 
 	for (size_t i = 0; i < sizeof(payload); i++)
 		payload[i] = (uint8_t)(i * 7);
-	return cmocka_run_group_tests_name("fragments", tests, prog_group_setup,
-					   prog_group_teardown);
+	failed = cmocka_run_group_tests_name("fragments", tests, prog_group_setup,
+					     prog_group_teardown);
+	return failed + cmocka_run_group_tests_name("fragments, tc", tests, prog_group_setup_tc,
+						    prog_group_teardown);
 }

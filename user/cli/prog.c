@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fqdnat prog: the XDP programs. Shown and measured by their pins; attached and detached by
+ * fqdnat prog: the XDP and tc programs. Shown and measured by their pins; attached and detached by
  * the daemon if one runs, which then keeps that so, else directly.
  */
 #include <errno.h>
@@ -15,9 +15,11 @@
 #define PROFILE_DEFAULT_S 5
 #define PROFILE_MAX_S     3600
 
-static char *format_dispatcher(const json_t *row)
+static char *format_by(const json_t *row)
 {
-	return strdup(json_is_true(json_object_get(row, "dispatcher")) ? "dispatcher" : "link");
+	if (json_is_true(json_object_get(row, "dispatcher")))
+		return strdup("dispatcher");
+	return strdup(json_is_true(json_object_get(row, "filter")) ? "filter" : "link");
 }
 
 /* Sentences, with commas of their own. */
@@ -41,10 +43,11 @@ static char *format_warnings(const json_t *row)
 static const struct column prog_columns[] = {
 	{"DEV", "dev", 0, NULL},
 	{"MODE", "mode", 0, NULL},
-	{"BY", "dispatcher", 0, format_dispatcher},
+	{"BY", "dispatcher", 0, format_by},
 	{"ID", "id", COLUMN_RIGHT, NULL},
 	{"RUNS", "run_cnt", COLUMN_RIGHT, NULL},
 	{"TIME_NS", "run_time_ns", COLUMN_RIGHT, NULL},
+	{"WHY", "why", 0, NULL},
 	{"WARNINGS", "warnings", COLUMN_WRAP, format_warnings},
 };
 
@@ -64,13 +67,14 @@ static int show_prog(void *ctx, const struct dpview_prog *prog)
 {
 	struct cli *cli = ctx;
 
-	return print_row(
-		cli->printer,
-		json_pack("{s:s?, s:s, s:I, s:I, s:I, s:I, s:b, s:o}", "dev",
-			  prog->dev[0] ? prog->dev : NULL, "mode", dp_mode_name(prog->mode), "id",
-			  (json_int_t)prog->id, "run_cnt", (json_int_t)prog->run_cnt, "run_time_ns",
-			  (json_int_t)prog->run_time_ns, "ifindex", (json_int_t)prog->ifindex,
-			  "dispatcher", (int)prog->dispatcher, "warnings", warnings_of(prog)));
+	return print_row(cli->printer,
+			 json_pack("{s:s?, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:o}", "dev",
+				   prog->dev[0] ? prog->dev : NULL, "mode",
+				   dp_mode_name(prog->mode), "why", prog->why, "id",
+				   (json_int_t)prog->id, "run_cnt", (json_int_t)prog->run_cnt,
+				   "run_time_ns", (json_int_t)prog->run_time_ns, "ifindex",
+				   (json_int_t)prog->ifindex, "dispatcher", (int)prog->dispatcher,
+				   "filter", (int)prog->filter, "warnings", warnings_of(prog)));
 }
 
 /* Nothing pinned is an answer: no program runs. */
@@ -100,7 +104,7 @@ static enum cli_exit show(struct cli *cli, int argc, char **argv)
 static enum cli_exit parse_mode(struct cli *cli, const char *word, enum dp_mode *ret_mode)
 {
 	const char *const modes[] = {dp_mode_name(DP_MODE_AUTO), dp_mode_name(DP_MODE_NATIVE),
-				     dp_mode_name(DP_MODE_GENERIC)};
+				     dp_mode_name(DP_MODE_GENERIC), dp_mode_name(DP_MODE_TC)};
 	char error[WORDS_ERROR_LEN];
 
 	*ret_mode = DP_MODE_AUTO;
@@ -282,7 +286,7 @@ static enum cli_exit profile(struct cli *cli, int argc, char **argv)
 
 static const struct command commands[] = {
 	{"show", NULL, "list interfaces, modes and what is wrong with them", 0, 0, show},
-	{"attach", "dev INTERFACE [mode auto|native|generic]", "run on an interface", 1, -1,
+	{"attach", "dev INTERFACE [mode auto|native|generic|tc]", "run on an interface", 1, -1,
 	 attach},
 	{"detach", "dev INTERFACE", "run there no longer; the last one leaves no trace", 1, -1,
 	 detach},
@@ -292,6 +296,6 @@ static const struct command commands[] = {
 
 const struct object object_prog = {
 	.name = "prog",
-	.help = "XDP programs: where they run, and how long they take",
+	.help = "programs: where they run, and how long they take",
 	.commands = commands,
 };

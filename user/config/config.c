@@ -40,6 +40,7 @@ static const struct word modes[] = {
 	{"auto", CONFIG_MODE_AUTO},
 	{"native", CONFIG_MODE_NATIVE},
 	{"generic", CONFIG_MODE_GENERIC},
+	{"tc", CONFIG_MODE_TC},
 	{0},
 };
 

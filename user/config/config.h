@@ -43,9 +43,10 @@
 #define CONFIG_KEY_LEN               32 /* bytes of the key of an edge and a gateway */
 
 enum config_mode {
-	CONFIG_MODE_AUTO, /* native, else generic */
+	CONFIG_MODE_AUTO, /* the hook that is right for the interface */
 	CONFIG_MODE_NATIVE,
 	CONFIG_MODE_GENERIC,
+	CONFIG_MODE_TC,
 };
 
 struct config_interface {

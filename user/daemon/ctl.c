@@ -280,7 +280,7 @@ static int prog_attach(struct request *q)
 	if (!dev)
 		return fail(q, -EINVAL, "dev is missing");
 	if (word && dp_mode_parse(word, &mode) < 0)
-		return fail(q, -EINVAL, "'%s' is not a mode: expected auto, native or generic",
+		return fail(q, -EINVAL, "'%s' is not a mode: expected auto, native, generic or tc",
 			    word);
 	r = links_attach(q->d, dev, mode, &err, &at);
 	if (r < 0)

@@ -63,6 +63,7 @@ struct options {
 	enum log_format log_format;
 	bool verbose;
 	enum dp_dispatcher dispatcher;
+	bool clsact; /* see struct dp_settings */
 };
 
 /* What runs of the configuration's DNS parts: a change that failed is tried again. */

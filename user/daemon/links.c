@@ -19,7 +19,7 @@ int links_attach(struct daemon *d, const char *dev, enum dp_mode mode, struct dp
 	if (r < 0)
 		return r;
 	log_event(LOG_INFO, "attached", log_str("dev", dev),
-		  log_str("mode", dp_mode_name(ret_at->mode)), log_str("note", ret_at->note));
+		  log_str("mode", dp_mode_name(ret_at->mode)), log_str("why", ret_at->note));
 	(void)dataplane_warnings(ret_at->ifindex, ret_at->mode, warn, (void *)dev);
 	return 0;
 }
@@ -31,6 +31,8 @@ static enum dp_mode mode_of(const struct config_interface *i)
 		return DP_MODE_NATIVE;
 	case CONFIG_MODE_GENERIC:
 		return DP_MODE_GENERIC;
+	case CONFIG_MODE_TC:
+		return DP_MODE_TC;
 	default:
 		return DP_MODE_AUTO;
 	}
@@ -38,27 +40,45 @@ static enum dp_mode mode_of(const struct config_interface *i)
 
 /* An interface that is not there, or down, is waited for; anything else is the operator's to mend.
  */
-int links_attach_all(struct daemon *d)
+static int attach_configured(struct daemon *d, const struct config_interface *c)
+{
+	struct dp_attached at;
+	struct dp_error err;
+	int r;
+
+	r = links_attach(d, c->name, mode_of(c), &err, &at);
+	if (r == -ENODEV || r == -ENETDOWN) {
+		log_event(LOG_WARNING, "interface is waited for", log_str("dev", c->name),
+			  log_str("reason", err.text));
+		return 0;
+	}
+	if (r < 0)
+		log_event(LOG_ERR, "cannot attach", log_str("dev", c->name),
+			  log_str("reason", err.text));
+	return r;
+}
+
+/* @bare: those without an Ethernet header, or those with one */
+static int attach_kind(struct daemon *d, bool bare)
 {
 	int failed = 0;
 
 	for (unsigned int i = 0; i < d->config->interface_count; i++) {
 		const struct config_interface *c = &d->config->interfaces[i];
-		struct dp_attached at;
-		struct dp_error err;
-		int r;
+		int r = dataplane_bare(c->name) == bare ? attach_configured(d, c) : 0;
 
-		r = links_attach(d, c->name, mode_of(c), &err, &at);
-		if (r == -ENODEV || r == -ENETDOWN) {
-			log_event(LOG_WARNING, "interface is waited for", log_str("dev", c->name),
-				  log_str("reason", err.text));
-		} else if (r < 0) {
-			log_event(LOG_ERR, "cannot attach", log_str("dev", c->name),
-				  log_str("reason", err.text));
+		if (r < 0)
 			failed = r;
-		}
 	}
 	return failed;
+}
+
+/* What is right for the others (mode auto) depends on whether there is one without a header. */
+int links_attach_all(struct daemon *d)
+{
+	int bare = attach_kind(d, true), others = attach_kind(d, false);
+
+	return bare < 0 ? bare : others;
 }
 
 void links_changed(void *ctx, enum dp_link_event event, uint32_t ifindex, const char *ifname)
@@ -68,15 +88,14 @@ void links_changed(void *ctx, enum dp_link_event event, uint32_t ifindex, const 
 	(void)ifindex;
 	for (unsigned int i = 0; i < d->config->interface_count; i++) {
 		const struct config_interface *c = &d->config->interfaces[i];
-		struct dp_attached at;
-		struct dp_error err;
 
 		if (strcmp(c->name, ifname) != 0)
 			continue;
-		if (event != DP_LINK_UP)
+		if (event != DP_LINK_UP) {
 			log_event(LOG_WARNING, "interface is gone or down", log_str("dev", ifname));
-		else if (links_attach(d, ifname, mode_of(c), &err, &at) < 0)
-			log_event(LOG_ERR, "cannot attach", log_str("dev", ifname),
-				  log_str("reason", err.text));
+			continue;
+		}
+		if (attach_configured(d, c) == 0 && dataplane_bare(ifname))
+			(void)attach_kind(d, false);
 	}
 }

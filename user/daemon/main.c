@@ -50,7 +50,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	const char *dispatcher = getenv("FQDNAT_DISPATCHER");
+	const char *dispatcher = getenv("FQDNAT_DISPATCHER"), *tcx = getenv("FQDNAT_TCX");
 	int opt;
 
 	opterr = 0;
@@ -89,6 +89,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 	if (dispatcher && dp_dispatcher_parse(dispatcher, &o->dispatcher) < 0)
 		return bad_usage("FQDNAT_DISPATCHER is '%s': expected auto, never or require",
 				 dispatcher);
+	if (tcx && strcmp(tcx, "auto") != 0 && strcmp(tcx, "never") != 0)
+		return bad_usage("FQDNAT_TCX is '%s': expected auto or never", tcx);
+	o->clsact = tcx && strcmp(tcx, "never") == 0;
 	return -1;
 }
 

@@ -134,6 +134,7 @@ void settings_dataplane(const struct daemon *d, const struct config *c, struct d
 		.domains_max = c->limits.domains,
 		.translations_max = translations_max(c),
 		.dispatcher = d->options.dispatcher,
+		.clsact = d->options.clsact,
 		.expiry =
 			{
 				.tcp_opening_ns = seconds(g->timeouts.tcp_opening_s),

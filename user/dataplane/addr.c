@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Interfaces of the namespace, kept in map devs: the MAC address of each, and (a route may lead
- * out by any) its primary global IPv4 address and its preferred global IPv6 address, by which is
- * masqueraded. Sessions that use an address which has left the namespace are removed: no reply
- * can come any more, and as long as the client sends they would not end.
+ * Interfaces of the namespace, kept in map devs: the MAC address of each, whether its packets have
+ * an Ethernet header, and (a route may lead out by any) its primary global IPv4 address and its
+ * preferred global IPv6 address, by which is masqueraded. Sessions that use an address which has
+ * left the namespace are removed: no reply can come any more, and as long as the client sends they
+ * would not end.
  *
  * Listens to rtnetlink. What a message says is not believed, only that something has changed:
  * then everything is read again as a whole, once for all messages that were waiting. After a loss
@@ -167,6 +168,8 @@ static int take_link(void *ctx, const struct nlmsghdr *h)
 	if (h->nlmsg_type != RTM_NEWLINK)
 		return 0;
 	dev = devs_get(ctx, (uint32_t)msg->ifi_index);
+	if (dev)
+		dev->value.bare = hook_type_bare(msg->ifi_type);
 	for (const struct rtattr *attr = IFLA_RTA(msg); dev && RTA_OK(attr, left);
 	     attr = RTA_NEXT(attr, left))
 		if (attr->rta_type == IFLA_ADDRESS && msg->ifi_type == ARPHRD_ETHER &&
@@ -284,18 +287,19 @@ static int refresh_devs(struct dataplane *dp)
 /* A link whose interface is gone; its index may be given to another. */
 static int remove_dead(void *ctx, int fd, uint32_t ifindex, const char *path)
 {
+	const struct dataplane *dp = ctx;
 	uint32_t alive = 0, prog_id;
 
-	(void)ctx;
-	(void)ifindex;
-	if (link_info(fd, &alive, &prog_id) == 0 && !alive)
+	if (link_info(fd, &alive, &prog_id) == 0 && !alive) {
 		(void)unlink(path);
+		bpffs_note_set(dp->bpffs, ifindex, NULL);
+	}
 	return 0;
 }
 
 static int refresh_links(struct dataplane *dp)
 {
-	int r = bpffs_links(dp->bpffs, remove_dead, NULL);
+	int r = bpffs_links(dp->bpffs, remove_dead, dp);
 
 	return r < 0 ? r : redirect_refresh(dp->maps[M_TX]);
 }

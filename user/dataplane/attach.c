@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Programs on interfaces: by libxdp's dispatcher where that is possible (dispatch.c), else by
- * a bpf_link of our own, pinned, so that the program outlives the process.
+ * Programs on interfaces. XDP: by libxdp's dispatcher where that is possible (dispatch.c), else by
+ * a bpf_link of our own, pinned, so that the program outlives the process. tc: attach_tc.c. Which
+ * of them: hooks.c.
  *
  * A new version takes the place of an old one by an update of the link: every packet meets one
  * of the two. Only a change of mode detaches first.
@@ -21,6 +22,7 @@ static const char *const mode_names[] = {
 	[DP_MODE_AUTO] = "auto",
 	[DP_MODE_NATIVE] = "native",
 	[DP_MODE_GENERIC] = "generic",
+	[DP_MODE_TC] = "tc",
 };
 
 int dp_mode_parse(const char *word, enum dp_mode *ret_mode)
@@ -100,8 +102,9 @@ bool runs_here(uint32_t ifindex, uint32_t prog_id)
 {
 	struct xdp_state state;
 
-	return xdp_state_get(ifindex, &state) == 0 &&
-	       (state.native_id == prog_id || state.generic_id == prog_id);
+	return (xdp_state_get(ifindex, &state) == 0 &&
+		(state.native_id == prog_id || state.generic_id == prog_id)) ||
+	       tc_runs_here(ifindex, prog_id);
 }
 
 int link_check_here(uint32_t ifindex, uint32_t alive, uint32_t prog_id, const char *bpffs,
@@ -128,6 +131,8 @@ enum dp_mode link_mode(uint32_t ifindex, uint32_t prog_id)
 	}
 	if (prog_info(prog_id, &info) < 0)
 		return DP_MODE_NATIVE;
+	if (info.type == BPF_PROG_TYPE_SCHED_CLS)
+		return DP_MODE_TC;
 	/* The kernel keeps 15 bytes of a name. */
 	return strncmp(info.name, prog_names[P_GENERIC], sizeof(info.name) - 1) == 0
 		       ? DP_MODE_GENERIC
@@ -137,6 +142,15 @@ enum dp_mode link_mode(uint32_t ifindex, uint32_t prog_id)
 static int prog_for(const struct dataplane *dp, enum dp_mode mode)
 {
 	return dp->progs[mode == DP_MODE_GENERIC ? P_GENERIC : P_NATIVE];
+}
+
+/* The new version of a program that runs for tc, by its name: we may not see its interface. */
+static int prog_tc_for(const struct dataplane *dp, uint32_t old_id)
+{
+	struct bpf_prog_info info = {0};
+	bool bare = prog_info(old_id, &info) == 0 && strcmp(info.name, prog_names[P_TC_L3]) == 0;
+
+	return dp->progs[bare ? P_TC_L3 : P_TC];
 }
 
 /* ---- replacing ---- */
@@ -150,6 +164,7 @@ static int replace_link(void *ctx, int fd, uint32_t ifindex, const char *path)
 {
 	const struct replace *replace = ctx;
 	uint32_t alive = 0, prog_id = 0;
+	enum dp_mode mode;
 	int r;
 
 	r = link_info(fd, &alive, &prog_id);
@@ -158,9 +173,18 @@ static int replace_link(void *ctx, int fd, uint32_t ifindex, const char *path)
 	if (!alive) {
 		/* The interface is gone, or another has its index now. */
 		(void)unlink(path);
+		bpffs_note_set(replace->dp->bpffs, ifindex, NULL);
 		return 0;
 	}
-	r = bpf_link_update(fd, prog_for(replace->dp, link_mode(ifindex, prog_id)), NULL);
+	mode = link_mode(ifindex, prog_id);
+	if (mode == DP_MODE_TC)
+		r = load_tc_once(replace->dp, replace->err);
+	if (r < 0)
+		return r;
+	r = bpf_link_update(fd,
+			    mode == DP_MODE_TC ? prog_tc_for(replace->dp, prog_id)
+					       : prog_for(replace->dp, mode),
+			    NULL);
 	if (r < 0)
 		return dp_fail(replace->err, r, "cannot replace the program on interface %u: %s",
 			       ifindex, strerror(-r));
@@ -175,15 +199,19 @@ int attach_replace(struct dataplane *dp, struct dp_error *err)
 	/* For failures without better words. */
 	(void)dp_fail(err, 0, "cannot read what is attached by %s", dp->bpffs);
 	r = bpffs_links(dp->bpffs, replace_link, &replace);
-	return r < 0 ? r : dispatch_replace(dp, err);
+	if (r == 0)
+		r = dispatch_replace(dp, err);
+	return r < 0 ? r : clsact_replace(dp, err);
 }
 
 /* ---- attaching ---- */
 
-static int check_interface(const char *ifname, struct dp_error *err, uint32_t *ret_ifindex)
+static int check_interface(const char *ifname, enum dp_mode mode, struct dp_error *err,
+			   uint32_t *ret_ifindex)
 {
 	_cleanup_(closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq req = {0};
+	unsigned int type;
 
 	if (fd < 0)
 		return dp_fail(err, -errno, "%s: no socket: %s", ifname, strerror(errno));
@@ -195,11 +223,17 @@ static int check_interface(const char *ifname, struct dp_error *err, uint32_t *r
 	*ret_ifindex = (uint32_t)req.ifr_ifindex;
 	if (ioctl(fd, SIOCGIFHWADDR, &req) < 0)
 		return dp_fail(err, -errno, "%s: %s", ifname, strerror(errno));
-	if (req.ifr_hwaddr.sa_family != ARPHRD_ETHER)
+	type = req.ifr_hwaddr.sa_family;
+	if (type != ARPHRD_ETHER && !hook_type_bare(type))
+		return dp_fail(err, -EMEDIUMTYPE,
+			       "%s is no interface for Ethernet or IP (link type %u): it cannot be "
+			       "translated there",
+			       ifname, type);
+	if (type != ARPHRD_ETHER && (mode == DP_MODE_NATIVE || mode == DP_MODE_GENERIC))
 		return dp_fail(
 			err, -EMEDIUMTYPE,
-			"%s has no Ethernet header (TUN, WireGuard, PPP, loopback): XDP cannot "
-			"translate there",
+			"%s has no Ethernet header (TUN, WireGuard, PPP): XDP cannot translate "
+			"there, mode tc can",
 			ifname);
 	if (ioctl(fd, SIOCGIFFLAGS, &req) < 0)
 		return dp_fail(err, -errno, "%s: %s", ifname, strerror(errno));
@@ -258,8 +292,8 @@ static int create_link(struct dataplane *dp, uint32_t ifindex, enum dp_mode mode
 	return bpffs_pin(fd, path);
 }
 
-/* Would generic mode do better after this? Not if the interface is taken or gone. */
-static bool generic_may_help(int r)
+/* Would another mode do better after this? Not if the interface is taken or gone. */
+static bool other_may_help(int r)
 {
 	return r != -EBUSY && r != -EEXIST && r != -ENODEV && r != -EPERM && r != -ENOMEM;
 }
@@ -267,18 +301,11 @@ static bool generic_may_help(int r)
 static int attach_link(struct dataplane *dp, const char *ifname, enum dp_mode mode,
 		       struct dp_error *err, struct dp_attached *a)
 {
-	int r;
+	int r = create_link(dp, a->ifindex, mode);
 
-	a->mode = mode == DP_MODE_GENERIC ? DP_MODE_GENERIC : DP_MODE_NATIVE;
-	r = create_link(dp, a->ifindex, a->mode);
-	if (r < 0 && mode == DP_MODE_AUTO && generic_may_help(r)) {
-		snprintf(a->note, sizeof(a->note), "generic: %s", native_refusal(r));
-		a->mode = DP_MODE_GENERIC;
-		r = create_link(dp, a->ifindex, a->mode);
-	}
 	if (r == -EBUSY || r == -EEXIST)
 		return fail_busy(ifname, a->ifindex, err);
-	if (r < 0 && a->mode == DP_MODE_NATIVE)
+	if (r < 0 && mode == DP_MODE_NATIVE)
 		return dp_fail(err, r == -EOPNOTSUPP ? -ENOTSUP : r,
 			       "%s: cannot attach natively: %s", ifname, native_refusal(r));
 	if (r < 0)
@@ -309,21 +336,67 @@ static int attach_dispatcher(struct dataplane *dp, const char *ifname, enum dp_m
 				ifname);
 		return 0;
 	}
-	a->mode = mode == DP_MODE_GENERIC ? DP_MODE_GENERIC : DP_MODE_NATIVE;
-	r = dispatch_attach(dp, a->ifindex, a->mode, err);
-	if (r < 0 && mode == DP_MODE_AUTO && generic_may_help(r)) {
-		snprintf(a->note, sizeof(a->note), "generic: %s", native_refusal(r));
-		a->mode = DP_MODE_GENERIC;
-		r = dispatch_attach(dp, a->ifindex, a->mode, err);
-	}
+	r = dispatch_attach(dp, a->ifindex, mode, err);
 	if ((r == -EBUSY || r == -EEXIST) && required)
 		return fail_busy(ifname, a->ifindex, err);
 	if (r < 0 && required)
 		return r;
 	a->dispatcher = *ret_done = r == 0;
-	if (r < 0)
-		a->note[0] = '\0';
 	return 0;
+}
+
+static int attach_xdp(struct dataplane *dp, const char *ifname, enum dp_mode mode,
+		      struct dp_error *err, struct dp_attached *a)
+{
+	bool done;
+	int r = attach_dispatcher(dp, ifname, mode, err, a, &done);
+
+	a->mode = mode;
+	return r < 0 || done ? r : attach_link(dp, ifname, mode, err, a);
+}
+
+static int attach_tc(struct dataplane *dp, struct dp_error *err, struct dp_attached *a)
+{
+	a->mode = DP_MODE_TC;
+	a->dispatcher = false;
+	return tc_attach(dp, a->ifindex, hook_ethernet(a->ifindex), err);
+}
+
+/* By the hook that hooks.c takes for the right one; if it is impossible, by the next best. */
+static int attach_auto(struct dataplane *dp, const char *ifname, struct dp_error *err,
+		       struct dp_attached *a)
+{
+	int r;
+
+	if (hook_choose(dp, a->ifindex, ifname, a->note) == DP_MODE_NATIVE) {
+		snprintf(a->note, sizeof(a->note), "the driver has native XDP");
+		r = attach_xdp(dp, ifname, DP_MODE_NATIVE, err, a);
+		if (r == 0 || !other_may_help(r))
+			return r;
+		snprintf(a->note, sizeof(a->note), "%s", native_refusal(r));
+	}
+	r = attach_tc(dp, err, a);
+	if (r == 0 || !other_may_help(r) || !hook_ethernet(a->ifindex))
+		return r;
+	snprintf(a->note, sizeof(a->note), "tc is not possible: %s", strerror(-r));
+	return attach_xdp(dp, ifname, DP_MODE_GENERIC, err, a);
+}
+
+static int attach_mode(struct dataplane *dp, const char *ifname, enum dp_mode mode,
+		       struct dp_error *err, struct dp_attached *a)
+{
+	int r;
+
+	if (mode == DP_MODE_AUTO) {
+		r = attach_auto(dp, ifname, err, a);
+	} else {
+		snprintf(a->note, sizeof(a->note), "asked for");
+		r = mode == DP_MODE_TC ? attach_tc(dp, err, a)
+				       : attach_xdp(dp, ifname, mode, err, a);
+	}
+	if (r == 0)
+		bpffs_note_set(dp->bpffs, a->ifindex, a->note);
+	return r;
 }
 
 /*
@@ -334,8 +407,8 @@ static int attach_dispatcher(struct dataplane *dp, const char *ifname, enum dp_m
 static int attached_mode(struct dataplane *dp, uint32_t ifindex, struct dp_error *err,
 			 bool *ret_dispatcher, enum dp_mode *ret_current)
 {
+	uint32_t alive = 0, prog_id, sessions_id = map_id(dp->maps[M_SESSIONS]);
 	_cleanup_(closep) int fd = -1;
-	uint32_t alive = 0, prog_id;
 	char path[DP_PATH_MAX];
 	int r;
 
@@ -357,8 +430,10 @@ static int attached_mode(struct dataplane *dp, uint32_t ifindex, struct dp_error
 		else
 			(void)unlink(path);
 	}
-	if (!alive && dispatch_find(ifindex, map_id(dp->maps[M_SESSIONS]), ret_current, &prog_id))
+	if (!alive && dispatch_find(ifindex, sessions_id, ret_current, &prog_id))
 		*ret_dispatcher = true;
+	else if (!alive && clsact_find(ifindex, sessions_id, &prog_id))
+		*ret_current = DP_MODE_TC;
 	return 0;
 }
 
@@ -367,32 +442,49 @@ static bool dispatcher_suits(enum dp_dispatcher wanted, bool have)
 	return wanted == DP_DISPATCHER_AUTO || have == (wanted == DP_DISPATCHER_REQUIRE);
 }
 
+/*
+ * Is what runs there what is wanted? Where XDP would do, too, what has been chosen once stays:
+ * every change of the hook loses packets.
+ */
+static bool mode_suits(const struct dataplane *dp, const char *ifname, enum dp_mode wanted,
+		       enum dp_mode have, const struct dp_attached *a)
+{
+	char why[DP_NOTE_MAX];
+
+	if (have == DP_MODE_AUTO)
+		return false;
+	if (wanted == DP_MODE_AUTO && have != DP_MODE_TC &&
+	    hook_choose(dp, a->ifindex, ifname, why) == DP_MODE_TC)
+		return false;
+	if (wanted != DP_MODE_AUTO && wanted != have)
+		return false;
+	return have == DP_MODE_TC || dispatcher_suits(dp->settings.dispatcher, a->dispatcher);
+}
+
 int dataplane_attach(struct dataplane *dp, const char *ifname, enum dp_mode mode,
 		     struct dp_error *err, struct dp_attached *ret_attached)
 {
 	struct dp_attached a = {0};
 	enum dp_mode current;
-	bool done;
 	int r;
 
-	r = check_interface(ifname, err, &a.ifindex);
+	r = check_interface(ifname, mode, err, &a.ifindex);
 	if (r == 0)
 		r = dataplane_pin(dp, err);
+	if (r == 0)
+		r = attached_mode(dp, a.ifindex, err, &a.dispatcher, &current);
 	if (r < 0)
 		return r;
-	r = attached_mode(dp, a.ifindex, err, &a.dispatcher, &current);
-	if (r < 0)
-		return r;
-	done = current != DP_MODE_AUTO && (mode == DP_MODE_AUTO || mode == current) &&
-	       dispatcher_suits(dp->settings.dispatcher, a.dispatcher);
-	if (done)
+	if (mode_suits(dp, ifname, mode, current, &a)) {
 		a.mode = current;
-	else if (current != DP_MODE_AUTO)
-		r = detach_interface(dp->bpffs, a.ifindex, map_id(dp->maps[M_SESSIONS]), err);
-	if (r == 0 && !done)
-		r = attach_dispatcher(dp, ifname, mode, err, &a, &done);
-	if (r == 0 && !done)
-		r = attach_link(dp, ifname, mode, err, &a);
+		bpffs_note_get(dp->bpffs, a.ifindex, a.note);
+	} else {
+		if (current != DP_MODE_AUTO)
+			r = detach_interface(dp->bpffs, a.ifindex, map_id(dp->maps[M_SESSIONS]),
+					     err);
+		if (r == 0)
+			r = attach_mode(dp, ifname, mode, err, &a);
+	}
 	if (r < 0)
 		return r;
 	/* The new program may be what lets this interface, or its peer, take frames. */

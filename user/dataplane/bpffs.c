@@ -54,15 +54,14 @@ const struct map_spec map_specs[M_COUNT] = {
 };
 
 const char *const prog_pins[P_COUNT] = {
-	[P_NATIVE] = "prog_xdp",
-	[P_GENERIC] = "prog_xdp_generic",
-	[P_INJECT] = "prog_xdp_inject",
+	[P_NATIVE] = "prog_xdp", [P_GENERIC] = "prog_xdp_generic", [P_INJECT] = "prog_xdp_inject",
+	[P_TC] = "prog_tc",      [P_TC_L3] = "prog_tc_l3",
 };
 
 const char *const prog_names[P_COUNT] = {
-	[P_NATIVE] = "fqdnat_xdp",
-	[P_GENERIC] = "fqdnat_xdp_generic",
-	[P_INJECT] = "fqdnat_xdp_inject",
+	[P_NATIVE] = "fqdnat_xdp",        [P_GENERIC] = "fqdnat_xdp_generic",
+	[P_INJECT] = "fqdnat_xdp_inject", [P_TC] = "fqdnat_tc",
+	[P_TC_L3] = "fqdnat_tc_l3",
 };
 
 int dp_fail(struct dp_error *err, int r, const char *format, ...)
@@ -110,6 +109,59 @@ int dp_path_map(char path[DP_PATH_MAX], const char *bpffs, enum dp_map map)
 int dp_path_link(char path[DP_PATH_MAX], const char *bpffs, uint32_t ifindex)
 {
 	return path_format(path, "%s/links/%u", bpffs, ifindex);
+}
+
+/* ---- words about an interface ---- */
+
+static int path_note(char path[DP_PATH_MAX], const char *bpffs, uint32_t ifindex, const char *what)
+{
+	return path_format(path, "%s/links/%u_%s", bpffs, ifindex, what);
+}
+
+static void note_set(const char *bpffs, uint32_t ifindex, const char *what, const char *text)
+{
+	char path[DP_PATH_MAX];
+
+	if (path_note(path, bpffs, ifindex, what) < 0)
+		return;
+	(void)unlink(path);
+	/* Nothing depends on it but what is shown, and a queueing discipline that stays. */
+	if (text && *text)
+		(void)!symlink(text, path);
+}
+
+static void note_get(const char *bpffs, uint32_t ifindex, const char *what,
+		     char ret_text[DP_NOTE_MAX])
+{
+	char path[DP_PATH_MAX];
+	ssize_t len = -1;
+
+	if (path_note(path, bpffs, ifindex, what) == 0)
+		len = readlink(path, ret_text, DP_NOTE_MAX - 1);
+	ret_text[len < 0 ? 0 : len] = '\0';
+}
+
+void bpffs_note_set(const char *bpffs, uint32_t ifindex, const char *note)
+{
+	note_set(bpffs, ifindex, "why", note);
+}
+
+void bpffs_note_get(const char *bpffs, uint32_t ifindex, char ret_note[DP_NOTE_MAX])
+{
+	note_get(bpffs, ifindex, "why", ret_note);
+}
+
+void bpffs_qdisc_set(const char *bpffs, uint32_t ifindex, bool ours)
+{
+	note_set(bpffs, ifindex, "qdisc", ours ? "ours" : NULL);
+}
+
+bool bpffs_qdisc_get(const char *bpffs, uint32_t ifindex)
+{
+	char text[DP_NOTE_MAX];
+
+	note_get(bpffs, ifindex, "qdisc", text);
+	return *text;
 }
 
 static bool is_bpffs(const char *path)
@@ -257,11 +309,27 @@ void bpffs_remove_unfinished(const char *bpffs)
 		remove_unfinished_in(path);
 }
 
+/* Words about interfaces that are gone. */
+static void remove_notes(const char *bpffs)
+{
+	_cleanup_(closedirp) DIR *dir = NULL;
+	char path[DP_PATH_MAX];
+	struct dirent *entry;
+
+	if (dp_path(path, bpffs, "links") < 0)
+		return;
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		if (strchr(entry->d_name, '_'))
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+}
+
 void bpffs_unpin(const char *bpffs)
 {
 	char path[DP_PATH_MAX];
 
 	bpffs_remove_unfinished(bpffs);
+	remove_notes(bpffs);
 
 	for (enum dp_prog p = 0; p < P_COUNT; p++)
 		if (dp_path(path, bpffs, prog_pins[p]) == 0)

@@ -151,7 +151,10 @@ static int pin_programs(struct dataplane *dp)
 	for (enum dp_prog p = 0; p < P_COUNT; p++) {
 		int r = dp_path(path, dp->bpffs, prog_pins[p]);
 
-		if (r == 0)
+		/* Not needed (any more): one of other settings must not be found later. */
+		if (r == 0 && dp->progs[p] < 0)
+			(void)unlink(path);
+		else if (r == 0)
 			r = bpffs_pin(dp->progs[p], path);
 		if (r < 0)
 			return r;
@@ -270,9 +273,14 @@ int dataplane_reload(struct dataplane *dp, const struct dp_settings *settings, s
 	int fresh[P_COUNT], old[P_COUNT];
 	int r;
 
+	memset(fresh, -1, sizeof(fresh));
 	r = load_object(settings, dp->maps, err, fresh);
-	if (r < 0)
+	if (r == 0 && dp->progs[P_TC] >= 0)
+		r = load_tc(&settings->program, dp->maps, err, fresh);
+	if (r < 0) {
+		close_fds(fresh, P_COUNT);
 		return r;
+	}
 	memcpy(old, dp->progs, sizeof(old));
 	memcpy(dp->progs, fresh, sizeof(fresh));
 	/* The dispatcher's programs are loaded one by one, from these. */

@@ -9,7 +9,9 @@
  *	prog_xdp		program for native mode
  *	prog_xdp_generic	program for generic mode
  *	prog_xdp_inject		program that held packets are put through
- *	links/IFINDEX		one link for each interface we are attached to
+ *	prog_tc, prog_tc_l3	programs for tc, if an interface wants them
+ *	links/IFINDEX		one link for each interface we are attached to, but by a tc filter
+ *	links/IFINDEX_why	why by this hook: where this symbolic link points to
  *
  * Who opens the same directory again takes over what is there. Two processes must not have it
  * open for writing at once: the caller holds a lock. Looking (view.h) needs none.
@@ -50,6 +52,7 @@ struct dp_settings {
 	uint32_t domains_max;       /* of the edge, with 8 proxy addresses; 0: 131072 */
 	uint32_t translations_max;  /* of the gateway, over all scopes; 0: 1048576 */
 	enum dp_dispatcher dispatcher;
+	bool clsact; /* tc by filters, as before Linux 6.6, also where TCX is there */
 	struct expiry_policy expiry;
 };
 
@@ -105,28 +108,35 @@ bool dataplane_taken_over(const struct dataplane *dp);
 /* ---- interfaces (attach.c) ---- */
 
 enum dp_mode {
-	DP_MODE_AUTO, /* native if the driver has it, else generic */
+	DP_MODE_AUTO, /* the right one: see hooks.c */
 	DP_MODE_NATIVE,
 	DP_MODE_GENERIC,
+	DP_MODE_TC,
 };
 
-/* "auto", "native", "generic". Return: 0; -EINVAL. */
+/* "auto", "native", "generic", "tc". Return: 0; -EINVAL. */
 int dp_mode_parse(const char *word, enum dp_mode *ret_mode);
 const char *dp_mode_name(enum dp_mode mode);
+
+/* Do packets of that interface begin with the IP header? False, too, if there is no such. */
+bool dataplane_bare(const char *ifname);
 
 struct dp_attached {
 	uint32_t ifindex;
 	enum dp_mode mode; /* never AUTO */
 	bool dispatcher;   /* by libxdp, beside other programs */
-	char note[160];    /* why not natively, or by our own link; empty: nothing to say */
+	char note[160];    /* why by this hook */
 };
 
 /*
- * Run on an interface. Does nothing if we do already in the right mode.
+ * Run on an interface. Does nothing if we do already in the right mode. What AUTO means changes
+ * with the interfaces: natively attached to one when another one without Ethernet header is
+ * attached to, it wants tc.
  *
- * Return: 0; -ENODEV no such interface; -ENETDOWN; -EMEDIUMTYPE not Ethernet; -EBUSY another XDP
- * program is there (@err names it); -ENOTSUP the mode or the dispatcher asked for is not possible;
- * -EXDEV: the directory has the link of another namespace's interface with the same index.
+ * Return: 0; -ENODEV no such interface; -ENETDOWN; -EMEDIUMTYPE neither Ethernet nor IP, or no
+ * Ethernet and XDP asked for; -EBUSY another XDP program is there (@err names it); -ENOTSUP the
+ * mode or the dispatcher asked for is not possible; -EXDEV: the directory has the link of another
+ * namespace's interface with the same index.
  */
 int dataplane_attach(struct dataplane *dp, const char *ifname, enum dp_mode mode,
 		     struct dp_error *err, struct dp_attached *ret_attached);

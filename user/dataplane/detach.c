@@ -40,10 +40,14 @@ int detach_interface(const char *bpffs, uint32_t ifindex, uint32_t sessions_id,
 	int r = detach_link(bpffs, ifindex, err);
 
 	if (r == -ENOENT)
-		return dispatch_detach(ifindex, sessions_id, err);
-	return r < 0 && r != -EXDEV ? dp_fail(err, r, "cannot detach from interface %u: %s",
-					      ifindex, strerror(-r))
-				    : r;
+		r = dispatch_detach(ifindex, sessions_id, err);
+	else if (r < 0 && r != -EXDEV)
+		r = dp_fail(err, r, "cannot detach from interface %u: %s", ifindex, strerror(-r));
+	if (r == -ENOENT)
+		r = clsact_detach(bpffs, ifindex, sessions_id, err);
+	if (r == 0)
+		bpffs_note_set(bpffs, ifindex, NULL);
+	return r;
 }
 
 static int count_live(void *ctx, int fd, uint32_t ifindex, const char *path)
@@ -65,7 +69,7 @@ static bool attached_anywhere(const char *bpffs, uint32_t sessions_id)
 
 	if (bpffs_links(bpffs, count_live, &live) < 0 || live)
 		return true;
-	return dispatch_any(sessions_id);
+	return dispatch_any(sessions_id) || clsact_any(sessions_id);
 }
 
 static int open_map(const char *bpffs, enum dp_map map)
@@ -124,8 +128,10 @@ int dataplane_purge(const char *bpffs, struct dp_error *err)
 	r = bpffs_links(bpffs, purge_link, NULL);
 	if (r < 0)
 		return dp_fail(err, r, "cannot remove the links in %s: %s", bpffs, strerror(-r));
-	if (sessions >= 0)
+	if (sessions >= 0) {
 		dispatch_detach_all(map_id(sessions));
+		clsact_detach_all(bpffs, map_id(sessions));
+	}
 	bpffs_unpin(bpffs);
 	return 0;
 }

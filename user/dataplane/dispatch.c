@@ -116,27 +116,6 @@ int dispatch_detach(uint32_t ifindex, uint32_t sessions_id, struct dp_error *err
 	return r;
 }
 
-/* The settings of the pinned program, from the map of its read-only data. */
-static int settings_of(int prog_fd, struct fq_settings *ret_settings)
-{
-	uint32_t ids[64], len;
-	struct bpf_prog_info prog = {.map_ids = (uintptr_t)ids, .nr_map_ids = 64};
-
-	len = sizeof(prog);
-	if (bpf_obj_get_info_by_fd(prog_fd, &prog, &len) < 0)
-		return -errno;
-	for (uint32_t i = 0; i < prog.nr_map_ids && i < 64; i++) {
-		_cleanup_(closep) int fd = bpf_map_get_fd_by_id(ids[i]);
-		struct bpf_map_info info = {0};
-
-		len = sizeof(info);
-		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
-		    strstr(info.name, ".rodata"))
-			return load_settings_of(fd, info.value_size, ret_settings);
-	}
-	return -ENOENT;
-}
-
 int dispatch_attach(struct dataplane *dp, uint32_t ifindex, enum dp_mode mode, struct dp_error *err)
 {
 	_cleanup_(xdp_program__closep) struct xdp_program *prog = NULL;
@@ -147,7 +126,7 @@ int dispatch_attach(struct dataplane *dp, uint32_t ifindex, enum dp_mode mode, s
 	int r;
 
 	log_capture();
-	r = dp->loaded ? 0 : settings_of(dp->progs[p], &settings);
+	r = dp->loaded ? 0 : load_settings_from(dp->progs[p], &settings);
 	if (r == 0)
 		r = load_prepare(&settings, dp->maps, p, &object, &skeleton);
 	if (r < 0)

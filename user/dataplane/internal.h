@@ -49,7 +49,10 @@ struct map_spec {
 
 extern const struct map_spec map_specs[M_COUNT];
 
-enum dp_prog { P_NATIVE, P_GENERIC, P_INJECT, P_COUNT };
+/* Those for tc are an object of their own, loaded when an interface wants them (load_tc.c). */
+enum dp_prog { P_NATIVE, P_GENERIC, P_INJECT, P_TC, P_TC_L3, P_COUNT };
+
+#define P_XDP_COUNT P_TC
 
 extern const char *const prog_pins[P_COUNT];
 extern const char *const prog_names[P_COUNT];
@@ -115,6 +118,18 @@ int dp_path(char path[DP_PATH_MAX], const char *bpffs, const char *leaf);
 int dp_path_map(char path[DP_PATH_MAX], const char *bpffs, enum dp_map map);
 int dp_path_link(char path[DP_PATH_MAX], const char *bpffs, uint32_t ifindex);
 
+/*
+ * A word about an interface, kept beside its link as long as we are attached: where a symbolic link
+ * points to. Setting NULL or "" removes it. What is not there is "".
+ */
+#define DP_NOTE_MAX 160
+void bpffs_note_set(const char *bpffs, uint32_t ifindex, const char *note);
+void bpffs_note_get(const char *bpffs, uint32_t ifindex, char ret_note[DP_NOTE_MAX]);
+
+/* That we have made the clsact queueing discipline of an interface: the same way. */
+void bpffs_qdisc_set(const char *bpffs, uint32_t ifindex, bool ours);
+bool bpffs_qdisc_get(const char *bpffs, uint32_t ifindex);
+
 /* Make the directory; mount /sys/fs/bpf if that is where it is and nothing is mounted. */
 int bpffs_prepare(const char *bpffs, struct dp_error *err);
 
@@ -142,9 +157,9 @@ void close_fds(int *fds, size_t n);
 /* ---- load.c: the BPF object ---- */
 
 /*
- * Load the programs on top of @maps; what is -1 is made and filled in.
+ * Load the XDP programs on top of @maps; what is -1 is made and filled in.
  *
- * @ret_progs: program fds, owned by the caller
+ * @ret_progs: P_XDP_COUNT program fds, owned by the caller
  */
 int load_object(const struct dp_settings *settings, int maps[M_COUNT], struct dp_error *err,
 		int ret_progs[P_COUNT]);
@@ -153,6 +168,23 @@ int load_object(const struct dp_settings *settings, int maps[M_COUNT], struct dp
 int load_prepare(const struct fq_settings *settings, const int maps[M_COUNT], enum dp_prog prog,
 		 struct bpf_object **ret_object, void **ret_skeleton);
 void load_release(void *skeleton);
+
+/* What all objects of ours need. */
+int load_reuse_maps(const struct bpf_object *obj, const int maps[M_COUNT]);
+int load_take_programs(const struct bpf_object *obj, enum dp_prog first, enum dp_prog last,
+		       int ret_progs[P_COUNT]);
+
+/* ---- load_tc.c ---- */
+
+/* Load the programs for tc, all maps given, into @ret_progs[P_TC] and [P_TC_L3]. */
+int load_tc(const struct fq_settings *settings, const int maps[M_COUNT], struct dp_error *err,
+	    int ret_progs[P_COUNT]);
+
+/* The same with what @dp has, and pin them, unless that is done. */
+int load_tc_once(struct dataplane *dp, struct dp_error *err);
+
+/* The settings of a loaded XDP program, from the map of its read-only data. */
+int load_settings_from(int prog_fd, struct fq_settings *ret_settings);
 
 /*
  * The settings that a loaded program was given.
@@ -179,7 +211,7 @@ int xdp_state_get(uint32_t ifindex, struct xdp_state *ret_state);
 /* ifindex of the device of a link (0: it is gone) and the program's id. */
 int link_info(int link_fd, uint32_t *ret_ifindex, uint32_t *ret_prog_id);
 
-/* Native or generic, by what runs there or, from another namespace, by the program's name. */
+/* By what runs there or, from another namespace, by the program's type and name. */
 enum dp_mode link_mode(uint32_t ifindex, uint32_t prog_id);
 
 /* Does the program run on the interface of that index in this namespace? */
@@ -203,6 +235,53 @@ int prog_info(uint32_t id, struct bpf_prog_info *info);
 /* A map's id (0: cannot be asked), and whether a program uses it. */
 uint32_t map_id(int fd);
 bool prog_uses_map(uint32_t prog_id, uint32_t wanted);
+
+/* ---- attach_tc.c ---- */
+
+/*
+ * Run on an interface's tc ingress: by a pinned link (TCX) where the kernel has it, else by a
+ * clsact filter.
+ *
+ * Return: 0; -EBUSY another's filter has our handle; -ENOTSUP the kernel has neither; others.
+ */
+int tc_attach(struct dataplane *dp, uint32_t ifindex, bool ethernet, struct dp_error *err);
+
+/* Does the program run at the tc ingress of that interface of this namespace, by a link? */
+bool tc_runs_here(uint32_t ifindex, uint32_t prog_id);
+
+/* The clsact filter that runs one of our programs (of sessions map @sessions_id). */
+bool clsact_find(uint32_t ifindex, uint32_t sessions_id, uint32_t *ret_prog_id);
+
+/* Remove it, and the queueing discipline if it was ours and is empty. Return: 0; -ENOENT. */
+int clsact_detach(const char *bpffs, uint32_t ifindex, uint32_t sessions_id, struct dp_error *err);
+
+/* The same on every interface of this namespace. */
+typedef int (*clsact_fn)(void *ctx, uint32_t ifindex, uint32_t prog_id);
+int clsact_each(uint32_t sessions_id, clsact_fn cb, void *ctx);
+int clsact_replace(struct dataplane *dp, struct dp_error *err);
+bool clsact_any(uint32_t sessions_id);
+void clsact_detach_all(const char *bpffs, uint32_t sessions_id);
+
+/* ---- hooks.c ---- */
+
+/* Do packets of interfaces of that ARPHRD_* begin with the IP header? */
+bool hook_type_bare(unsigned int type);
+
+/* Do packets of that interface have an Ethernet header? False, too, if there is no such. */
+bool hook_ethernet(uint32_t ifindex);
+
+/* Is there an interface among those we are attached to that has none? Its name. */
+bool hook_any_bare(const struct dataplane *dp, char ret_name[IF_NAMESIZE]);
+
+/*
+ * Which hook is right for an interface.
+ *
+ * @ret_why: a few words, DP_NOTE_MAX bytes
+ *
+ * Return: TC; NATIVE: if the driver can do that.
+ */
+enum dp_mode hook_choose(const struct dataplane *dp, uint32_t ifindex, const char *ifname,
+			 char *ret_why);
 
 /* ---- detach.c ---- */
 
@@ -252,12 +331,19 @@ typedef int (*rtnl_fn)(void *ctx, const struct nlmsghdr *h);
  */
 int rtnl_dump(uint16_t type, rtnl_fn cb, void *ctx);
 
+/* The same by a request of one's own, whose flags are filled in. */
+int rtnl_dump_request(struct nlmsghdr *request, rtnl_fn cb, void *ctx);
+
 /* Make the kernel look for a neighbour, as a packet to it would. */
 int rtnl_neighbour_use(uint32_t ifindex, const struct fq_addr *addr);
 
 /* ---- addr.c ---- */
 
 int addr_open(struct dataplane *dp);
+
+/* ---- warn.c ---- */
+
+bool is_veth(const char *ifname);
 
 /* ---- redirect.c, the first one warn.c ---- */
 

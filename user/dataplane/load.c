@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The BPF object: opened, given its settings and maps, loaded. The only file that includes the
- * skeleton.
+ * The BPF object for XDP: opened, given its settings and maps, loaded. The only file that includes
+ * its skeleton; load_tc.c has the other object.
  *
  * Nothing is pinned or attached here. The skeleton does not outlive a call: maps and programs
  * are kept as file descriptors.
@@ -75,17 +75,10 @@ const char *log_captured(void)
 
 DEFINE_CLEANUP(struct fqdnat_bpf *, fqdnat_bpf__destroy)
 
-/* Open the object, give it the maps we have. */
-static int open_object(const struct fq_settings *settings, const int maps[M_COUNT],
-		       struct fqdnat_bpf **ret_skel)
+int load_reuse_maps(const struct bpf_object *obj, const int maps[M_COUNT])
 {
-	_cleanup_(fqdnat_bpf__destroyp) struct fqdnat_bpf *skel = fqdnat_bpf__open();
-
-	if (!skel)
-		return -errno;
-	skel->rodata->fq_settings = *settings;
 	for (enum dp_map m = 0; m < M_USER; m++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_specs[m].name);
+		struct bpf_map *map = bpf_object__find_map_by_name(obj, map_specs[m].name);
 		int r;
 
 		if (!map)
@@ -96,6 +89,22 @@ static int open_object(const struct fq_settings *settings, const int maps[M_COUN
 		if (r < 0)
 			return r;
 	}
+	return 0;
+}
+
+/* Open the object, give it the maps we have. */
+static int open_object(const struct fq_settings *settings, const int maps[M_COUNT],
+		       struct fqdnat_bpf **ret_skel)
+{
+	_cleanup_(fqdnat_bpf__destroyp) struct fqdnat_bpf *skel = fqdnat_bpf__open();
+	int r;
+
+	if (!skel)
+		return -errno;
+	skel->rodata->fq_settings = *settings;
+	r = load_reuse_maps(skel->obj, maps);
+	if (r < 0)
+		return r;
 	*ret_skel = TAKE_PTR(skel);
 	return 0;
 }
@@ -110,13 +119,14 @@ static int dup_fd(int fd, int *ret_fd)
 	return 0;
 }
 
-static int take_programs(const struct fqdnat_bpf *skel, int ret_progs[P_COUNT])
+int load_take_programs(const struct bpf_object *obj, enum dp_prog first, enum dp_prog last,
+		       int ret_progs[P_COUNT])
 {
-	int fds[P_COUNT] = {-1, -1, -1};
+	int fds[P_COUNT];
 
-	for (enum dp_prog p = 0; p < P_COUNT; p++) {
-		struct bpf_program *prog =
-			bpf_object__find_program_by_name(skel->obj, prog_names[p]);
+	memset(fds, -1, sizeof(fds));
+	for (enum dp_prog p = first; p <= last; p++) {
+		struct bpf_program *prog = bpf_object__find_program_by_name(obj, prog_names[p]);
 		int r = prog ? dup_fd(bpf_program__fd(prog), &fds[p]) : -EPROTO;
 
 		if (r < 0) {
@@ -124,7 +134,7 @@ static int take_programs(const struct fqdnat_bpf *skel, int ret_progs[P_COUNT])
 			return r;
 		}
 	}
-	memcpy(ret_progs, fds, sizeof(fds));
+	memcpy(ret_progs + first, fds + first, (last - first + 1) * sizeof(*fds));
 	return 0;
 }
 
@@ -179,7 +189,7 @@ int load_object(const struct dp_settings *settings, int maps[M_COUNT], struct dp
 			       strerror(-r), log_captured());
 	r = take_maps(skel, maps);
 	if (r == 0)
-		r = take_programs(skel, ret_progs);
+		r = load_take_programs(skel->obj, P_NATIVE, P_INJECT, ret_progs);
 	return r < 0 ? dp_fail(err, r, "the programs are not those expected: %s", strerror(-r)) : 0;
 }
 
@@ -192,13 +202,33 @@ int load_prepare(const struct fq_settings *settings, const int maps[M_COUNT], en
 	r = open_object(settings, maps, &skel);
 	if (r < 0)
 		return r;
-	for (enum dp_prog p = 0; p < P_COUNT; p++)
+	for (enum dp_prog p = 0; p < P_XDP_COUNT; p++)
 		if (p != prog)
 			bpf_program__set_autoload(
 				bpf_object__find_program_by_name(skel->obj, prog_names[p]), false);
 	*ret_object = skel->obj;
 	*ret_skeleton = TAKE_PTR(skel);
 	return 0;
+}
+
+int load_settings_from(int prog_fd, struct fq_settings *ret_settings)
+{
+	uint32_t ids[64], len;
+	struct bpf_prog_info prog = {.map_ids = (uintptr_t)ids, .nr_map_ids = 64};
+
+	len = sizeof(prog);
+	if (bpf_obj_get_info_by_fd(prog_fd, &prog, &len) < 0)
+		return -errno;
+	for (uint32_t i = 0; i < prog.nr_map_ids && i < 64; i++) {
+		_cleanup_(closep) int fd = bpf_map_get_fd_by_id(ids[i]);
+		struct bpf_map_info info = {0};
+
+		len = sizeof(info);
+		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
+		    strstr(info.name, ".rodata"))
+			return load_settings_of(fd, info.value_size, ret_settings);
+	}
+	return -ENOENT;
 }
 
 int load_settings_of(int rodata_fd, uint32_t size, struct fq_settings *ret_settings)

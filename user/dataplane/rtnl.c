@@ -69,18 +69,8 @@ static int dump_part(const char *buffer, int len, rtnl_fn cb, void *ctx, bool *r
 	return 0;
 }
 
-int rtnl_dump(uint16_t type, rtnl_fn cb, void *ctx)
+int rtnl_dump_request(struct nlmsghdr *request, rtnl_fn cb, void *ctx)
 {
-	/* Room for the header of either; in both the family comes first. */
-	struct {
-		struct nlmsghdr h;
-		struct ifinfomsg msg;
-	} request = {
-		.h = {.nlmsg_len = sizeof(request),
-		      .nlmsg_type = type,
-		      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-		.msg = {.ifi_family = AF_UNSPEC},
-	};
 	_cleanup_(freep) char *buffer = malloc(RTNL_BUFFER);
 	_cleanup_(closep) int fd = -1;
 	bool done = false;
@@ -88,10 +78,9 @@ int rtnl_dump(uint16_t type, rtnl_fn cb, void *ctx)
 
 	if (!buffer)
 		return -ENOMEM;
-	if (type == RTM_GETADDR)
-		request.h.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg));
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	r = rtnl_open(0, &fd);
-	if (r == 0 && send(fd, &request, request.h.nlmsg_len, 0) < 0)
+	if (r == 0 && send(fd, request, request->nlmsg_len, 0) < 0)
 		r = -errno;
 	while (r == 0 && !done) {
 		ssize_t len = recv(fd, buffer, RTNL_BUFFER, 0);
@@ -99,4 +88,20 @@ int rtnl_dump(uint16_t type, rtnl_fn cb, void *ctx)
 		r = len < 0 ? -errno : dump_part(buffer, (int)len, cb, ctx, &done);
 	}
 	return r;
+}
+
+int rtnl_dump(uint16_t type, rtnl_fn cb, void *ctx)
+{
+	/* Room for the header of either; in both the family comes first. */
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg msg;
+	} request = {
+		.h = {.nlmsg_len = sizeof(request), .nlmsg_type = type},
+		.msg = {.ifi_family = AF_UNSPEC},
+	};
+
+	if (type == RTM_GETADDR)
+		request.h.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg));
+	return rtnl_dump_request(&request.h, cb, ctx);
 }

@@ -74,6 +74,8 @@ struct dpview_prog {
 	uint32_t ifindex;
 	enum dp_mode mode;
 	bool dispatcher;
+	bool filter;   /* tc: a clsact filter, not a link */
+	char why[160]; /* why by this hook; empty: attached by an older version */
 	uint32_t id;
 	uint64_t run_cnt; /* of the program, over all its interfaces; 0 unless profiled */
 	uint64_t run_time_ns;

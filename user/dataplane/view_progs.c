@@ -31,7 +31,8 @@ static int prog_row(const struct prog_walk *walk, struct dpview_prog *row)
 		row->run_cnt = info.run_cnt;
 		row->run_time_ns = info.run_time_ns;
 	}
-	if (row->dispatcher || runs_here(row->ifindex, row->id)) {
+	bpffs_note_get(walk->view->bpffs, row->ifindex, row->why);
+	if (row->dispatcher || row->filter || runs_here(row->ifindex, row->id)) {
 		if (!if_indextoname(row->ifindex, row->dev))
 			row->dev[0] = '\0';
 		(void)dataplane_warnings(row->ifindex, row->mode, add_warning, row);
@@ -62,12 +63,23 @@ static int prog_by_dispatcher(void *ctx, uint32_t ifindex, enum dp_mode mode, ui
 	return prog_row(ctx, &row);
 }
 
+static int prog_by_filter(void *ctx, uint32_t ifindex, uint32_t prog_id)
+{
+	struct dpview_prog row = {
+		.ifindex = ifindex, .mode = DP_MODE_TC, .filter = true, .id = prog_id};
+
+	return prog_row(ctx, &row);
+}
+
 int dpview_progs(struct dpview *view, dpview_prog_fn cb, void *ctx)
 {
 	struct prog_walk walk = {.view = view, .cb = cb, .ctx = ctx};
+	uint32_t sessions_id = map_id(view->maps[M_SESSIONS]);
 	int r = bpffs_links(view->bpffs, prog_by_link, &walk);
 
-	return r ? r : dispatch_each(map_id(view->maps[M_SESSIONS]), prog_by_dispatcher, &walk);
+	if (r == 0)
+		r = dispatch_each(sessions_id, prog_by_dispatcher, &walk);
+	return r ? r : clsact_each(sessions_id, prog_by_filter, &walk);
 }
 
 /* ---- profile ---- */

@@ -177,7 +177,7 @@ static bool ethtool_flag(const char *ifname, uint32_t command)
 	return ethtool(ifname, &value) == 0 && value.data;
 }
 
-static bool is_veth(const char *ifname)
+bool is_veth(const char *ifname)
 {
 	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
 
@@ -380,7 +380,9 @@ int dataplane_warnings(uint32_t ifindex, enum dp_mode mode, dp_warning_fn cb, vo
 
 	if (!if_indextoname(ifindex, ifname))
 		return -ENODEV;
-	warn_redirect(&w, ifindex, ifname);
+	/* What tc sends needs nothing of the interface, or of its peer. */
+	if (mode != DP_MODE_TC)
+		warn_redirect(&w, ifindex, ifname);
 	warn_forwarding(&w, ifname);
 	if (mode == DP_MODE_GENERIC)
 		warn_generic(&w, ifname);
