@@ -19,6 +19,8 @@ demo_packages=(
 test_packages=(
     llvm-16 clang-format-16 libclang-rt-16-dev libcmocka-dev
     shellcheck mandoc traceroute iputils-tracepath mtr-tiny
+    shellcheck mandoc
+    wireguard-go wireguard-tools
 )
 
 usage() {

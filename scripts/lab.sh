@@ -28,6 +28,8 @@ LAB_LAYOUT=${LAB_LAYOUT:-box} # box, split
 
 # What lab_config writes; set before lab_up or lab_config to change it. Each list is YAML.
 LAB_MODE=${LAB_MODE:-auto}
+LAB_INTERFACES=${LAB_INTERFACES:-lan0 wan0}
+LAB_LISTEN='["192.0.2.1", "2001:db8:1::1"]'
 LAB_POOL4=${LAB_POOL4:-100.96.0.0/11}
 LAB_POOL6=${LAB_POOL6:-fd00:2021:1111:8000::/107}
 LAB_MASQUERADE=${LAB_MASQUERADE:-auto}
@@ -343,9 +345,9 @@ lab_config_box() {
 bpffs: $LAB_BPFFS
 state: $LAB_STATE
 control_socket: $LAB_SOCKET
-interfaces: [{name: lan0, mode: $LAB_MODE}, {name: wan0, mode: $LAB_MODE}]
+interfaces: [$(lab_config_interfaces)]
 edge:
-  dns: {listen: ["192.0.2.1", "2001:db8:1::1"], upstream: ["198.51.100.53"]}
+  dns: {listen: $LAB_LISTEN, upstream: ["198.51.100.53"]}
   pools: {ipv4: $LAB_POOL4, ipv6: "$LAB_POOL6"}
 gateway:
   resolver: {servers: ["198.51.100.53"], timeout_s: $LAB_RESOLVER_TIMEOUT}
@@ -361,6 +363,13 @@ YAML
         echo "$LAB_GRANTS"
     } >"$LAB_CONFIG.new"
     mv "$LAB_CONFIG.new" "$LAB_CONFIG"
+}
+
+lab_config_interfaces() {
+    local name
+    for name in $LAB_INTERFACES; do
+        printf '{name: %s, mode: %s}, ' "$name" "$LAB_MODE"
+    done
 }
 
 # Where gateways are on other machines, each resource has its own order of them.

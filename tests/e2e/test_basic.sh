@@ -69,4 +69,8 @@ settle corp.example confirmed
 claim_match "*.corp.example includes corp.example" '^198\.51\.100\.10 ' "$(who 4 corp.example)"
 
 claim_eq "no checksum error at the endpoints" 0 "$(checksum_errors)"
-claim "partial checksums of the virtual links were completed" grown csum_partial 0
+if [ "$LAB_MODE" = tc ]; then
+    claim_eq "partial checksums of the virtual links were left to the kernel" 0 "$(reason csum_partial)"
+else
+    claim "partial checksums of the virtual links were completed" grown csum_partial 0
+fi

@@ -38,7 +38,7 @@ claim_eq "it is reached" "answers 1" "$(probe udp "$proxy" 7)"
 
 claim "detach with the daemon" lab_fqdnat prog detach dev wan0
 claim_not "nothing is on wan0" attached wan0
-claim "attach it again" lab_fqdnat prog attach dev wan0
+claim "attach it again" lab_fqdnat prog attach dev wan0 mode native
 claim "it is there" attached wan0
 claim_eq "and works" "answers 1" "$(probe udp "$proxy" 7)"
 claim_not "an interface that does not exist cannot be attached" lab_fqdnat prog attach dev nope0

@@ -22,7 +22,11 @@ forget_neighbours
 claim_eq "IPv4: nothing is lost, in order" "answers 1 2 3 4 5" "$(probe udp "$v4" 7 --count 5)"
 forget_neighbours
 claim_eq "IPv6: nothing is lost, in order" "answers 1 2 3 4 5" "$(probe udp "$v6" 7 --count 5)"
-claim "they went through the kernel while the neighbour was resolved" grown translated_slow 1
+if [ "$LAB_MODE" = tc ]; then
+    claim_eq "the kernel kept them while the neighbour was resolved" 0 "$(reason translated_slow)"
+else
+    claim "they went through the kernel while the neighbour was resolved" grown translated_slow 1
+fi
 
 forget_neighbours
 claim "the first ping arrives, IPv4" lab_client ping -n -c 1 -W 3 "$v4"

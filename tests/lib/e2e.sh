@@ -6,6 +6,12 @@
 #
 # A test never sleeps for luck: it waits for the event with a deadline (claim_until). Whatever
 # happens, the lab is removed when the test ends.
+#
+# Programs run natively unless a test says otherwise (mode auto takes tc here: the lab is made of veth).
+# test_tc_X.sh is a link to test_X.sh: the same at tc.
+
+[[ ${0##*/} != test_tc_* ]] || LAB_MODE=tc
+LAB_MODE=${LAB_MODE:-native}
 
 E2E_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=scripts/lab.sh
