@@ -18,8 +18,8 @@ demo_packages=(
 )
 test_packages=(
     llvm-16 clang-format-16 libclang-rt-16-dev libcmocka-dev
-    shellcheck mandoc traceroute iputils-tracepath mtr-tiny
     shellcheck mandoc
+    traceroute iputils-tracepath mtr-tiny nmap hping3 coturn
     wireguard-go wireguard-tools
 )
 
@@ -48,7 +48,7 @@ missing() {
 }
 
 # Packages with a service start it when they are installed, unless policy-rc.d says no: a
-# name server for the lab has no business on the host's port 53.
+# name server for the lab has no business on the host's port 53, nor a STUN server on 3478.
 services_off() {
     policy=/usr/sbin/policy-rc.d
     [ -e "$policy" ] && return
@@ -57,8 +57,8 @@ services_off() {
     chmod 755 "$policy"
 }
 
-# Not at the next boot either. Only for what was installed just now: a knot that was there
-# before is somebody's.
+# Not at the next boot either. Only for what was installed just now: one that was there before is
+# somebody's.
 disable_new_service() {
     local name=$1
     shift
@@ -106,6 +106,7 @@ main() {
     apt-get -qq install -y --no-install-recommends "${need[@]}" >/dev/null ||
         die "apt-get install failed for: ${need[*]}"
     disable_new_service knot "${need[@]}"
+    disable_new_service coturn "${need[@]}"
 
     mapfile -t need < <(missing "${packages[@]}")
     [ ${#need[@]} -eq 0 ] || die "still missing after installation: ${need[*]}"
