@@ -8,7 +8,7 @@
  *
  * Every packet that enters a program ends with exactly one reason whose class is not EVENT.
  * EVENT rows count things that happen beside that (an ICMP error sent, say), so a sum over
- * all packets leaves them out.
+ * all packets leaves them out. What has been kept enters a program twice (INJECTED).
  */
 #pragma once
 
@@ -167,7 +167,9 @@ enum fq_reason_class {
 	X(ICMP_BAD_CHECKSUM, "icmp_bad_checksum", DROP,                                            \
 	  "ICMP error about a session: its checksum or the quoted header's is wrong")              \
 	X(ICMP_UNDELIVERABLE, "icmp_undeliverable", DROP,                                          \
-	  "ICMP error about a session: no TTL or route left, too big, or of another IP version")
+	  "ICMP error about a session: no TTL or route left, too big, or of another IP version")   \
+	X(INJECTED, "injected", EVENT,                                                             \
+	  "kept packet put through the program again: what became of it is counted, too")
 /* clang-format on */
 
 enum fq_reason {

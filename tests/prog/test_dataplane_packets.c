@@ -107,6 +107,7 @@ static void held_packet_arrives(const char *local, const char *proxy, const char
 	assert_int_equal(injected, DP_INJECT_SENT);
 	assert_received(server, "held");
 	assert_int_equal(dataplane_sessions_used(dp), 1);
+	assert_int_equal(dpt_count(FQ_R_INJECTED), 2);
 }
 
 /* C-02: what was held arrives once its domain is confirmed */

@@ -233,6 +233,7 @@ int dataplane_inject(struct dataplane *dp, const void *frame, size_t len, uint32
 	r = bpf_prog_test_run_opts(dp->progs[P_INJECT], &opts);
 	if (r < 0)
 		return r;
+	dataplane_count(dp, FQ_R_INJECTED, 1);
 	switch (opts.retval) {
 	case XDP_REDIRECT:
 	case XDP_TX:
