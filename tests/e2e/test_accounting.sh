@@ -138,7 +138,7 @@ adds_up "fragments"
 # Too big for the next link: told to the sender, or made into fragments.
 ip -n "$LAB_GW" link set wan0 mtu 1400
 for proxy in "$v4" "$v6"; do
-    lab_client ping -n -q -c 2 -i 0.1 -W 1 -M do -s 1440 "$proxy" >/dev/null || true
+    lab_client ping -n -q -c 2 -i 0.1 -W 1 -M "do" -s 1440 "$proxy" >/dev/null || true
     lab_client ping -n -q -c 2 -i 0.1 -W 1 -M dont -s 1440 "$proxy" >/dev/null || true
 done
 ip -n "$LAB_GW" link set wan0 mtu 1500
