@@ -79,7 +79,7 @@ fq_inline __u32 hook_mss(const fq_ctx *ctx, const struct fq_plan *plan, __u8 fam
  */
 fq_global bool hook_clamp(fq_ctx *ctx, const struct fq_pkt *p, __u32 mss, bool partial)
 {
-	__u8 options[MSS_ROOM] = {};
+	struct mss_search search = {};
 	__u32 len, at, off, was;
 	__u16 *check;
 	__u8 *value;
@@ -90,12 +90,14 @@ fq_global bool hook_clamp(fq_ctx *ctx, const struct fq_pkt *p, __u32 mss, bool p
 	off = p->l4_off + sizeof(struct fq_tcp);
 	len = p->l4_hlen - sizeof(struct fq_tcp) - 1;
 	barrier_var(len); /* as in frame_sum_rest */
-	if (len >= MSS_OPTIONS_MAX || ctx_load(ctx, off, options, len + 1))
+	if (len >= MSS_OPTIONS_MAX || ctx_load(ctx, off, search.options, len + 1))
 		return false;
-	at = mss_find(options, len + 1);
+	search.len = len + 1;
+	bpf_loop(MSS_OPTIONS_MAX, mss_step, &search, 0);
+	at = search.found;
 	if (!at || at >= MSS_OPTIONS_MAX)
 		return false;
-	was = options[at] << 8 | options[(at + 1) & (MSS_ROOM - 1)];
+	was = search.options[at] << 8 | search.options[(at + 1) & (MSS_ROOM - 1)];
 	if (was <= mss)
 		return false;
 	value = ctx_data(ctx) + off + at;

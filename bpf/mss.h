@@ -18,31 +18,39 @@
 #define TCP_OPTION_MSS 2
 #define TCP_LEN_MSS    4
 
+/* The search for the option. */
+struct mss_search {
+	__u8 options[MSS_ROOM];
+	__u32 len;   /* of the options */
+	__u32 at;    /* where the next one begins */
+	__u32 found; /* offset of the two bytes of the value; 0: not found */
+};
+
 /*
- * @options: MSS_ROOM bytes, of which @len are options
+ * Look at one option. Called up to MSS_OPTIONS_MAX times (by bpf_loop: kernel 6.1 would follow
+ * every way through a loop over lengths that the packet says).
  *
- * Return: offset of the two bytes of the value; 0: there is none.
+ * Return: 1 if the search has ended.
  */
-fq_inline __u32 mss_find(const __u8 *options, __u32 len)
+static long mss_step(__u32 i, void *search)
 {
-	__u32 at = 0;
+	struct mss_search *s = search;
+	__u32 at = s->at;
+	__u8 kind = s->options[at & (MSS_ROOM - 1)];
+	__u8 size = s->options[(at + 1) & (MSS_ROOM - 1)];
 
-	for (int i = 0; i < MSS_OPTIONS_MAX; i++) {
-		__u8 kind = options[at & (MSS_ROOM - 1)];
-		__u8 size = options[(at + 1) & (MSS_ROOM - 1)];
-
-		if (at + TCP_LEN_MSS > len || kind == TCP_OPTION_END)
-			return 0;
-		if (kind == TCP_OPTION_NOP) {
-			at++;
-			continue;
-		}
-		if (kind == TCP_OPTION_MSS)
-			return size == TCP_LEN_MSS ? at + 2 : 0;
-		if (size < 2)
-			return 0;
-		at += size;
+	(void)i;
+	if (at + TCP_LEN_MSS > s->len || kind == TCP_OPTION_END)
+		return 1;
+	if (kind == TCP_OPTION_NOP)
+		size = 1;
+	else if (size < 2)
+		return 1;
+	if (kind == TCP_OPTION_MSS) {
+		s->found = size == TCP_LEN_MSS ? at + 2 : 0;
+		return 1;
 	}
+	s->at = at + size;
 	return 0;
 }
 
