@@ -121,7 +121,8 @@ fq_inline bool hook_write(fq_ctx *ctx, struct fq_pkt *p, const struct fq_plan *p
 	__u32 mss;
 
 	if (plan->error)
-		return icmp_write(ctx, p, plan);
+		return plan->family == p->family ? icmp_write(ctx, p, plan)
+						 : hook_xlat_error(ctx, p, plan);
 	if (plan->family != p->family) {
 		if (!hook_xlat(ctx, p, plan, &csum))
 			return false;

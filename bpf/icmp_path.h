@@ -15,7 +15,7 @@
 #include "forward.h"
 #include "frag.h"
 #include "frame.h"
-#include "icmp_xlat.h"
+#include "icmp_cross.h"
 #include "open.h"
 
 /* Between icmp_stage, which plans, and icmp_write. */
@@ -120,13 +120,15 @@ fq_inline enum fq_reason icmp_match_out(const struct fq_pkt *p, const struct icm
 
 /*
  * The error's own source. Routers on the path are hidden unless they are to be seen (I-06); the
- * resource always is, or its real address would be told. What is forwarded stays as it is.
+ * resource always is, or its real address would be told; and in the other IP version nobody has an
+ * address. What is forwarded stays as it is.
  */
 fq_inline bool icmp_keeps_source(const struct fq_pkt *p, const struct icmp_xlat *x,
 				 const struct fq_session *s)
 {
-	return s->gateway || (s->dir == FQ_DIR_IN && fq_settings.show_hops &&
-			      !addr_equal(&p->tuple.src, &x->key.src));
+	return s->gateway ||
+	       (s->dir == FQ_DIR_IN && fq_settings.show_hops && addr_family(&s->dst) == p->family &&
+		!addr_equal(&p->tuple.src, &x->key.src));
 }
 
 /* What becomes of the error but for its way, as of any packet of the session. */
@@ -136,12 +138,12 @@ fq_inline void icmp_plan(const struct fq_pkt *p, const struct icmp_xlat *x,
 	plan->error = 1;
 	plan->src = icmp_keeps_source(p, x, s) ? p->tuple.src : s->src;
 	plan->dst = s->dst;
-	plan->family = p->family;
+	plan->family = addr_family(&s->dst);
 	plan->domain = s->domain;
 	plan->forwarded = s->gateway != 0;
 	if (plan->dir == FQ_DIR_OUT)
 		plan->gateway = READ_ONCE(s->gateway);
-	if (!plan->forwarded && p->family == FQ_AF_INET && !p->df)
+	if (!plan->forwarded && xlat_needs_id(p, plan->family))
 		plan->ip_id = frag_new_id();
 }
 
@@ -192,33 +194,42 @@ fq_global enum fq_reason icmp_stage(fq_ctx *ctx, const struct fq_pkt *p, struct 
 		return r;
 	if (!icmp_valid(ctx, p, plan))
 		return FQ_R_ICMP_BAD_CHECKSUM;
-	/* Between IP versions the message would have to become another one (RFC 7915 4.2, 5.2). */
-	if (addr_family(&s->dst) != p->family)
-		return FQ_R_ICMP_UNDELIVERABLE;
 
 	icmp_plan(p, x, s, plan);
 	r = icmp_route(ctx, p, plan);
 	if (r)
 		return r;
-	icmp_xlat_rewrite(x, p, plan, &s->dst, &s->src, s->port);
-	return FQ_OK;
+	if (plan->family == p->family) {
+		icmp_xlat_rewrite(x, p, plan, &s->dst, &s->src, s->port);
+		return FQ_OK;
+	}
+	return icmp_cross_rewrite(x, p, plan, s->port) ? FQ_OK : FQ_R_ICMP_NO_COUNTERPART;
 }
 
-/* Write what icmp_stage has planned. */
-fq_global bool icmp_write(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
+/*
+ * Write the copy of the message back. The bounds are checked on what follows the ICMP header,
+ * hidden from the compiler: see frame_sum_rest.
+ */
+fq_global bool icmp_write_message(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
 {
 	struct icmp_xlat *x;
-	__u32 len;
+	__u32 quoted;
 
 	if (!p || !plan)
 		return false;
 	x = icmp_work(plan->mode);
 	if (!x)
 		return false;
-	len = x->len;
-	barrier_var(len);
-	if (len < sizeof(x->icmp) || len > sizeof(x->message) ||
-	    ctx_store(ctx, p->l4_off, x->message, len))
+	quoted = x->len - sizeof(x->icmp);
+	barrier_var(quoted);
+	return quoted <= ICMP_QUOTE_MAX &&
+	       !ctx_store(ctx, p->l4_off, x->message, sizeof(x->icmp) + quoted);
+}
+
+/* Write what icmp_stage has planned, within one IP version; else: hook_xlat_error. */
+fq_global bool icmp_write(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_plan *plan)
+{
+	if (!p || !plan || !icmp_write_message(ctx, p, plan))
 		return false;
 	if (!frame_translate_l3(ctx, p, plan))
 		return false;

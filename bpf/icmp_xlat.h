@@ -17,6 +17,7 @@
 #include "csum.h"
 #include "nat.h"
 #include "parse.h"
+#include "xlat.h"
 
 #define ICMP_QUOTE_L4  8   /* RFC 792: bytes quoted behind the IP header */
 #define ICMP_QUOTE_EXT 128 /* RFC 4884 3: what is quoted before extensions is no shorter */
@@ -55,8 +56,11 @@ struct icmp_xlat {
 	__u16 quote_len;     /* of the quoted packet, as far as it is copied */
 	__u16 l4_off;        /* in @quote */
 	__u8 family;
-	__u8 dir;    /* enum fq_dir, of the error */
-	__u8 pad[2]; /* zero */
+	__u8 dir; /* enum fq_dir, of the error */
+	/* Into the other IP version, see icmp_cross.h. */
+	__u16 keep;              /* bytes of the quoted packet behind its headers */
+	struct xlat_head head;   /* the error's */
+	struct xlat_head quoted; /* the quoted packet's */
 };
 
 /* Redirects are about the way to our own router; source quench is deprecated (RFC 6633). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Translation between IPv4 and IPv6: the new header and the new L4 checksum. ICMP errors are in
- * xlat_icmp.h.
+ * xlat_error.h.
  *
  * Pure: no helper, no map. Headers are computed on the stack from the parsed packet and the plan.
  * They serve for packets quoted in ICMP errors, too (RFC 7915 4.3, 5.3): these may be fragments,

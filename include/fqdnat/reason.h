@@ -167,9 +167,11 @@ enum fq_reason_class {
 	X(ICMP_BAD_CHECKSUM, "icmp_bad_checksum", DROP,                                            \
 	  "ICMP error about a session: its checksum or the quoted header's is wrong")              \
 	X(ICMP_UNDELIVERABLE, "icmp_undeliverable", DROP,                                          \
-	  "ICMP error about a session: no TTL or route left, too big, or of another IP version")   \
+	  "ICMP error about a session: no TTL or route left, or larger than the MTU")              \
 	X(INJECTED, "injected", EVENT,                                                             \
-	  "kept packet put through the program again: what became of it is counted, too")
+	  "kept packet put through the program again: what became of it is counted, too")          \
+	X(ICMP_NO_COUNTERPART, "icmp_no_counterpart", DROP,                                        \
+	  "ICMP error about a session: the other IP version has no such message")
 /* clang-format on */
 
 enum fq_reason {

@@ -60,6 +60,9 @@ crossing() {
         lab_client ping -n -c 2 -i 0.1 -W 2 -s 1231 "$six"
     claim "$mode: ping with an odd length from IPv6" \
         lab_client ping -n -c 2 -i 0.1 -W 2 -s 1231 "$four"
+    # I-07: nobody listens there, and the server says so in its own version.
+    claim_eq "$mode: a closed port of IPv6" "icmp 3 3 $six" "$(probe udp "$six" 5201)"
+    claim_eq "$mode: a closed port of IPv4" "icmp 1 4 $four" "$(probe udp "$four" 5201)"
     ip -n "$LAB_GW" neigh flush all
     claim_eq "$mode: an unknown neighbour of IPv6" "answers 1 2 3" "$(probe udp "$six" 7 --count 3)"
     ip -n "$LAB_GW" neigh flush all
@@ -78,7 +81,7 @@ claim "a full IPv6 packet shrinks" lab_client ping -n -c 1 -W 2 -M 'do' -s 1452 
 claim_eq "sessions are shown with the addresses of both versions" \
     "192.0.2.2 2001:db8:2::1 2001:db8:2::10" \
     "$(lab_fqdnat -j session show proxy "$six" | jq -r '.[0] | "\(.client) \(.nat) \(.real)"')"
-claim "replies are counted" jq -e 'length > 0 and all(.[]; .packets_in > 0)' \
+claim "replies are counted" jq -e 'any(.[]; .protocol == "tcp" and .packets_in > 0)' \
     <(lab_fqdnat -j session show proxy "$four")
 lab_fqdnat session flush proxy "$six" >/dev/null
 claim_eq "flushed sessions are gone" 0 "$(sessions proxy "$six")"
@@ -94,9 +97,11 @@ held() { [ "$(lab_fqdnat -j domain show slow.corp.example | jq '[.[].held_packet
 claim_until 10 "packets of a pending domain are held" held
 lab_unmute slow
 wait "$waiting"
-# The resolver's short time may be over before it asks again: then the name is asked for once more.
+# The resolver's short time may be over before it asks again: then the name is asked for once more, and
+# again if that was just before it failed.
+asked_again() { ask slow.corp.example && state_is slow.corp.example confirmed; }
 if ! state_is slow.corp.example confirmed >/dev/null; then
-    settle slow.corp.example confirmed
+    claim_until 10 "a name that has failed is asked for again" asked_again
     probe udp "$proxy" 7 --count 2 >"$LAB_RUN/held.out"
 fi
 claim_eq "and released into the other version" "answers 1 2" "$(cat "$LAB_RUN/held.out")"

@@ -550,22 +550,6 @@ static void too_big_errors_are_not_answered(void **state)
 	prog_expect(t, &p, CLIENT_SIDE, FQ_R_ICMP_UNDELIVERABLE, NULL);
 }
 
-/* A session between IP versions: the error would have to become one of the other version. */
-static void errors_between_ip_versions_are_dropped(void **state)
-{
-	const struct flow f = {CLIENT4, PROXY4, GW6, SERVER6, INSIDE4, OUTSIDE6, PKT_UDP};
-	struct prog *t = *state;
-	uint16_t nat;
-	struct pkt p;
-
-	prog_xlat(t, PROXY4, SERVER6, DOMAIN, (const uint32_t[]){RESOURCE}, 1);
-	nat = open_flow(t, &f);
-	from_outside(&p, &f, nat, (struct pkt_error){.type = 1});
-	prog_expect(t, &p, SERVER_SIDE, FQ_R_ICMP_UNDELIVERABLE, NULL);
-	from_client(&p, &f, nat, (struct pkt_error){.type = 3});
-	prog_expect(t, &p, CLIENT_SIDE, FQ_R_ICMP_UNDELIVERABLE, NULL);
-}
-
 /* RFC 6864: the source is shared, so ids that must be unique are ours, as of all packets. */
 static void ids_of_errors_are_ours(void **state)
 {
@@ -669,8 +653,8 @@ int main(void)
 		T(errors_of_clients_about_no_session_are_dropped),                              \
 		T(errors_about_others_sessions_are_dropped), T(wrong_checksums_are_dropped),    \
 		T(wrong_quoted_headers_are_dropped), T(the_last_hop_is_not_told),               \
-		T(too_big_errors_are_not_answered), T(errors_between_ip_versions_are_dropped),  \
-		T(ids_of_errors_are_ours), T(routers_are_shown_if_wanted)
+		T(too_big_errors_are_not_answered), T(ids_of_errors_are_ours),                  \
+		T(routers_are_shown_if_wanted)
 	/* tc has the kernel ask for the neighbour itself: prog/test_tc.c */
 	const struct CMUnitTest tc[] = {ALIKE};
 	const struct CMUnitTest tests[] = {ALIKE, T(unknown_neighbours_are_the_kernels_to_find)};

@@ -3,10 +3,9 @@
  * ICMP errors between IPv4 and IPv6: which message says the same in the other family, and the last
  * four bytes of its header.
  *
- * Pure: no helper, no map. The quoted packet has a header by xlat.h; finding it and summing up are
- * the caller's.
+ * Pure: no helper, no map. The quoted packet is icmp_cross.h's.
  *
- * RFC 7915 4.2, 5.2, 6; RFC 1191 7.1 (plateaus), RFC 4884 (length of the quoted packet).
+ * RFC 7915 4.2, 5.2, 6; RFC 1191 7.1 (plateaus).
  */
 #pragma once
 
@@ -127,18 +126,22 @@ fq_inline __u16 xlat_mtu6(__u32 mtu)
 /* The byte at which a pointer into an IPv4 header points in an IPv6 header; XLAT_NOWHERE. */
 fq_inline __u32 xlat_pointer4(__u32 pointer)
 {
+	__u32 to = XLAT_NOWHERE;
+
 	for (__u32 i = 0; i < XLAT_COUNT(xlat_fields); i++)
 		if (xlat_fields[i].first4 <= pointer && pointer <= xlat_fields[i].last4)
-			return xlat_fields[i].first6;
-	return XLAT_NOWHERE;
+			to = xlat_fields[i].first6;
+	return to;
 }
 
 fq_inline __u32 xlat_pointer6(__u32 pointer)
 {
+	__u32 to = XLAT_NOWHERE;
+
 	for (__u32 i = 0; i < XLAT_COUNT(xlat_fields); i++)
 		if (xlat_fields[i].first6 <= pointer && pointer <= xlat_fields[i].last6)
-			return xlat_fields[i].first4;
-	return XLAT_NOWHERE;
+			to = xlat_fields[i].first4;
+	return to;
 }
 
 /*
@@ -199,25 +202,4 @@ fq_inline bool xlat_rest6(__u8 kind, __be32 rest, __be32 *ret_rest)
 	}
 	*ret_rest = bpf_htonl(value);
 	return true;
-}
-
-/*
- * Bytes of the quoted packet in an ICMP error. Extensions may follow (RFC 4884): they are cut off,
- * which the cleared length field of the translated header then says.
- *
- * @family: of the error
- * @type:   before translation
- * @rest:   as in the packet
- * @len:    bytes behind the ICMP header
- */
-fq_inline __u32 xlat_quote(__u8 family, __u8 type, __be32 rest, __u32 len)
-{
-	__u32 value = bpf_ntohl(rest), quote = 0;
-
-	if (family == FQ_AF_INET &&
-	    (type == ICMP_UNREACHABLE || type == ICMP_EXCEEDED || type == ICMP_PARAMETER))
-		quote = (value >> 16 & 0xff) * 4;
-	if (family == FQ_AF_INET6 && (type == ICMP6_UNREACHABLE || type == ICMP6_EXCEEDED))
-		quote = (value >> 24) * 8;
-	return quote && quote < len ? quote : len;
 }

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../bpf/xlat_icmp.h"
+#include "../../bpf/xlat_error.h"
 
 #define TOTAL 1500 /* length of the packet that the errors are about */
 
@@ -227,27 +227,6 @@ static void every_mtu_of_icmpv6_is_corrected(void **state)
 		assert_message(got6(2, 0, far[i]), (struct message){3, 4, 65515});
 }
 
-/* RFC 4884 3 to 5: which errors have a length, where it stands, and its unit. */
-static void extensions_are_no_part_of_the_quoted_packet(void **state)
-{
-	(void)state;
-	for (unsigned int type = 0; type < 256; type++) {
-		for (unsigned int n = 0; n < 256; n++) {
-			bool has4 = type == 3 || type == 11 || type == 12;
-			bool has6 = type == 1 || type == 3;
-			uint32_t cut4 = n && n * 4 < 600 ? n * 4 : 600;
-			uint32_t cut6 = n && n * 8 < 600 ? n * 8 : 600;
-
-			assert_int_equal(
-				xlat_quote(FQ_AF_INET, type, htonl(n << 16 | 0xff00ffff), 600),
-				has4 ? cut4 : 600);
-			assert_int_equal(
-				xlat_quote(FQ_AF_INET6, type, htonl(n << 24 | 0xffffff), 600),
-				has6 ? cut6 : 600);
-		}
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,7 +236,6 @@ int main(void)
 		cmocka_unit_test(every_mtu_of_icmpv4_is_corrected),
 		cmocka_unit_test(missing_mtu_is_the_next_plateau),
 		cmocka_unit_test(every_mtu_of_icmpv6_is_corrected),
-		cmocka_unit_test(extensions_are_no_part_of_the_quoted_packet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
