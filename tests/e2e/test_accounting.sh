@@ -10,6 +10,7 @@ set -euo pipefail
 
 # A program's runs are counted by the kernel only if it is attached alone.
 export FQDNAT_DISPATCHER=never
+LAB_TRANSLATE=any
 LAB_TIMEOUTS='{udp_s: 6, unconfirmed_s: 4, tombstone_s: 60}'
 LAB_SESSIONS='{max: 65536, per_client: 2000}'
 e2e_up
@@ -33,9 +34,9 @@ fates() { lab_fqdnat -j stats show | jq '[.[] | select(.class != "event") | .pac
 count() {
     local before after=none line
     for _ in {1..100}; do
-        before=$(frames)
-        line="$(fates) $before $(runs) $(reason injected)"
-        after=$(frames)
+        before="$(frames) $(runs)"
+        line="$(fates) $before $(reason injected)"
+        after="$(frames) $(runs)"
         [ "$before" != "$after" ] || break
         sleep 0.1
     done
@@ -66,25 +67,30 @@ counted="0 0 0 0"
 adds_up "from the start"
 
 # Runs are counted as long as this lasts.
-lab_spawn profile "$LAB_GW" "$LAB_BUILD/fqdnat" -b "$LAB_BPFFS" prog profile 600
+counts_start() {
+    lab_spawn profile "$LAB_GW" "$LAB_BUILD/fqdnat" -b "$LAB_BPFFS" prog profile 600
+    lab_until 10 counting
+    read -ra begun <<<"$(count)"
+}
 counting() {
     local before
     before=$(runs)
     lab_client ping -n -c 1 -W 1 192.0.2.1
     [ "$(runs)" -gt "$before" ]
 }
-lab_until 10 counting
-read -ra begun <<<"$(count)"
+counts_start
 
 # --- traffic -----------------------------------------------------------------------------
 
 settle web.corp.example confirmed
 settle files.corp.example confirmed
 settle four.corp.example confirmed
+settle six.corp.example confirmed
 v4=$(address web.corp.example)
 v6=$(address web.corp.example AAAA)
 bulk=$(address files.corp.example)
-none=$(address four.corp.example AAAA)
+four6=$(address four.corp.example AAAA)
+six4=$(address six.corp.example A)
 
 for family in 4 6; do
     who "$family" web.corp.example >/dev/null
@@ -95,12 +101,19 @@ for proxy in "$v4" "$v6"; do
 done
 adds_up "TCP, UDP, ping"
 
+for proxy in "$four6" "$six4"; do
+    lab_client curl -sS -m 5 "http://${proxy/*:*/[$proxy]}/bytes/100000" >/dev/null
+    probe udp "$proxy" 7 --count 5 >/dev/null
+    lab_client ping -n -q -c 3 -i 0.05 "$proxy" >/dev/null
+done
+adds_up "from IPv6 to IPv4, and the reverse"
+
 lab_client iperf3 -c "$bulk" -t 1 -P 2 --bidir >/dev/null
 adds_up "bulk TCP"
 
 # Refused, each for its reason; a stranger; the gateway's own addresses.
 lab_address "$LAB_CLIENT" eth0 198.18.0.9/24
-for words in "tcp $v4 8000" "udp $v6 9007" "udp 100.111.1.1 7" "udp $none 7" "udp $v4 7 --from 198.18.0.9"; do
+for words in "tcp $v4 8000" "udp $v6 9007" "udp 100.111.1.1 7" "udp $v4 7 --from 198.18.0.9"; do
     # shellcheck disable=SC2086 # words
     probe $words >/dev/null
 done
@@ -138,7 +151,7 @@ adds_up "fragments"
 # Too big for the next link: told to the sender, or made into fragments.
 ip -n "$LAB_GW" link set wan0 mtu 1400
 for proxy in "$v4" "$v6"; do
-    lab_client ping -n -q -c 2 -i 0.1 -W 1 -M "do" -s 1440 "$proxy" >/dev/null || true
+    lab_client ping -n -q -c 2 -i 0.1 -W 1 -M 'do' -s 1440 "$proxy" >/dev/null || true
     lab_client ping -n -q -c 2 -i 0.1 -W 1 -M dont -s 1440 "$proxy" >/dev/null || true
 done
 ip -n "$LAB_GW" link set wan0 mtu 1500
@@ -169,7 +182,7 @@ adds_up "20,000 SYNs of a client over its quota"
 
 udp_ended() { lab_fqdnat -j session show | jq -e 'all(.[]; .protocol != "udp")'; }
 claim_until 20 "UDP sessions end" udp_ended
-lab_fqdnat session flush client 192.0.2.2
+lab_fqdnat session flush client 192.0.2.2 >/dev/null
 adds_up "after sessions have ended"
 ran "all of it"
 
@@ -187,3 +200,29 @@ echo "# seen: $seen"
 claim "it was of many kinds: $(wc -w <<<"$seen") reasons" test "$(wc -w <<<"$seen")" -ge 20
 read -ra now <<<"$counted"
 echo "# summary: ${now[0]} packets, $(wc -w <<<"$seen") reasons; the interfaces counted ${now[1]}, ${now[3]} were put back"
+
+# The other hooks: what the kernel gives to programs there is told by their runs only.
+other_mode() {
+    local -a now
+    lab_stop profile
+    lab_daemon_stop
+    for dev in lan0 wan0; do
+        lab_fqdnat prog detach dev "$dev" >/dev/null
+    done
+    LAB_MODE=$1
+    lab_config
+    lab_daemon_start
+    counts_start
+    settle web.corp.example confirmed
+    v4=$(address web.corp.example)
+    probe udp "$v4" 7 --count 20 >/dev/null
+    probe udp "$v4" 9007 >/dev/null
+    lab_client curl -s -m 2 "http://$v4/bytes/1000000" >/dev/null || true
+    lab_client "$pieces" echo "$v4" --order reverse || true
+    lab_client "$odd" eth0 "$(mac lan0)" 192.0.2.2 2001:db8:1::2 "$v4" "$v6" --mutants 500 --seed 4 >/dev/null
+    read -ra now <<<"$(count)"
+    claim_eq "mode $1: $((now[0] - begun[0])) fates = $((now[2] - begun[2])) runs + $((now[3] - begun[3])) put back" \
+        $((now[2] - begun[2] + now[3] - begun[3])) $((now[0] - begun[0]))
+}
+other_mode tc
+other_mode generic
