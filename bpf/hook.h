@@ -53,23 +53,29 @@ fq_inline struct hook_work *hook_begin(const enum fq_mode mode)
 	return w;
 }
 
+/* Of an interface; 0: not known. */
+static __noinline __u32 hook_dev_mtu(__u32 ifindex)
+{
+	const struct fq_dev *dev = bpf_map_lookup_elem(&devs, &ifindex);
+
+	return dev ? dev->mtu : 0;
+}
+
 /*
  * The largest segments that fit both ways, where the connection comes from (@family) and where it
- * goes. 0: any.
+ * goes. 0: any. The route's MTU is not known as long as its neighbour is not: then the interface's
+ * counts.
  */
 fq_inline __u32 hook_mss(const fq_ctx *ctx, const struct fq_plan *plan, __u8 family)
 {
-	__u32 limit = fq_settings.mss_clamp, there, ifindex = ctx_ifindex(ctx);
-	const struct fq_dev *dev;
+	__u32 mtu = plan->mtu ? plan->mtu : hook_dev_mtu(plan->oif), limit, here;
 
-	if (limit != FQ_MSS_AUTO)
-		return limit;
-	there = mss_of_mtu(plan->mtu, plan->family);
-	dev = bpf_map_lookup_elem(&devs, &ifindex);
-	if (!dev || !dev->mtu)
-		return there;
-	limit = mss_of_mtu(dev->mtu, family);
-	return limit < there ? limit : there;
+	if (fq_settings.mss_clamp != FQ_MSS_AUTO)
+		return fq_settings.mss_clamp;
+	limit = mtu ? mss_of_mtu(mtu, plan->family) : 0;
+	mtu = hook_dev_mtu(ctx_ifindex(ctx));
+	here = mtu ? mss_of_mtu(mtu, family) : 0;
+	return !limit || (here && here < limit) ? here : limit;
 }
 
 /*

@@ -69,8 +69,9 @@ fq_inline enum fq_reason route_ask(fq_ctx *ctx, struct bpf_fib_lookup *fib, stru
 		return route_reason(status);
 	}
 	plan->oif = fib->ifindex;
-	plan->mtu = fib->mtu_result;
 	plan->resolve = status == BPF_FIB_LKUP_RET_NO_NEIGH;
+	/* Without a neighbour the kernel leaves there what it was given, the packet's length. */
+	plan->mtu = plan->resolve ? 0 : fib->mtu_result;
 	if (CTX_SENDS_ANYWHERE && plan->resolve) {
 		route_hop(fib, &plan->hop);
 		return FQ_OK;
@@ -90,6 +91,7 @@ fq_inline enum fq_reason route_ask(fq_ctx *ctx, struct bpf_fib_lookup *fib, stru
 fq_inline enum fq_reason route_split(fq_ctx *ctx, const struct fq_pkt *p,
 				     struct bpf_fib_lookup *fib, struct fq_plan *plan)
 {
+	__u16 mtu = plan->mtu;
 	enum fq_reason r;
 
 	if (p->family != FQ_AF_INET || p->df || pkt_is_gso(p) ||
@@ -98,6 +100,7 @@ fq_inline enum fq_reason route_split(fq_ctx *ctx, const struct fq_pkt *p,
 	fib->tot_len = 1;
 	fib->ifindex = ctx_ifindex(ctx);
 	r = route_ask(ctx, fib, plan);
+	plan->mtu = mtu;
 	plan->slow = plan->split = !r;
 	return r;
 }

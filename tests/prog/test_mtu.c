@@ -13,7 +13,7 @@
 
 #define PORT 5000
 
-static uint8_t payload[1400];
+static uint8_t payload[1700];
 
 static void to_narrow(struct prog *t)
 {
@@ -138,6 +138,39 @@ static void segments_are_clamped_to_the_mtu(void **state)
 	prog_free(t);
 }
 
+/*
+ * As long as a neighbour is not known the kernel says nothing of the MTU: then a SYN's own length
+ * is not taken for it (the connection would have tiny segments for all its life), and what is to be
+ * fragmented is so by the MTU that it was found too big for.
+ */
+static void unknown_neighbours_make_no_small_segments(void **state)
+{
+	struct fq_settings s = prog_settings();
+	const uint32_t resource = RESOURCE;
+	struct prog_result res;
+	struct prog *t;
+	struct pkt p;
+
+	(void)state;
+	s.mss_clamp = FQ_MSS_AUTO;
+	t = prog_new(&s, PROG_NATIVE);
+	prog_xlat(t, PROXY4, SILENT4, DOMAIN, &resource, 1);
+	syn(&p, false, false, 0, 1460, PKT_CSUM_FULL);
+	prog_run(t, &p, CLIENT_SIDE, &res);
+	assert_int_equal(res.reason, FQ_R_TRANSLATED_SLOW);
+	prog_poll(t);
+	assert_int_equal(t->upcalls, 1);
+	assert_memory_equal(t->upcall[0].frame + PKT_L3 + 40, plain, sizeof(plain));
+
+	PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_UDP, .sport = PORT, .dport = 53,
+	    .payload = payload, .payload_len = 1600, .no_df = true);
+	prog_run(t, &p, CLIENT_SIDE, &res);
+	prog_poll(t);
+	assert_int_equal(t->upcalls, 2);
+	assert_int_equal(t->upcall[1].mtu, 1500);
+	prog_free(t);
+}
+
 /* Lists that contradict themselves are left alone. */
 static void broken_options_are_left_alone(void **state)
 {
@@ -171,6 +204,7 @@ int main(void)
 		T(what_may_not_is_refused),
 		cmocka_unit_test(segments_are_clamped_to_the_number),
 		cmocka_unit_test(segments_are_clamped_to_the_mtu),
+		cmocka_unit_test(unknown_neighbours_make_no_small_segments),
 		cmocka_unit_test(broken_options_are_left_alone),
 	};
 
