@@ -36,6 +36,7 @@ SCEN_SRC  := $(wildcard tests/scenario/test_*.c)
 PROG_SRC  := $(wildcard tests/prog/test_*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
 DOMAINS_SRC := $(wildcard tests/bench/domains*.c)
+ORACLE_SRC := $(wildcard tests/oracle/*.c)
 BENCH_SRC := $(filter-out %.bpf.c $(DOMAINS_SRC),$(wildcard tests/bench/*.c))
 
 FORMAT    ?= clang-format-16
@@ -48,7 +49,7 @@ SKEL  := $(BUILD)/fqdnat.skel.h $(BUILD)/fqdnat_tc.skel.h
 UNIT  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC) $(SCEN_SRC))
 PROG  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PROG_SRC))
 
-.PHONY: all bpf user tests check check-prog bench bench-domains bench-lab-domains fuzz fmt lint install uninstall clean help
+.PHONY: all bpf user tests check check-prog bench bench-domains bench-lab-domains fuzz fuzz-dataplane fmt lint install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -79,7 +80,7 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(call obj,$(wildcard user/dataplane/*.c) $(PROG_SRC) $(BENCH_SRC) $(TLIB_SRC)): | $(SKEL)
+$(call obj,$(wildcard user/dataplane/*.c) $(PROG_SRC) $(BENCH_SRC) $(TLIB_SRC) $(ORACLE_SRC)): | $(SKEL)
 
 $(call obj,$(BENCH_SRC)): | $(BUILD)/bench.skel.h
 
@@ -99,6 +100,8 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call obj,$(TLIB_SRC)) $(LIB)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+$(BUILD)/tests/prog/test_oracle: $(call obj,$(ORACLE_SRC))
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -147,6 +150,13 @@ fuzz: $(FUZZ)
 			$$new $$corpus >$$f.log 2>&1 || { tail -n 40 $$f.log; exit 1; }; \
 		grep stat::number_of_executed_units $$f.log; done
 
+# The loaded program against the oracle (root): RUNS packets, sequences from SEED on.
+RUNS ?= 10000000
+SEED ?= 1
+
+fuzz-dataplane: $(BUILD)/tests/prog/test_oracle
+	$(Q)RUNS=$(RUNS) SEED=$(SEED) $<
+
 fmt:
 	$(Q)$(FORMAT) -i $(FMT_SRC)
 
@@ -183,6 +193,7 @@ help:
 	@echo 'check           unit and scenario tests; SAN=1 BUILD=build/san: sanitised'
 	@echo 'check-prog      tests of the loaded programs (root)'
 	@echo 'fuzz            every fuzz target for SECONDS=60 each'
+	@echo 'fuzz-dataplane  RUNS=10000000 packets through the program and the oracle (root); SEED=1'
 	@echo 'bench           the benchmark (root); writes build/bench.json'
 	@echo 'bench-domains   an edge with up to a million domains; writes build/bench-domains.json'
 	@echo 'bench-lab-domains  the same of a running daemon (root); DOMAINS="1000 100000 1000000"'

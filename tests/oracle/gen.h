@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The generator: steps at random, most of them sensible, some of them not. The same seed makes the
+ * same steps as long as the world answers alike.
+ */
+#pragma once
+
+#include "rig.h"
+
+#define GEN_FRAGMENTS 3
+
+struct gen {
+	uint32_t rng;
+	unsigned int mood; /* of this sequence: how many changes, mutations, strangers */
+	struct pkt fragment[GEN_FRAGMENTS]; /* of one datagram, yet to be sent */
+	unsigned int fragments, fragments_side;
+};
+
+void gen_start(struct gen *g, uint32_t seed);
+
+/* The next step of a sequence; looks at the oracle's sessions. */
+void gen_step(struct gen *g, const struct rig *b, struct step *ret);
+
+/* gen_packet.c: a frame of some session, or of none. */
+void gen_frame(struct gen *g, const struct rig *b, struct step *ret);
+
+/* gen_mutate.c: damage a frame, more or less carefully. */
+void gen_mutate(struct gen *g, struct pkt *p);
+
+/* Make an IPv4 header's checksum right again. */
+void gen_repair(struct pkt *p);
+
+/* At random: 0 to @n - 1; true once in @n times. */
+uint32_t gen_below(struct gen *g, uint32_t n);
+bool gen_once_in(struct gen *g, uint32_t n);
