@@ -183,7 +183,8 @@ fq_global enum fq_reason icmp_stage(fq_ctx *ctx, const struct fq_pkt *p, struct 
 	if (!p || !plan)
 		return FQ_R_ICMP_ERROR;
 	x = icmp_work(plan->mode);
-	if (!x || p->l2_group || addr_is_multicast(&p->tuple.src, p->family))
+	if (!x || p->l2_group || addr_is_multicast(&p->tuple.src, p->family) ||
+	    addr_is_broadcast(&p->tuple.src, p->family))
 		return FQ_R_ICMP_ERROR;
 	r = icmp_read(ctx, p, plan);
 	if (r)
