@@ -108,6 +108,25 @@ fq_global enum fq_reason frag_borrow(struct fq_pkt *p, __be16 *ret_id)
 	return FQ_OK;
 }
 
+/*
+ * The id that a first fragment has had behind us if this one is it once more (the network doubles
+ * packets, too): the others have that id. 0: it is new.
+ */
+fq_global __be16 frag_id_before(const struct fq_pkt *p)
+{
+	const struct fq_frag *f;
+	struct fq_frag_key key;
+
+	if (!p)
+		return 0;
+	frag_key(p, &key);
+	f = bpf_map_lookup_elem(&fragments, &key);
+	if (!f || f->waiting || f->sport != p->sport || f->dport != p->dport ||
+	    bpf_ktime_get_coarse_ns() >= f->until)
+		return 0;
+	return f->id;
+}
+
 /* Note that fragments wait. What was noted too long ago makes room. */
 static __noinline void frag_wait(const struct fq_pkt *p, __u64 now)
 {

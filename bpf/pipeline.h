@@ -396,6 +396,8 @@ fq_inline enum fq_reason pipeline(fq_ctx *ctx, enum fq_reason r, struct fq_pkt *
 		r = normalise(p, plan->dir);
 	if (r)
 		return to_pool ? pool_reason(r) : r;
+	if (p->frag & FQ_FRAG_FIRST)
+		plan->ip_id = frag_id_before(p);
 	r = flow_stage(ctx, p, plan);
 	/* A held one comes again, and then the others follow. */
 	if ((p->frag & FQ_FRAG_FIRST) && r != FQ_R_HELD)

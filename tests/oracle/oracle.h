@@ -280,6 +280,7 @@ bool orc_gateway_leads(const struct orc_world *w, uint32_t id, unsigned int side
 
 /* oracle_frag.c */
 enum fq_reason orc_frag_borrow(struct orc_world *w, struct orc_pkt *p, struct orc_plan *plan);
+void orc_frag_again(struct orc_world *w, const struct orc_pkt *p, struct orc_plan *plan);
 enum fq_reason orc_frag_unknown(struct orc_world *w, const struct orc_pkt *p, unsigned int side,
 				bool to_pool, struct orc_result *res);
 void orc_frag_first(struct orc_world *w, const struct orc_pkt *p, unsigned int side, bool to_pool,

@@ -70,6 +70,15 @@ enum fq_reason orc_frag_borrow(struct orc_world *w, struct orc_pkt *p, struct or
 	return FQ_OK;
 }
 
+/* A first fragment that comes twice is still of the same datagram (RFC 6864 4.2). */
+void orc_frag_again(struct orc_world *w, const struct orc_pkt *p, struct orc_plan *plan)
+{
+	const struct orc_datagram *d = note_of(w, p, false);
+
+	if (d && !d->waiting && d->sport == p->sport && d->dport == p->dport)
+		plan->ip_id = d->ip_id;
+}
+
 /* A later fragment, of one that is not: the daemon keeps it, or a copy of it. */
 enum fq_reason orc_frag_unknown(struct orc_world *w, const struct orc_pkt *p, unsigned int side,
 				bool to_pool, struct orc_result *res)

@@ -337,6 +337,8 @@ enum fq_reason orc_path(struct orc *o, struct orc_pkt *p, enum fq_reason parsed,
 		r = FQ_R_L4_UNSUPPORTED;
 	if (r)
 		return to_pool ? of_pool(r) : r;
+	if (p->frag == ORC_FIRST)
+		orc_frag_again(&o->w, p, plan);
 	r = of_flow(o, p, plan, res);
 	if (p->frag == ORC_FIRST)
 		orc_frag_first(&o->w, p, plan->ingress, to_pool, r, plan, res);

@@ -146,6 +146,21 @@ static void fragments_follow_the_first_one(void **state)
 	assert_int_equal(t->upcalls, 0);
 }
 
+/* The network may double any packet: it is the same datagram, and has the same id. */
+static void first_one_may_come_twice(void **state)
+{
+	struct prog *t = *state;
+	struct pkt in, out;
+	uint32_t id = 0;
+
+	out_packet(&in, UDP4);
+	out_translated(&out, UDP4);
+	expect_fragment(t, &in, &out, 0, FIRST, CLIENT_SIDE, &id);
+	expect_fragment(t, &in, &out, FIRST, 128, CLIENT_SIDE, &id);
+	expect_fragment(t, &in, &out, 0, FIRST, CLIENT_SIDE, &id);
+	expect_fragment(t, &in, &out, FIRST + 128, 0, CLIENT_SIDE, &id);
+}
+
 static void assert_kept(struct prog *t, const struct flow *f, const struct pkt *fragment,
 			const char *dst, enum prog_side side)
 {
@@ -395,6 +410,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup(f, prog_test_setup)
 	const struct CMUnitTest tests[] = {
 		T(fragments_follow_the_first_one),
+		T(first_one_may_come_twice),
 		T(early_fragment_is_kept_until_the_first_one_comes),
 		T(early_fragment_in_is_the_kernels_and_kept),
 		T(kernels_fragments_are_left_alone),
