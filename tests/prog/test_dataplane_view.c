@@ -303,7 +303,7 @@ static void a_profile_counts_runs_and_their_time(void **state)
 	(void)state;
 	dpt_attach(dp);
 	assert_int_equal(dpview_open(dpt_bpffs(), NULL, &view), 0);
-	dpt_run(DPT_CLIENT_SIDE, "ping -qc5 -i0.1 192.0.2.1 >/dev/null &");
+	dpt_run(DPT_CLIENT_SIDE, "ping -qc60 -i0.05 192.0.2.1 >/dev/null &");
 	assert_int_equal(dpview_profile(view, 1, NULL, keep_profile, &row), 0);
 	assert_true(row.run_cnt >= 5);
 	assert_true(row.run_time_ns > 0);

@@ -50,7 +50,7 @@ static const struct {
 	 "t.yaml:1: interfaces[0]: \"an-interface-name\": expected the name of an interface, up to "
 	 "15 bytes"},
 	{"interfaces: [{name: a, mode: fast}]\ngateway:\n",
-	 "t.yaml:1: interfaces[0].mode: \"fast\": expected one of: auto, native, generic"},
+	 "t.yaml:1: interfaces[0].mode: \"fast\": expected one of: auto, native, generic, tc"},
 	{"interfaces: [{mode: native}]\ngateway:\n",
 	 "t.yaml:1: interfaces[0]: key \"name\" is missing"},
 	{"interfaces: [[a]]\ngateway:\n", "t.yaml:1: interfaces[0]: expected the name of an "
