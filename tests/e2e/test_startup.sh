@@ -43,7 +43,7 @@ refused "a file that is not there" 'fqdnat\.yaml.*No such file'
 # Interfaces that are missing or down, and an address that is not there yet: said, and waited for.
 attached() { ip -n "$LAB_GW" -j link show "$1" | jq -e '.[0] | has("xdp")'; }
 lab_config
-sed -i -e 's/^interfaces: \[/&wan7, /' -e 's/"192.0.2.1", /&"192.0.2.77", /' "$LAB_CONFIG"
+sed -i -e 's/^interfaces: \[/&{name: wan7, mode: native}, /' -e 's/"192.0.2.1", /&"192.0.2.77", /' "$LAB_CONFIG"
 ip -n "$LAB_GW" link set wan0 down
 lab_daemon_start
 claim "an interface that is not there: in the log" grep -q 'wan7' "$LAB_LOG/fqdnatd.log"
