@@ -42,6 +42,7 @@ static enum fq_reason forward(struct orc *o, unsigned int side, const struct orc
 {
 	bool slow = plan->unresolved || plan->split || !o->w.redirectable[plan->side];
 	uint8_t *eth = pkt_data(&res->out);
+	size_t leaving;
 	const struct orc_upcall head = {.kind = plan->gateway ? FQ_UPCALL_VIA : FQ_UPCALL_SLOW,
 					.domain = plan->domain,
 					.ifindex = o->w.ifindex[plan->gateway ? plan->side : side],
@@ -57,13 +58,15 @@ static enum fq_reason forward(struct orc *o, unsigned int side, const struct orc
 	else if (orc_cross(&res->out, p, plan))
 		res->event[FQ_R_CSUM_MADE]++;
 	orc_clamp(&o->w, &res->out, p, plan);
+	leaving = plan->error && orc_crosses(p, &plan->dst) ? res->out.len - p->l3
+							    : orc_leaving_len(p, &plan->dst);
 	if (!slow || plan->gateway) {
 		memcpy(eth, plan->dmac, 6);
 		memcpy(eth + 6, o->w.mac[plan->side], 6);
 	}
 	if (!slow)
 		res->fate = ORC_SEND;
-	else if (!orc_hand_up(res, p, &head, &res->out, orc_leaving_len(p, &plan->dst)))
+	else if (!orc_hand_up(res, p, &head, &res->out, leaving))
 		return FQ_R_SLOW_FAILED;
 	if (plan->error)
 		return FQ_R_ICMP_TRANSLATED;

@@ -299,6 +299,11 @@ enum fq_reason orc_about(struct orc *o, const struct orc_pkt *p, struct orc_plan
 			 struct orc_result *res);
 void orc_about_rewrite(struct pkt *frame, const struct orc_pkt *p, const struct orc_plan *plan);
 
+/* oracle_cross.c: the same into the other IP version; @q: what is quoted. */
+bool orc_cross_has_message(const struct orc_pkt *p, const struct orc_pkt *q);
+void orc_cross_error(struct pkt *frame, const struct orc_pkt *p, const struct orc_pkt *q,
+		     const struct orc_plan *plan);
+
 /* oracle_nat.c: bytes of what is sent on. */
 bool orc_complete(struct pkt *frame, const struct orc_pkt *p);
 void orc_rewrite_ip(struct pkt *frame, const struct orc_pkt *p, const struct orc_plan *plan);

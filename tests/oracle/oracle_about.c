@@ -68,6 +68,8 @@ static enum fq_reason read_ip4(const uint8_t *ip, size_t room, struct orc_pkt *q
 		room = orc_get16(ip + 2);
 	if (orc_get16(ip + 6) & 0x1fff) /* a later fragment is nobody's */
 		return FQ_R_ICMP_ERROR;
+	q->more = orc_get16(ip + 6) & 0x2000;
+	q->frag_id = orc_get16(ip + 4);
 	if (hlen > room)
 		return FQ_R_MALFORMED;
 	q->l4 = q->l3 + hlen;
@@ -97,6 +99,10 @@ static enum fq_reason read_ip6(const uint8_t *ip, size_t room, struct orc_pkt *q
 			return FQ_R_MALFORMED;
 		if (proto == 44 ? orc_get16(ext + 2) & 0xfff8 : proto == 43 && ext[3])
 			return FQ_R_ICMP_ERROR;
+		if (proto == 44) {
+			q->more = ext[3] & 1;
+			q->frag_id = (uint32_t)orc_get16(ext + 4) << 16 | orc_get16(ext + 6);
+		}
 		at += proto == 44 ? 8 : 8 + 8 * (size_t)ext[1];
 		proto = ext[0];
 	}
@@ -117,6 +123,7 @@ static enum fq_reason read_quote(const struct orc_pkt *p, struct orc_pkt *ret)
 	*ret = (struct orc_pkt){.frame = p->frame, .v6 = p->v6, .l3 = p->l4 + 8};
 	if (len && len < room)
 		room = len;
+	ret->l3_len = room; /* with padding */
 	return p->v6 ? read_ip6(icmp + 8, room, ret) : read_ip4(icmp + 8, room, ret);
 }
 
@@ -191,6 +198,8 @@ static struct fq_addr error_source(const struct orc *o, const struct orc_flow *f
 		return p->src;
 	if (dir == FQ_DIR_OUT)
 		return f->nat;
+	if (orc_crosses(p, &f->client)) /* RFC 6791: nobody has an address of the other version */
+		return f->proxy;
 	return o->w.settings.show_hops && !orc_same(&p->src, &f->real) ? p->src : f->proxy;
 }
 
@@ -231,8 +240,6 @@ enum fq_reason orc_about(struct orc *o, const struct orc_pkt *p, struct orc_plan
 		return reason;
 	if (!is_intact(p, &q))
 		return FQ_R_ICMP_BAD_CHECKSUM;
-	if (orc_crosses(p, out ? &f->real : &f->client))
-		return FQ_R_ICMP_UNDELIVERABLE;
 	plan->error = true;
 	plan->src = error_source(o, f, p, plan->dir);
 	plan->dst = out ? f->real : f->client;
@@ -243,6 +250,8 @@ enum fq_reason orc_about(struct orc *o, const struct orc_pkt *p, struct orc_plan
 	plan->forwarded = f->half[plan->dir].gateway != 0;
 	plan->gateway = out ? f->half[FQ_DIR_OUT].gateway : 0;
 	reason = way(o, p, plan, res);
+	if (!reason && orc_crosses(p, &plan->dst) && !orc_cross_has_message(p, &q))
+		reason = FQ_R_ICMP_NO_COUNTERPART;
 	if (!reason)
 		orc_frag_id(o, p, plan);
 	return reason;
@@ -285,6 +294,10 @@ void orc_about_rewrite(struct pkt *frame, const struct orc_pkt *p, const struct 
 	struct orc_pkt q, after = *p;
 
 	read_quote(p, &q);
+	if (orc_crosses(p, &plan->dst)) {
+		orc_cross_error(frame, p, &q, plan);
+		return;
+	}
 	orc_rewrite_ip(frame, p, plan);
 	rewrite_quote(pkt_data(frame), &q, plan);
 	after.src = plan->src;

@@ -43,6 +43,8 @@ bool orc_needs_id(const struct orc_pkt *p, const struct fq_addr *dst)
 		return !p->v6 && (!p->df || p->frag != ORC_WHOLE);
 	if (p->frag != ORC_WHOLE)
 		return true;
+	if (p->v6 && p->kind == ORC_ICMP_ERROR) /* cut to what may be fragmented */
+		return true;
 	return p->v6 && orc_leaving_len(p, dst) <= MAY_FRAGMENT;
 }
 
