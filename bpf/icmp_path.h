@@ -135,6 +135,8 @@ fq_inline bool icmp_keeps_source(const struct fq_pkt *p, const struct icmp_xlat 
 fq_inline void icmp_plan(const struct fq_pkt *p, const struct icmp_xlat *x,
 			 const struct fq_session *s, struct fq_plan *plan)
 {
+	bool cut;
+
 	plan->error = 1;
 	plan->src = icmp_keeps_source(p, x, s) ? p->tuple.src : s->src;
 	plan->dst = s->dst;
@@ -143,7 +145,10 @@ fq_inline void icmp_plan(const struct fq_pkt *p, const struct icmp_xlat *x,
 	plan->forwarded = s->gateway != 0;
 	if (plan->dir == FQ_DIR_OUT)
 		plan->gateway = READ_ONCE(s->gateway);
-	if (!plan->forwarded && xlat_needs_id(p, plan->family))
+	/* Of whatever length it is now: it will be short enough to be fragmented, see cross_keep.
+	 */
+	cut = p->family == FQ_AF_INET6 && plan->family == FQ_AF_INET;
+	if (!plan->forwarded && (cut || xlat_needs_id(p, plan->family)))
 		plan->ip_id = frag_new_id();
 }
 
