@@ -29,25 +29,6 @@ fq_inline __u16 cross_payload(const struct icmp_xlat *x)
 	return len - x->l4_off;
 }
 
-/* Which part of its datagram the quoted packet is: all of it, or the first one. */
-fq_inline void cross_fragment(const struct icmp_xlat *x, struct xlat_head *head)
-{
-	const struct fq_ip4 *ip4 = (const void *)x->quote;
-	const struct fq_ip6 *ip6 = (const void *)x->quote;
-	const struct fq_ip6_frag *frag = (const void *)(ip6 + 1);
-	bool more;
-
-	if (x->family == FQ_AF_INET) {
-		more = ip4->frag_off & bpf_htons(IP4_MF);
-		head->id = bpf_htonl(bpf_ntohs(ip4->id));
-	} else {
-		more = ip6->next_header == FQ_PROTO_FRAGMENT && (frag->off & bpf_htons(1));
-		head->id = more ? frag->id : 0;
-	}
-	if (more)
-		head->frag = FQ_FRAG_FIRST | FQ_FRAG_MORE;
-}
-
 /* Both IP headers as they become. @p, @plan: of the error */
 fq_inline void cross_heads(struct icmp_xlat *x, const struct fq_pkt *p, const struct fq_plan *plan)
 {
@@ -61,9 +42,10 @@ fq_inline void cross_heads(struct icmp_xlat *x, const struct fq_pkt *p, const st
 		.payload = cross_payload(x),
 		.tos = v4 ? ip4->tos : bpf_ntohl(ip6->flowinfo) >> 20,
 		.ttl = v4 ? ip4->ttl : ip6->hop_limit,
+		.id = x->more ? x->id : 0,
+		.frag = x->more ? FQ_FRAG_FIRST | FQ_FRAG_MORE : 0,
 		.proto = xlat_proto(x->key.proto),
 	};
-	cross_fragment(x, &x->quoted);
 	xlat_head(p, plan, &x->head);
 	x->head.payload = sizeof(x->icmp) + xlat_hlen(plan->family, x->quoted.frag) + x->keep;
 }

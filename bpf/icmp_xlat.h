@@ -56,7 +56,9 @@ struct icmp_xlat {
 	__u16 quote_len;     /* of the quoted packet, as far as it is copied */
 	__u16 l4_off;        /* in @quote */
 	__u8 family;
-	__u8 dir; /* enum fq_dir, of the error */
+	__u8 dir;  /* enum fq_dir, of the error */
+	bool more; /* what is quoted is a first fragment, */
+	__be32 id; /* with that identification */
 	/* Into the other IP version, see icmp_cross.h. */
 	__u16 keep;              /* bytes of the quoted packet behind its headers */
 	struct xlat_head head;   /* the error's */
@@ -164,6 +166,8 @@ fq_inline enum fq_reason quote_ip4(struct icmp_xlat *x)
 	/* The first fragment has the ports, the others do not. */
 	if (ip->frag_off & bpf_htons(IP4_OFFSET))
 		return FQ_R_ICMP_ERROR;
+	x->more = ip->frag_off & bpf_htons(IP4_MF);
+	x->id = bpf_htonl(bpf_ntohs(ip->id));
 	return quote_l4(x, hlen);
 }
 
@@ -189,6 +193,10 @@ fq_inline enum fq_reason quote_ip6_ext(struct icmp_xlat *x, __u8 proto)
 			return FQ_R_ICMP_ERROR;
 		if (proto == FQ_PROTO_ROUTING && ext->segments_left)
 			return FQ_R_ICMP_ERROR;
+		if (fragment) {
+			x->more = ext->segments_left & 1;
+			x->id = ((const struct fq_ip6_frag *)ext)->id;
+		}
 		proto = ext->next_header;
 		off += fragment ? sizeof(*ext) : 8U + ext->len * 8;
 	}
@@ -225,6 +233,7 @@ fq_inline enum fq_reason icmp_xlat_read(struct icmp_xlat *x)
 
 	__builtin_memset(&x->key, 0, sizeof(x->key));
 	x->peer_port = 0;
+	x->more = false;
 	if (x->len < sizeof(x->icmp) || x->len > sizeof(x->message))
 		return FQ_R_MALFORMED;
 	if (!icmp_xlat_type(x->family, x->icmp.type))
