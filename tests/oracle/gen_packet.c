@@ -27,12 +27,13 @@ static const uint8_t EXTENSIONS[][16] = {
 	{60, 0, 1, 4, 0, 0, 0, 0, 6, 0, 1, 4, 0, 0, 0, 0}, /* and destination options */
 	{43, 0, 1, 4, 0, 0, 0, 0, 6, 0, 4, 0, 0, 0, 0, 0}, /* and a routing header, used up */
 	{43, 0, 1, 4, 0, 0, 0, 0, 6, 0, 4, 1, 0, 0, 0, 0}, /* and one in use */
+	{44, 0, 1, 4, 0, 0, 0, 0, 6, 0, 0, 1, 1, 2, 3, 4}, /* and a fragment header, first */
 	{6, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, /* a longer one */
 	{6, 0, 0, 1, 1, 2, 3, 4},                          /* a fragment header, first */
 	{6, 0, 5, 0x20, 1, 2, 3, 4},                       /* later */
 	{6, 0, 0, 0, 1, 2, 3, 4},                          /* whole (RFC 6946) */
 };
-static const uint8_t EXT_LEN[] = {8, 16, 16, 16, 16, 8, 8, 8};
+static const uint8_t EXT_LEN[] = {8, 16, 16, 16, 16, 16, 8, 8, 8};
 
 /* Texts of addresses live as long as the frame is being built. */
 struct texts {
@@ -121,8 +122,8 @@ static void decorate(struct gen *g, struct pkt_spec *s, struct texts *t, bool v6
 		memcpy(t->ext, EXTENSIONS[ext], sizeof(t->ext));
 		s->ext = t->ext;
 		s->ext_len = EXT_LEN[ext];
-		s->ext_first = ext >= 5 ? 44 : gen_once_in(g, 2) ? 0 : 60;
-		t->ext[ext >= 1 && ext <= 3 ? 8 : 0] = s->proto == PKT_ICMP ? 58 : s->proto;
+		s->ext_first = ext >= 6 ? 44 : gen_once_in(g, 2) ? 0 : 60;
+		t->ext[ext >= 1 && ext <= 4 ? 8 : 0] = s->proto == PKT_ICMP ? 58 : s->proto;
 	}
 }
 
