@@ -49,7 +49,7 @@ SKEL  := $(BUILD)/fqdnat.skel.h $(BUILD)/fqdnat_tc.skel.h
 UNIT  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC) $(SCEN_SRC))
 PROG  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PROG_SRC))
 
-.PHONY: all bpf user tests check check-prog bench bench-domains bench-lab-domains fuzz fuzz-dataplane fmt lint install uninstall clean help
+.PHONY: all bpf user tests check check-prog bench bench-domains bench-lab-domains fuzz fuzz-build fuzz-dataplane fmt lint install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -141,6 +141,8 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard user/core/*.[ch] user/base/*.[ch] bpf
 	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu17 $(WARN) -fno-strict-aliasing -O1 -g \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 		-o $@ $< $(wildcard user/core/*.c) user/base/ipaddr.c $(LDLIBS)
+
+fuzz-build: $(FUZZ)
 
 # What a run finds goes to build/; a finding is kept by copying it to tests/fuzz/corpus.
 fuzz: $(FUZZ)

@@ -19,6 +19,8 @@ FUNCTION = re.compile(r"^([0-9a-f]{16}) <([A-Za-z_]\w*)>:$")
 LABEL = re.compile(r"^LBB\d+_\d+$")
 INSN = re.compile(r"^\s*(\d+):\s(?:[0-9a-f]{2}\s)+(.*)$")
 RELOC = re.compile(r"R_BPF_64_32\s+(\S+)")
+CALLBACK = re.compile(r"R_BPF_64_64\s+\.text")
+ADDRESS = re.compile(r"^r\d = (0x[0-9a-f]+) ll$")
 ACCESS = re.compile(r"r10 - (0x[0-9a-f]+)")
 COPY = re.compile(r"^(r\d) = r10$")
 ADD = re.compile(r"^(r\d) \+= -(0x[0-9a-f]+)$")
@@ -33,7 +35,7 @@ class Function:
 
 
 def parse(lines):
-    functions, section, copies, last = [], None, set(), None
+    functions, section, copies, last, address = [], None, set(), None, 0
     for line in lines:
         if line.startswith("Disassembly of section"):
             section = line.split()[-1].rstrip(":")
@@ -46,7 +48,11 @@ def parse(lines):
                 imm = functions[-1].calls.pop()[2]
                 target = match[1]
                 functions[-1].calls.append((target, imm + 1, imm) if target[0] == "." else target)
+        elif CALLBACK.search(line):  # a function that a helper is to call
+            functions[-1].calls.append((".text", address // 8, 0))
         elif match := INSN.match(line):
+            if loaded := ADDRESS.match(match[2].strip()):
+                address = int(loaded[1], 16)
             last = instruction(functions[-1], int(match[1]), match[2].strip(), copies)
     return functions
 

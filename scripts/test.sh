@@ -154,6 +154,7 @@ suite_build() {
     check build gcc make -j"$jobs" all tests CFLAGS="-O2 -g -Werror"
     check build clang-16 make -j"$jobs" BUILD=build/clang CC=clang-16 CFLAGS="-O2 -g -Werror" user tests
     check build sanitizers make -j"$jobs" BUILD=build/san SAN=1 tests
+    check build fuzzers make -j"$jobs" fuzz-build
     check build stack scripts/bpf-stack.py build/fqdnat*.bpf.o
     check build install installs
 }

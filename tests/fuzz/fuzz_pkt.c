@@ -140,14 +140,16 @@ static void cross(const uint8_t *frame, size_t len, const struct fq_pkt *p)
 static void clamp(const uint8_t *frame, const struct fq_pkt *p)
 {
 	size_t len = p->l4_hlen - sizeof(struct fq_tcp);
-	uint8_t options[MSS_ROOM] = {0};
+	struct mss_search search = {.len = len};
 	uint32_t at;
 
 	if (p->tuple.proto != FQ_PROTO_TCP || (p->frag & FQ_FRAG_LATER) || !len)
 		return;
-	memcpy(options, frame + p->l4_off + sizeof(struct fq_tcp), len);
-	at = mss_find(options, len);
-	require(!at || (at >= 2 && at + 2 <= len && options[at - 2] == TCP_OPTION_MSS));
+	memcpy(search.options, frame + p->l4_off + sizeof(struct fq_tcp), len);
+	for (uint32_t i = 0; i < MSS_OPTIONS_MAX && !mss_step(i, &search); i++)
+		;
+	at = search.found;
+	require(!at || (at >= 2 && at + 2 <= len && search.options[at - 2] == TCP_OPTION_MSS));
 }
 
 static void refuse(const uint8_t *frame, const struct fq_pkt *p)
