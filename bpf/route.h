@@ -22,7 +22,8 @@
 #include "upcall.h"
 #include "xlat.h"
 
-#define GATEWAY_TELL_NS 500000000ULL /* the daemon is told again after this long */
+#define GATEWAY_TELL_NS  500000000ULL /* the daemon is told again after this long */
+#define ROUTE_GROWTH_MAX 28           /* bytes by which a translated packet may be longer */
 
 /* The kernel's answers other than a next hop; the rest means that there is no way. */
 fq_inline enum fq_reason route_reason(long status)
@@ -86,16 +87,18 @@ fq_inline enum fq_reason route_ask(fq_ctx *ctx, struct bpf_fib_lookup *fib, stru
  * An IPv4 packet without DF that is too big is not refused but fragmented (RFC 4787 REQ-13), which
  * is the daemon's work: the next hop is asked for once more, for a packet of any size.
  *
+ * @parts: how large the fragments may be; 0: as large as the next hop takes
+ *
  * Return: as route_ask; TOO_BIG if this one has to be refused.
  */
 fq_inline enum fq_reason route_split(fq_ctx *ctx, const struct fq_pkt *p,
-				     struct bpf_fib_lookup *fib, struct fq_plan *plan)
+				     struct bpf_fib_lookup *fib, struct fq_plan *plan, __u16 parts)
 {
-	__u16 mtu = plan->mtu;
+	__u16 mtu = parts ? parts : plan->mtu;
 	enum fq_reason r;
 
 	if (p->family != FQ_AF_INET || p->df || pkt_is_gso(p) ||
-	    p->l3_off + p->l3_len > FQ_HOLD_FRAME_MAX)
+	    p->l3_off + p->l3_len + (parts ? ROUTE_GROWTH_MAX : 0) > FQ_HOLD_FRAME_MAX)
 		return FQ_R_TOO_BIG;
 	fib->tot_len = 1;
 	fib->ifindex = ctx_ifindex(ctx);
@@ -143,9 +146,10 @@ fq_global enum fq_reason route(fq_ctx *ctx, const struct fq_pkt *p, const struct
 		__builtin_memcpy(fib.ipv6_dst, dst, sizeof(fib.ipv6_dst));
 	}
 	r = route_ask(ctx, &fib, plan);
-	if (r == FQ_R_TOO_BIG && same)
-		r = route_split(ctx, p, &fib, plan);
-	else if (r == FQ_R_TOO_BIG)
+	/* RFC 7915 4: beyond an IPv6 router nobody fragments, and every link takes that much. */
+	if (r == FQ_R_TOO_BIG)
+		r = route_split(ctx, p, &fib, plan, same ? 0 : IP6_MTU_MIN);
+	if (r == FQ_R_TOO_BIG && !same)
 		plan->mtu = xlat_mtu(plan->mtu, p->family, p->frag);
 	return r;
 }
@@ -245,7 +249,7 @@ fq_global enum fq_reason route_gateway(fq_ctx *ctx, const struct fq_pkt *p, stru
 	}
 	r = route_ask(ctx, &fib, plan);
 	if (r == FQ_R_TOO_BIG)
-		r = route_split(ctx, p, &fib, plan);
+		r = route_split(ctx, p, &fib, plan, 0);
 	if (!r && READ_ONCE(g->ifindex) != plan->oif)
 		WRITE_ONCE(g->ifindex, plan->oif);
 	if (r || !plan->resolve || CTX_SENDS_ANYWHERE)

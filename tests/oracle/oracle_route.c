@@ -13,10 +13,15 @@ static const struct orc_route *look_up(const struct orc_world *w, const struct f
 	return NULL;
 }
 
-/* RFC 4787 REQ-13: DF clear, and short enough to travel to the daemon. */
+/*
+ * RFC 4787 REQ-13, RFC 7915 4: DF clear, and short enough to travel to the daemon, with an IPv6 and
+ * a Fragment header if it gets them.
+ */
 static bool may_be_split(const struct orc_pkt *p, const struct fq_addr *as)
 {
-	return !p->v6 && !p->df && !orc_crosses(p, as) && p->l3 + p->l3_len <= FQ_HOLD_FRAME_MAX;
+	size_t more = orc_crosses(p, as) ? 40 + 8 - 20 : 0;
+
+	return !p->v6 && !p->df && p->l3 + p->l3_len + more <= FQ_HOLD_FRAME_MAX;
 }
 
 static enum fq_reason ask(const struct orc_world *w, const struct orc_pkt *p,
@@ -38,6 +43,8 @@ static enum fq_reason ask(const struct orc_world *w, const struct orc_pkt *p,
 	plan->split = orc_leaving_len(p, as) > route->mtu;
 	if (plan->split && !may_be_split(p, as))
 		return FQ_R_TOO_BIG;
+	if (plan->split && orc_crosses(p, as))
+		plan->mtu = 1280;
 	plan->side = route->side;
 	plan->dmac = route->dmac;
 	plan->unresolved = route->hop == ORC_HOP_UNRESOLVED;

@@ -50,6 +50,61 @@ static void what_may_be_fragmented_is(void **state)
 	pkt_assert_equal(&got, &out);
 }
 
+/* A packet that grows too long for IPv6: what the daemon gets, to be sent in parts of 1280 bytes.
+ */
+static void split6(struct prog *t, const struct pkt *p, struct pkt *ret_whole)
+{
+	const struct prog_upcall *u;
+	struct prog_result res;
+
+	prog_run(t, p, CLIENT_SIDE, &res);
+	assert_int_equal(res.reason, FQ_R_TRANSLATED_SLOW);
+	prog_poll(t);
+	assert_int_equal(t->upcalls, 1);
+	u = &t->upcall[0];
+	assert_int_equal(u->kind, FQ_UPCALL_SLOW);
+	assert_int_equal(u->mtu, 1280);
+	ret_whole->len = u->len;
+	memcpy(pkt_data(ret_whole), u->frame, u->len);
+}
+
+/* RFC 7915 4: nobody fragments beyond an IPv6 router, so what may be fragmented is here. */
+static void what_grows_too_long_for_ip6_is_fragmented(void **state)
+{
+	const uint32_t resource = RESOURCE;
+	struct prog *t = *state;
+	struct pkt p, out, got;
+
+	prog_xlat(t, PROXY4, NARROW6, DOMAIN, &resource, 1);
+	PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_UDP, .sport = PORT, .dport = 53,
+	    .payload = payload, .payload_len = 1280 - 48 + 1, .no_df = true);
+	PKT(&out, .src = GW6, .dst = NARROW6, .proto = PKT_UDP, .sport = PORT, .dport = 53,
+	    .payload = payload, .payload_len = 1280 - 48 + 1, .ttl = 63);
+	split6(t, &p, &got);
+	pkt_assert_equal(&got, &out);
+}
+
+/* A fragment grows by 28, and stays one of its datagram. */
+static void a_fragment_that_grows_too_long_is_fragmented(void **state)
+{
+	const uint32_t resource = RESOURCE;
+	struct pkt p, part, out, out_part, got;
+	struct prog *t = *state;
+	const uint8_t *id;
+
+	prog_xlat(t, PROXY4, NARROW6, DOMAIN, &resource, 1);
+	PKT(&p, .src = CLIENT4, .dst = PROXY4, .proto = PKT_UDP, .sport = PORT, .dport = 53,
+	    .payload = payload, .payload_len = 1500, .no_df = true);
+	PKT(&out, .src = GW6, .dst = NARROW6, .proto = PKT_UDP, .sport = PORT, .dport = 53,
+	    .payload = payload, .payload_len = 1500, .ttl = 63);
+	pkt_fragment(&part, &p, 0, 1256, 0xbeef);
+	split6(t, &part, &got);
+	id = pkt_data(&got) + PKT_L3 + 40 + 6;
+	assert_true(id[0] || id[1]);
+	pkt_fragment(&out_part, &out, 0, 1256, (uint32_t)id[0] << 8 | id[1]);
+	pkt_assert_equal(&got, &out_part);
+}
+
 /* The same: DF set, or IPv6: the sender is told. */
 static void what_may_not_is_refused(void **state)
 {
@@ -201,6 +256,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup(f, prog_test_setup)
 	const struct CMUnitTest tests[] = {
 		T(what_may_be_fragmented_is),
+		T(what_grows_too_long_for_ip6_is_fragmented),
+		T(a_fragment_that_grows_too_long_is_fragmented),
 		T(what_may_not_is_refused),
 		cmocka_unit_test(segments_are_clamped_to_the_number),
 		cmocka_unit_test(segments_are_clamped_to_the_mtu),

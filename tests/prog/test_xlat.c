@@ -437,24 +437,6 @@ static void fragments_of_icmp_and_without_checksum_are_dropped(void **state)
 	assert_int_equal(prog_sessions(t), 0);
 }
 
-/* G-52: a fragment of IPv4 grows by 28, and its sender is told so. */
-static void fragment_that_grows_too_long_is_told_the_mtu(void **state)
-{
-	static const uint8_t payload[3000];
-	struct prog *t = *state;
-	struct pkt p, fragment, expected;
-	uint32_t id = 0;
-
-	cross(t);
-	build_out(
-		&p, &expected, &NAT46,
-		(struct pkt_spec){
-			.proto = PKT_UDP, .payload = payload, .payload_len = 2000, .no_df = true});
-	pkt_fragment(&fragment, &p, 0, 1456, 0xbeef);
-	prog_expect_refused(t, &fragment, CLIENT_SIDE, FQ_R_TOO_BIG, PROXY4, 3, 4, 1472);
-	expect_fragment(t, &p, &expected, CLIENT_SIDE, 0, 1448, &id);
-}
-
 /* The sender is told in its own version. */
 static void ttl_exceeded_is_told_to_the_sender(void **state)
 {
@@ -641,7 +623,6 @@ static void unknown_neighbour_is_asked_for(void **state)
 		TEST(full_packets_shrink_but_do_not_grow), TEST(df_is_set_above_1260_bytes),  \
 		TEST(identifications_differ), TEST(fragments_become_fragments),               \
 		TEST(fragments_of_icmp_and_without_checksum_are_dropped),                     \
-		TEST(fragment_that_grows_too_long_is_told_the_mtu),                           \
 		TEST(ttl_exceeded_is_told_to_the_sender), TEST(filters_hold_across_versions), \
 		TEST(revoked_session_stops)
 

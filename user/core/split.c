@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <string.h>
 
 #define OPTION_END    0
@@ -46,14 +47,14 @@ static size_t later_header(const uint8_t *first, size_t hlen, uint8_t *ret_later
 	return n;
 }
 
-int split_begin(const uint8_t *packet, size_t len, size_t mtu, struct split *ret_split)
+static int begin4(const uint8_t *packet, size_t len, size_t mtu, struct split *ret_split)
 {
-	size_t hlen = len ? (packet[0] & 15) * 4u : 0;
+	size_t hlen = (packet[0] & 15) * 4u;
 	struct split s = {.first_hlen = hlen};
 	struct iphdr ip;
 	uint16_t frag;
 
-	if (len < sizeof(ip) || packet[0] >> 4 != 4 || hlen < sizeof(ip) || hlen > len)
+	if (len < sizeof(ip) || hlen < sizeof(ip) || hlen > len)
 		return -EBADMSG;
 	memcpy(&ip, packet, sizeof(ip));
 	if (ntohs(ip.tot_len) != len)
@@ -72,22 +73,94 @@ int split_begin(const uint8_t *packet, size_t len, size_t mtu, struct split *ret
 	return 0;
 }
 
+static int begin6(const uint8_t *packet, size_t len, size_t mtu, uint32_t id,
+		  struct split *ret_split)
+{
+	size_t hlen = sizeof(struct ip6_hdr) + sizeof(struct ip6_frag), have = hlen;
+	struct split s = {.ip6 = true, .first_hlen = hlen, .later_hlen = hlen};
+	struct ip6_frag frag;
+	struct ip6_hdr ip;
+
+	if (len < sizeof(ip))
+		return -EBADMSG;
+	memcpy(&ip, packet, sizeof(ip));
+	if (ntohs(ip.ip6_plen) + sizeof(ip) != len)
+		return -EBADMSG;
+	if (mtu < hlen + 8)
+		return -EMSGSIZE;
+	if (ip.ip6_nxt == IPPROTO_FRAGMENT) {
+		if (len < hlen)
+			return -EBADMSG;
+		memcpy(&frag, packet + sizeof(ip), sizeof(frag));
+	} else {
+		frag = (struct ip6_frag){.ip6f_nxt = ip.ip6_nxt, .ip6f_ident = htonl(id)};
+		ip.ip6_nxt = IPPROTO_FRAGMENT;
+		have = sizeof(ip);
+	}
+	s.payload = packet + have;
+	s.len = len - have;
+	s.part = (mtu - hlen) & ~7UL;
+	s.off = ntohs(frag.ip6f_offlg) >> 3;
+	s.more = frag.ip6f_offlg & IP6F_MORE_FRAG;
+	memcpy(s.first, &ip, sizeof(ip));
+	memcpy(s.first + sizeof(ip), &frag, sizeof(frag));
+	memcpy(s.later, s.first, hlen);
+	*ret_split = s;
+	return 0;
+}
+
+int split_begin(const uint8_t *packet, size_t len, size_t mtu, uint32_t id, struct split *ret_split)
+{
+	switch (len ? packet[0] >> 4 : 0) {
+	case 4:
+		return begin4(packet, len, mtu, ret_split);
+	case 6:
+		return begin6(packet, len, mtu, id, ret_split);
+	default:
+		return -EBADMSG;
+	}
+}
+
+/* @off: in units of 8 bytes */
+static void write4(uint8_t *header, size_t hlen, size_t len, size_t off, bool more)
+{
+	struct iphdr ip;
+
+	memcpy(&ip, header, sizeof(ip));
+	ip.tot_len = htons((uint16_t)len);
+	ip.frag_off = htons((uint16_t)(off | (more ? IP_MF : 0)));
+	ip.check = 0;
+	memcpy(header, &ip, sizeof(ip));
+	ip.check = htons(checksum(header, hlen));
+	memcpy(header, &ip, sizeof(ip));
+}
+
+static void write6(uint8_t *header, size_t len, size_t off, bool more)
+{
+	struct ip6_frag frag;
+	struct ip6_hdr ip;
+
+	memcpy(&ip, header, sizeof(ip));
+	memcpy(&frag, header + sizeof(ip), sizeof(frag));
+	ip.ip6_plen = htons((uint16_t)(len - sizeof(ip)));
+	frag.ip6f_offlg = htons((uint16_t)(off << 3)) | (more ? IP6F_MORE_FRAG : 0);
+	memcpy(header, &ip, sizeof(ip));
+	memcpy(header + sizeof(ip), &frag, sizeof(frag));
+}
+
 size_t split_next(struct split *s, uint8_t *buf, size_t cap)
 {
 	size_t hlen = s->done ? s->later_hlen : s->first_hlen, rest = s->len - s->done;
-	size_t n = rest > s->part ? s->part : rest;
-	struct iphdr ip;
+	size_t n = rest > s->part ? s->part : rest, off = s->off + s->done / 8;
+	bool more = n < rest || s->more;
 
 	if (rest == 0 || cap < hlen + n)
 		return 0;
 	memcpy(buf, s->done ? s->later : s->first, hlen);
-	memcpy(&ip, buf, sizeof(ip));
-	ip.tot_len = htons((uint16_t)(hlen + n));
-	ip.frag_off = htons((uint16_t)((s->off + s->done / 8) | (n < rest || s->more ? IP_MF : 0)));
-	ip.check = 0;
-	memcpy(buf, &ip, sizeof(ip));
-	ip.check = htons(checksum(buf, hlen));
-	memcpy(buf, &ip, sizeof(ip));
+	if (s->ip6)
+		write6(buf, hlen + n, off, more);
+	else
+		write4(buf, hlen, hlen + n, off, more);
 	memcpy(buf + hlen, s->payload + s->done, n);
 	s->done += n;
 	return hlen + n;

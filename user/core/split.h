@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * IPv4 packets that are larger than the next hop's MTU and may be fragmented: the parts of one, one
- * after the other (RFC 791 3.2; RFC 4787 REQ-13). A fragment may be fragmented again. Pure; called
- * by user/dataplane.
+ * IP packets that are larger than the next hop's MTU and may be fragmented: the parts of one, one
+ * after the other (RFC 791 3.2, RFC 8200 4.5; RFC 4787 REQ-13, RFC 7915 4). A fragment may be
+ * fragmented again. Pure; called by user/daemon.
+ *
+ * IPv6 packets are those that were IPv4 ones before a translation: behind their header is nothing
+ * but a Fragment header, if they were fragments.
  */
 #pragma once
 
@@ -21,19 +24,22 @@ struct split {
 	bool more;    /* the packet was not the last fragment of its datagram */
 	uint8_t first[SPLIT_HLEN_MAX], later[SPLIT_HLEN_MAX]; /* headers */
 	size_t first_hlen, later_hlen;
+	bool ip6;
 };
 
 /*
- * @packet: IPv4 header and payload, @len bytes; must outlive @ret_split
+ * @packet: IP header and payload, @len bytes; must outlive @ret_split
  * @mtu:    bytes of a whole IP packet
+ * @id:     identification of the fragments of an IPv6 packet that is none so far, host order
  *
- * Return: 0; -EBADMSG not an IPv4 packet of that length; -EMSGSIZE DF is set, or the MTU leaves no
+ * Return: 0; -EBADMSG not an IP packet of that length; -EMSGSIZE DF is set, or the MTU leaves no
  * room
  */
-int split_begin(const uint8_t *packet, size_t len, size_t mtu, struct split *ret_split);
+int split_begin(const uint8_t *packet, size_t len, size_t mtu, uint32_t id,
+		struct split *ret_split);
 
 /*
- * The next fragment, whole, with its checksum.
+ * The next fragment, whole, with its checksum (IPv4).
  *
  * @cap: of @buf; at least the MTU
  *

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/timerfd.h>
 
 #include "core/split.h"
@@ -38,13 +39,26 @@ static int send_packet(struct daemon *d, const struct fq_upcall *u, const uint8_
 	return dataplane_send_l3(d->dp, l3, len);
 }
 
+/*
+ * Of the fragments that an IPv6 packet becomes: in the upper half, because the programs give
+ * fragments that they translate numbers of 16 bits (RFC 8200 4.5: different ones).
+ */
+static uint32_t new_fragment_id(void)
+{
+	static uint32_t last;
+
+	if (!last && getrandom(&last, sizeof(last), 0) < 0)
+		last = (uint32_t)instant_now().ns;
+	return ++last | 1U << 31;
+}
+
 /* A packet that is larger than the next hop takes, in parts. */
 static int send_parts(struct daemon *d, const struct fq_upcall *u, const uint8_t *l3, size_t len)
 {
 	uint8_t part[FQ_HOLD_FRAME_MAX];
 	struct split split;
 	size_t n;
-	int r = split_begin(l3, len, u->mtu, &split);
+	int r = split_begin(l3, len, u->mtu, new_fragment_id(), &split);
 
 	while (r >= 0 && (n = split_next(&split, part, sizeof(part))))
 		r = send_packet(d, u, part, n);
