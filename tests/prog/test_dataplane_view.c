@@ -7,8 +7,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #include <cmocka.h>
 
@@ -250,6 +252,17 @@ static bool warned(const struct dpview_prog *row, const char *words)
 	return false;
 }
 
+/* From kernel 6.3 on a device says whether it takes redirected frames. */
+static bool devices_say_what_they_take(void)
+{
+	unsigned int major, minor;
+	struct utsname kernel;
+
+	assert_int_equal(uname(&kernel), 0);
+	assert_int_equal(sscanf(kernel.release, "%u.%u", &major, &minor), 2);
+	return major > 6 || (major == 6 && minor >= 3);
+}
+
 static struct dpview_prog prog_row(void)
 {
 	_cleanup_(dpview_freep) struct dpview *view = NULL;
@@ -277,7 +290,8 @@ static void programs_are_shown_with_what_is_wrong(void **state)
 	dpt_run(DPT_SERVER_SIDE, "ethtool -K s0 gro off");
 	dpt_run(DPT_GATEWAY, "sysctl -qw net.ipv4.conf.sv.forwarding=0");
 	row = prog_row();
-	assert_true(warned(&row, "frames to sv take the slow way"));
+	assert_int_equal(warned(&row, "frames to sv take the slow way"),
+			 devices_say_what_they_take());
 	assert_true(warned(&row, "sysctl -w net.ipv4.conf.sv.forwarding=1"));
 	dpt_run(DPT_SERVER_SIDE, "ethtool -K s0 gro on");
 	dpt_run(DPT_GATEWAY, "sysctl -qw net.ipv4.conf.sv.forwarding=1");
