@@ -146,7 +146,7 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list args
 }
 
 /* The tc object on the maps of the other one. */
-static int load_tc(struct prog *t, const struct fq_settings *settings)
+static int load_tc(struct prog *t, const struct fq_settings *settings, bool all)
 {
 	struct bpf_map *map;
 
@@ -160,11 +160,8 @@ static int load_tc(struct prog *t, const struct fq_settings *settings)
 		if (same && !bpf_map__is_internal(map))
 			assert(bpf_map__reuse_fd(map, bpf_map__fd(same)) == 0);
 	}
-	assert(bpf_program__set_autoload(t->tc->progs.fqdnat_tc_l3, false) == 0);
-	if (fqdnat_tc_bpf__load(t->tc) < 0)
-		return -1;
-	t->fd = bpf_program__fd(t->tc->progs.fqdnat_tc);
-	return 0;
+	assert(bpf_program__set_autoload(t->tc->progs.fqdnat_tc_l3, all) == 0);
+	return fqdnat_tc_bpf__load(t->tc);
 }
 
 struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
@@ -172,7 +169,8 @@ struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
 	struct fq_settings usual = prog_settings();
 	struct prog *t = calloc(1, sizeof(*t));
 	struct fqdnat_bpf *skel;
-	bool generic = kind == PROG_GENERIC, native = kind == PROG_NATIVE;
+	bool all = kind == PROG_ALL, tc = kind == PROG_TC;
+	bool generic = all || kind == PROG_GENERIC, native = all || kind == PROG_NATIVE;
 
 	assert(t);
 	libbpf_set_print(quiet);
@@ -184,13 +182,13 @@ struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
 	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp, native) == 0);
 	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp_inject, native) == 0);
 	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp_generic, generic) == 0);
-	if (fqdnat_bpf__load(skel) < 0 || (kind == PROG_TC && load_tc(t, settings) < 0)) {
+	if (fqdnat_bpf__load(skel) < 0 || ((tc || all) && load_tc(t, settings, all) < 0)) {
 		prog_free(t);
 		return NULL;
 	}
-	if (kind != PROG_TC)
-		t->fd = bpf_program__fd(generic ? skel->progs.fqdnat_xdp_generic
-						: skel->progs.fqdnat_xdp);
+	t->fd = bpf_program__fd(tc       ? t->tc->progs.fqdnat_tc
+				: native ? skel->progs.fqdnat_xdp
+					 : skel->progs.fqdnat_xdp_generic);
 	t->ring = ring_buffer__new(bpf_map__fd(skel->maps.upcalls), on_upcall, t, NULL);
 	assert(t->ring);
 	prog_reset(t);

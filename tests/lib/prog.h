@@ -62,6 +62,7 @@ enum prog_kind {
 	PROG_NATIVE,
 	PROG_GENERIC,
 	PROG_TC,
+	PROG_ALL, /* every one is loaded; the native one is run */
 };
 
 struct prog {

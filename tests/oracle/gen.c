@@ -22,6 +22,7 @@ void gen_start(struct gen *g, uint32_t seed)
 		pkt_random(&g->rng);
 	g->mood = gen_below(g, 4);
 	g->fragments = 0;
+	gen_choose_hooks(g);
 }
 
 /* How many values each argument has; what a change needs beside that, fix() adds. */
@@ -49,6 +50,9 @@ static const struct {
 	{STEP_EXPIRE, 8, {64}},
 	{STEP_TOMBSTONE, 2, {RIG_SOCKETS}},
 	{STEP_FORWARDING, 1, {2, 2}},
+	{STEP_HOOK,
+	 2,
+	 {2, ORC_TC_BARE}}, /* which is never changed to: the addresses would not fit */
 };
 /* clang-format on */
 
@@ -106,6 +110,8 @@ void gen_step(struct gen *g, const struct rig *b, struct step *ret)
 	ret->expected = 0;
 	for (int a = 0; a < STEP_ARGS; a++)
 		ret->arg[a] = 0;
+	if (gen_opening_step(g, ret))
+		return;
 	if (gen_once_in(g, rate[g->mood]))
 		gen_change(g, ret);
 	else

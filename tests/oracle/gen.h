@@ -12,6 +12,8 @@
 struct gen {
 	uint32_t rng;
 	unsigned int mood; /* of this sequence: how many changes, mutations, strangers */
+	const struct gen_opening *opening; /* of the hooks */
+	unsigned int opened;
 	struct pkt fragment[GEN_FRAGMENTS]; /* of one datagram, yet to be sent */
 	unsigned int fragments, fragments_side;
 };
@@ -20,6 +22,14 @@ void gen_start(struct gen *g, uint32_t seed);
 
 /* The next step of a sequence; looks at the oracle's sessions. */
 void gen_step(struct gen *g, const struct rig *b, struct step *ret);
+
+/* gen_bare.c: which hooks; the steps that a sequence begins with. Return: there was one. */
+struct gen_opening;
+void gen_choose_hooks(struct gen *g);
+bool gen_opening_step(struct gen *g, struct step *ret);
+
+/* The frame as it comes by an interface without Ethernet header. */
+void gen_bare(struct gen *g, struct pkt *p);
 
 /* gen_packet.c: a frame of some session, or of none. */
 void gen_frame(struct gen *g, const struct rig *b, struct step *ret);

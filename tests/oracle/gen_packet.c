@@ -127,10 +127,13 @@ static void decorate(struct gen *g, struct pkt_spec *s, struct texts *t, bool v6
 	}
 }
 
-static void new_flow(struct gen *g, struct pkt_spec *s, bool v6)
+static void new_flow(struct gen *g, const struct rig *b, struct pkt_spec *s, bool v6)
 {
-	s->src = rig_client_addr(v6,
-				 gen_once_in(g, 8) ? gen_below(g, RIG_CLIENTS) : gen_below(g, 4));
+	bool bare = b->o.w.hook[CLIENT_SIDE] == ORC_TC_BARE;
+
+	s->src = rig_client_addr(v6, gen_once_in(g, 8) ? gen_below(g, RIG_CLIENTS)
+				     : bare            ? RIG_BARE
+						       : gen_below(g, 4));
 	s->dst =
 		rig_proxy_addr(v6, gen_once_in(g, 8) ? gen_below(g, RIG_PROXIES) : gen_below(g, 4));
 	if (gen_once_in(g, 60))
@@ -210,7 +213,7 @@ static void aim_at_zero(const struct orc_flow *f, enum fq_dir dir, struct pkt *f
 	struct orc_pkt p;
 	size_t check;
 
-	if (orc_parse(frame, &p) || p.v6 != !orc_v4(&plan.dst) || p.l4_len < 30)
+	if (orc_parse(frame, false, &p) || p.v6 != !orc_v4(&plan.dst) || p.l4_len < 30)
 		return;
 	check = p.l4 + (p.kind == ORC_TCP ? 16 : p.kind == ORC_UDP ? 6 : 2);
 	if (orc_get16(pkt_data(frame) + check) == 0)
@@ -219,6 +222,22 @@ static void aim_at_zero(const struct orc_flow *f, enum fq_dir dir, struct pkt *f
 	if (!p.v6)
 		aim(pkt_data(frame), p.l3 + 4, p.l3 + 10, orc_get16(pkt_data(&after) + p.l3 + 10));
 	aim(pkt_data(frame), p.l4 + 28, check, orc_get16(pkt_data(&after) + check));
+}
+
+/* A checksum that looks partial, and is right as it is. */
+static void make_ambiguous(struct pkt *frame)
+{
+	uint8_t *bytes = pkt_data(frame), word[2];
+	struct pkt copy = *frame;
+	struct orc_pkt p;
+	uint32_t sum;
+
+	if (orc_parse(frame, false, &p) || p.l4_len < 30 || !orc_complete(&copy, &p))
+		return;
+	sum = orc_sum(bytes + p.l4, p.l4_len, orc_pseudo_sum(&p)) +
+	      (~orc_get16(bytes + p.l4 + 28) & 0xffff);
+	orc_put16(word, ~((sum & 0xffff) + (sum >> 16)) & 0xffff);
+	memcpy(bytes + p.l4 + 28, word, sizeof(word));
 }
 
 /* A late packet of a session that has ended. */
@@ -340,12 +359,14 @@ static void gen_packet(struct gen *g, const struct rig *b, const struct orc_flow
 	else if (gen_once_in(g, 8) && late(g, b, &s, &t))
 		dir = FQ_DIR_IN;
 	else
-		new_flow(g, &s, gen_once_in(g, 2));
+		new_flow(g, b, &s, gen_once_in(g, 2));
 	ret->arg[0] = s.smac ? SERVER_SIDE : CLIENT_SIDE;
 	decorate(g, &s, &t, strchr(s.src, ':') != NULL);
 	pkt_build(&ret->frame, &s);
 	if (f && gen_once_in(g, 8))
 		aim_at_zero(f, dir, &ret->frame);
+	if (gen_once_in(g, 4))
+		make_ambiguous(&ret->frame);
 }
 
 /* Cut a datagram in pieces, which are sent in any order, other packets in between. */
@@ -387,7 +408,7 @@ static bool send_fragment(struct gen *g, struct step *ret)
 	return true;
 }
 
-void gen_frame(struct gen *g, const struct rig *b, struct step *ret)
+static void any_frame(struct gen *g, const struct rig *b, struct step *ret)
 {
 	const struct orc_flow *f = gen_below(g, 100) < 60 ? pick_flow(g, b) : NULL;
 
@@ -406,4 +427,11 @@ void gen_frame(struct gen *g, const struct rig *b, struct step *ret)
 		gen_mutate(g, &ret->frame);
 	if (gen_once_in(g, 100))
 		ret->arg[0] = !ret->arg[0];
+}
+
+void gen_frame(struct gen *g, const struct rig *b, struct step *ret)
+{
+	any_frame(g, b, ret);
+	if (b->o.w.hook[ret->arg[0]] == ORC_TC_BARE)
+		gen_bare(g, &ret->frame);
 }

@@ -18,30 +18,45 @@ static bool foreign(const struct orc_world *w, unsigned int side, const struct p
 	static const uint8_t unknown[6];
 	const uint8_t *dmac = pkt_data(in), *mac = w->dev[side].mac;
 
-	return memcmp(mac, unknown, 6) != 0 && !(dmac[0] & 1) && memcmp(dmac, mac, 6) != 0;
+	return w->hook[side] != ORC_TC_BARE && memcmp(mac, unknown, 6) != 0 && !(dmac[0] & 1) &&
+	       memcmp(dmac, mac, 6) != 0;
 }
 
-bool orc_hand_up(struct orc_result *res, const struct orc_pkt *p, const struct orc_upcall *head,
-		 const struct pkt *frame, size_t l3_len)
+/* The daemon knows one form only: without Ethernet header, one that says the protocol is made. */
+bool orc_hand_up(struct orc_result *res, const struct orc_upcall *head, const struct pkt *frame,
+		 size_t l3, size_t l3_len)
 {
 	struct orc_upcall *u = &res->upcall[res->upcalls];
-	size_t len = p->l3 + l3_len;
+	size_t len = ETH_HLEN + l3_len;
 
 	if (len > FQ_HOLD_FRAME_MAX)
 		return false;
 	res->upcalls++;
 	*u = *head;
 	u->len = len;
-	u->l3_offset = p->l3;
-	memcpy(u->frame, pkt_data(frame), len);
+	u->l3_offset = ETH_HLEN;
+	memset(u->frame, 0, ETH_HLEN);
+	memcpy(u->frame + ETH_HLEN - l3, pkt_data(frame), l3 + l3_len);
+	if (!l3)
+		orc_put16(u->frame + 12, u->frame[ETH_HLEN] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
+	return true;
+}
+
+/* Who injects a packet to a gateway gets it back, after the index of the interface. */
+static bool hands_back(const struct orc *o, unsigned int side, const struct orc_plan *plan,
+		       struct orc_result *res)
+{
+	if (o->w.hook[side] != ORC_INJECT || !plan->gateway || plan->split)
+		return false;
+	orc_put_before(&res->out, &o->w.ifindex[plan->side], sizeof(uint32_t));
+	res->fate = ORC_HAND_BACK;
 	return true;
 }
 
 static enum fq_reason forward(struct orc *o, unsigned int side, const struct orc_pkt *p,
 			      const struct orc_plan *plan, struct orc_result *res)
 {
-	bool slow = plan->unresolved || plan->split || !o->w.redirectable[plan->side];
-	uint8_t *eth = pkt_data(&res->out);
+	bool slow = orc_goes_slow(&o->w, p, plan), partial;
 	size_t leaving;
 	const struct orc_upcall head = {.kind = plan->gateway ? FQ_UPCALL_VIA : FQ_UPCALL_SLOW,
 					.domain = plan->domain,
@@ -49,7 +64,8 @@ static enum fq_reason forward(struct orc *o, unsigned int side, const struct orc
 					.mtu = plan->split ? plan->mtu : 0,
 					.proxy = plan->src};
 
-	if (orc_complete(&res->out, p))
+	partial = orc_complete(&res->out, p);
+	if (partial && (slow || !orc_keeps_partial(o->w.hook[side])))
 		res->event[FQ_R_CSUM_PARTIAL]++;
 	if (plan->error)
 		orc_about_rewrite(&res->out, p, plan);
@@ -58,15 +74,20 @@ static enum fq_reason forward(struct orc *o, unsigned int side, const struct orc
 	else if (orc_cross(&res->out, p, plan))
 		res->event[FQ_R_CSUM_MADE]++;
 	orc_clamp(&o->w, &res->out, p, plan);
+	res->resized = orc_crosses(p, &plan->dst);
 	leaving = plan->error && orc_crosses(p, &plan->dst) ? res->out.len - p->l3
 							    : orc_leaving_len(p, &plan->dst);
-	if (!slow || plan->gateway) {
-		memcpy(eth, plan->dmac, 6);
-		memcpy(eth + 6, o->w.mac[plan->side], 6);
-	}
+	if (partial && !slow && orc_keeps_partial(o->w.hook[side]))
+		orc_leave_partial(&res->out, p, plan);
+	if (!slow || plan->gateway)
+		orc_address(&o->w, &res->out, p, plan);
 	if (!slow)
 		res->fate = ORC_SEND;
-	else if (!orc_hand_up(res, p, &head, &res->out, leaving))
+	else if (hands_back(o, side, plan, res))
+		return FQ_R_FORWARDED_SLOW;
+	else if (plan->gateway && plan->unresolved && o->w.hook[plan->side] != ORC_TC_BARE)
+		return FQ_R_GATEWAY_UNRESOLVED;
+	else if (!orc_hand_up(res, &head, &res->out, orc_l3_after(&o->w, p, plan), leaving))
 		return FQ_R_SLOW_FAILED;
 	if (plan->error)
 		return FQ_R_ICMP_TRANSLATED;
@@ -85,7 +106,7 @@ static enum fq_reason hold(struct orc *o, unsigned int side, const struct orc_pk
 
 	if (orc_complete(&res->out, p))
 		res->event[FQ_R_CSUM_PARTIAL]++;
-	if (!orc_hand_up(res, p, &head, &res->out, p->l3_len))
+	if (!orc_hand_up(res, &head, &res->out, p->l3, p->l3_len))
 		return FQ_R_HOLD_FAILED;
 	return FQ_R_HELD;
 }
@@ -131,8 +152,9 @@ static void refuse(struct orc *o, unsigned int side, const struct orc_pkt *p,
 	}
 	if (partial)
 		res->event[FQ_R_CSUM_PARTIAL]++;
+	res->resized = true;
 	res->event[FQ_R_ICMP_SENT]++;
-	if (o->w.redirectable[side]) {
+	if (orc_sends_back(&o->w, side, partial)) {
 		res->fate = ORC_SEND;
 		return;
 	}
@@ -140,7 +162,7 @@ static void refuse(struct orc *o, unsigned int side, const struct orc_pkt *p,
 		memcpy(&head.proxy, ip + 8, 16);
 	else
 		memcpy(head.proxy.b + 12, ip + 12, 4);
-	orc_hand_up(res, p, &head, &res->out, res->out.len - p->l3);
+	orc_hand_up(res, &head, &res->out, p->l3, res->out.len - p->l3);
 }
 
 void orc_packet(struct orc *o, unsigned int side, const struct pkt *in, struct orc_result *ret)
@@ -155,7 +177,7 @@ void orc_packet(struct orc *o, unsigned int side, const struct pkt *in, struct o
 	if (foreign(&o->w, side, in)) {
 		r = FQ_R_NOT_OURS;
 	} else {
-		r = orc_parse(in, &p);
+		r = orc_parse(in, o->w.hook[side] == ORC_TC_BARE, &p);
 		ret->counted = r == FQ_OK;
 		ret->bytes = p.l3_len;
 		r = orc_path(o, &p, r, &plan, ret);

@@ -55,6 +55,16 @@ struct orc_socket { /* of this host; not connected */
 	uint16_t port;
 };
 
+/* Where an interface has its program; see oracle_hook.c. */
+enum orc_hook {
+	ORC_NATIVE,
+	ORC_GENERIC,
+	ORC_INJECT,
+	ORC_TC,
+	ORC_TC_BARE, /* packets have no Ethernet header there */
+	ORC_HOOKS,
+};
+
 #define ORC_TABLE(key_type, value_type)   \
 	struct {                          \
 		unsigned int n;           \
@@ -86,6 +96,7 @@ struct orc_world {
 	ORC_TABLE(struct fq_frag_key, struct orc_datagram) datagrams;
 	struct fq_control control;
 	struct fq_dev dev[ORC_SIDES];
+	enum orc_hook hook[ORC_SIDES];
 	uint32_t ifindex[ORC_SIDES];
 	bool redirectable[ORC_SIDES];
 	bool forwarding_off[ORC_SIDES]; /* IPv4, of packets that come in there */
@@ -125,7 +136,8 @@ struct orc {
 	struct orc_flow flow[ORC_FLOWS];
 	/* The NAT port that the program has given to the flow of this out tuple; -1: none. */
 	int (*chosen)(void *ctx, const struct fq_tuple *out);
-	uint16_t (*chosen_id)(void *ctx); /* the IPv4 id of what the program sends */
+	/* The id of what the program sends, an IP packet that begins at @l3. */
+	uint16_t (*chosen_id)(void *ctx, size_t l3);
 	uint16_t last_id;
 	/* Has the last packet kept that half of a session? Asked of TCP resets. */
 	bool (*kept)(void *ctx, const struct fq_tuple *tuple);
@@ -182,7 +194,8 @@ struct orc_upcall {
 enum orc_fate {
 	ORC_PASS, /* to the kernel, as it came */
 	ORC_DROP,
-	ORC_SEND, /* out of an interface: .out */
+	ORC_SEND,      /* out of an interface: .out */
+	ORC_HAND_BACK, /* the same, by whom the program was called */
 };
 
 struct orc_result {
@@ -190,6 +203,7 @@ struct orc_result {
 	enum orc_fate fate;
 	struct pkt out;
 	unsigned int event[FQ_REASON_MAX];
+	bool resized; /* before its L4 part */
 	bool counted; /* the length to be counted is certain */
 	size_t bytes;
 	unsigned int upcalls;
@@ -219,9 +233,9 @@ struct orc_plan {
 /* The oracle's answer for a frame that came in on @side. */
 void orc_packet(struct orc *o, unsigned int side, const struct pkt *in, struct orc_result *ret);
 
-/* To the daemon: @head, and the frame up to the end of its IP packet. Return: it fits. */
-bool orc_hand_up(struct orc_result *res, const struct orc_pkt *p, const struct orc_upcall *head,
-		 const struct pkt *frame, size_t l3_len);
+/* To the daemon: @head, and the frame up to the end of its IP packet at @l3. Return: it fits. */
+bool orc_hand_up(struct orc_result *res, const struct orc_upcall *head, const struct pkt *frame,
+		 size_t l3, size_t l3_len);
 
 void orc_complain(struct orc *o, const char *what, int number);
 
@@ -238,7 +252,8 @@ bool orc_v4(const struct fq_addr *a);
 bool orc_in_prefix(const struct fq_addr *a, const struct fq_addr *prefix, unsigned int len);
 
 /* oracle_parse.c. Return: FQ_OK for TCP, UDP and ICMP echo. */
-enum fq_reason orc_parse(const struct pkt *frame, struct orc_pkt *ret);
+enum fq_reason orc_parse(const struct pkt *frame, bool bare, struct orc_pkt *ret);
+enum fq_reason orc_parse_ip(const struct pkt *frame, size_t l3, bool v6, struct orc_pkt *ret);
 bool orc_is_proxy(const struct orc_world *w, const struct fq_addr *a);
 bool orc_in_pool(const struct orc_world *w, const struct orc_pkt *p);
 bool orc_group_source(const struct orc_pkt *p);
@@ -304,7 +319,20 @@ bool orc_cross_has_message(const struct orc_pkt *p, const struct orc_pkt *q);
 void orc_cross_error(struct pkt *frame, const struct orc_pkt *p, const struct orc_pkt *q,
 		     const struct orc_plan *plan);
 
+/* oracle_hook.c: what one hook does otherwise than another. */
+bool orc_asks_neighbours(enum orc_hook hook);
+bool orc_keeps_partial(enum orc_hook hook);
+bool orc_goes_slow(const struct orc_world *w, const struct orc_pkt *p, const struct orc_plan *plan);
+bool orc_sends_back(const struct orc_world *w, unsigned int side, bool partial);
+size_t orc_l3_after(const struct orc_world *w, const struct orc_pkt *p,
+		    const struct orc_plan *plan);
+void orc_leave_partial(struct pkt *frame, const struct orc_pkt *p, const struct orc_plan *plan);
+void orc_address(const struct orc_world *w, struct pkt *frame, const struct orc_pkt *p,
+		 const struct orc_plan *plan);
+void orc_put_before(struct pkt *frame, const void *bytes, size_t len);
+
 /* oracle_nat.c: bytes of what is sent on. */
+size_t orc_checksum_offset(const struct orc_pkt *p);
 bool orc_complete(struct pkt *frame, const struct orc_pkt *p);
 void orc_rewrite_ip(struct pkt *frame, const struct orc_pkt *p, const struct orc_plan *plan);
 void orc_rewrite(struct pkt *frame, const struct orc_pkt *p, const struct orc_plan *plan);

@@ -303,7 +303,8 @@ void orc_cross_error(struct pkt *frame, const struct orc_pkt *p, const struct or
 				.id = plan->ip_id,
 				.payload = 8 + quoted_hlen + kept};
 	message(p, q, &m);
-	orc_put16(eth + 12, p->v6 ? ETH_P_IP : ETH_P_IPV6);
+	if (p->l3)
+		orc_put16(eth + 12, p->v6 ? ETH_P_IP : ETH_P_IPV6);
 	memcpy(icmp + 8 + quoted_hlen, pkt_data(q->frame) + q->l4, kept);
 	cross_l4(icmp + 8 + quoted_hlen, q, plan, &quoted);
 	(p->v6 ? write_ip4 : write_ip6)(eth + p->l3, &outer);

@@ -92,13 +92,13 @@ enum fq_reason orc_frag_unknown(struct orc_world *w, const struct orc_pkt *p, un
 	d = note_of(w, p, true);
 	if (d)
 		d->waiting = true;
-	if (!orc_hand_up(res, p,
+	if (!orc_hand_up(res,
 			 &(struct orc_upcall){.kind = FQ_UPCALL_FRAGMENT,
 					      .domain = __builtin_bswap32(p->frag_id),
 					      .ifindex = w->ifindex[side],
 					      .gateway = p->v6 ? 0 : p->frag_proto,
 					      .proxy = p->dst},
-			 p->frame, p->l3_len)) {
+			 p->frame, p->l3, p->l3_len)) {
 		res->event[FQ_R_FRAGMENT_LIMIT]++;
 		return FQ_R_FRAGMENT;
 	}
@@ -143,7 +143,7 @@ void orc_frag_id(struct orc *o, const struct orc_pkt *p, struct orc_plan *plan)
 {
 	if (plan->ip_id || plan->forwarded || !orc_needs_id(p, &plan->dst))
 		return;
-	plan->ip_id = o->chosen_id(o->ctx);
+	plan->ip_id = o->chosen_id(o->ctx, orc_l3_after(&o->w, p, plan));
 	if (!plan->ip_id || plan->ip_id == o->last_id)
 		orc_complain(o, "not a legal id", plan->ip_id);
 	o->last_id = plan->ip_id;

@@ -89,8 +89,10 @@ bool orc_error(const struct orc_world *w, const struct pkt *about, const struct 
 		return false;
 	memset(ret, 0, sizeof(*ret));
 	memcpy(eth, pkt_data(about), p->l3);
-	memcpy(eth, pkt_data(about) + 6, 6);
-	memcpy(eth + 6, pkt_data(about), 6);
+	if (p->l3) {
+		memcpy(eth, pkt_data(about) + 6, 6);
+		memcpy(eth + 6, pkt_data(about), 6);
+	}
 	memcpy(ip + hlen, pkt_data(about) + p->l3, quote);
 	e.src = error_source(w, p, plan, reason, side);
 	if (p->v6) {

@@ -64,7 +64,7 @@ void orc_clamp(const struct orc_world *w, struct pkt *frame, const struct orc_pk
 
 	if (!limit || p->kind != ORC_TCP || p->frag == ORC_LATER || !(p->tcp_flags & SYN))
 		return;
-	orc_parse(frame, &now);
+	orc_parse_ip(frame, p->l3, !orc_v4(&plan->dst), &now);
 	tcp = pkt_data(frame) + now.l4;
 	value = find_mss(tcp + 20, tcp + (tcp[12] >> 4) * 4);
 	if (!value || orc_get16(value) <= limit)

@@ -7,7 +7,7 @@
 
 #include "oracle.h"
 
-static size_t checksum_offset(const struct orc_pkt *p)
+size_t orc_checksum_offset(const struct orc_pkt *p)
 {
 	return p->kind == ORC_TCP ? 16 : p->kind == ORC_UDP ? 6 : 2;
 }
@@ -24,7 +24,7 @@ static bool has_pseudo(const struct orc_pkt *p)
  */
 bool orc_complete(struct pkt *frame, const struct orc_pkt *p)
 {
-	uint8_t *l4 = pkt_data(frame) + p->l4, *check = l4 + checksum_offset(p);
+	uint8_t *l4 = pkt_data(frame) + p->l4, *check = l4 + orc_checksum_offset(p);
 	uint32_t pseudo = orc_pseudo_sum(p);
 	uint16_t sum;
 
@@ -81,7 +81,7 @@ void orc_rewrite_ip(struct pkt *frame, const struct orc_pkt *p, const struct orc
 void orc_rewrite(struct pkt *frame, const struct orc_pkt *p, const struct orc_plan *plan)
 {
 	uint8_t *ip = pkt_data(frame) + p->l3, *l4 = pkt_data(frame) + p->l4;
-	uint8_t *check = l4 + checksum_offset(p), *port = l4 + 4, to[2];
+	uint8_t *check = l4 + orc_checksum_offset(p), *port = l4 + 4, to[2];
 	bool later = p->frag == ORC_LATER;
 	bool none = later || (p->kind == ORC_UDP && orc_get16(check) == 0);
 

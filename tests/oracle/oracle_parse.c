@@ -192,17 +192,29 @@ static enum fq_reason parse_ip6(const uint8_t *frame, size_t room, struct orc_pk
 	return walk_extensions(frame, p);
 }
 
-enum fq_reason orc_parse(const struct pkt *frame, struct orc_pkt *ret)
+enum fq_reason orc_parse_ip(const struct pkt *frame, size_t l3, bool v6, struct orc_pkt *ret)
+{
+	const uint8_t *bytes = pkt_data(frame);
+
+	*ret = (struct orc_pkt){.frame = frame, .v6 = v6, .l3 = l3, .l2_group = bytes[0] & 1};
+	return v6 ? parse_ip6(bytes, frame->len - l3, ret) : parse_ip4(bytes, frame->len - l3, ret);
+}
+
+/*
+ * @bare: there is no Ethernet header. What the kernel says of such a packet, it has in a test run
+ * from the place where that would be: see gen_bare.c.
+ */
+enum fq_reason orc_parse(const struct pkt *frame, bool bare, struct orc_pkt *ret)
 {
 	const uint8_t *eth = pkt_data(frame);
+	size_t l3 = bare ? 0 : ETH_HLEN;
 
-	*ret = (struct orc_pkt){.frame = frame, .l3 = ETH_HLEN, .l2_group = eth[0] & 1};
+	*ret = (struct orc_pkt){.frame = frame, .l3 = l3, .l2_group = eth[0] & 1};
 	switch (orc_get16(eth + 12)) {
 	case ETH_P_IP:
-		return parse_ip4(eth, frame->len - ETH_HLEN, ret);
+		return orc_parse_ip(frame, l3, false, ret);
 	case ETH_P_IPV6:
-		ret->v6 = true;
-		return parse_ip6(eth, frame->len - ETH_HLEN, ret);
+		return orc_parse_ip(frame, l3, true, ret);
 	case ETH_P_8021Q:
 	case ETH_P_8021AD:
 		return FQ_R_VLAN;

@@ -331,7 +331,8 @@ enum fq_reason orc_path(struct orc *o, struct orc_pkt *p, enum fq_reason parsed,
 		return r;
 	if (!r && p->frag == ORC_LATER)
 		r = orc_frag_borrow(&o->w, p, plan);
-	if (r == FQ_R_FRAGMENT)
+	/* What has been kept is not kept again. */
+	if (r == FQ_R_FRAGMENT && o->w.hook[plan->ingress] != ORC_INJECT)
 		r = orc_frag_unknown(&o->w, p, plan->ingress, to_pool, res);
 	if (!r && p->kind == (to_pool ? ORC_ECHO_REPLY : ORC_ECHO_REQUEST))
 		r = FQ_R_L4_UNSUPPORTED;

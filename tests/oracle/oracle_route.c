@@ -77,7 +77,7 @@ enum fq_reason orc_route_gateway(struct orc_world *w, const struct orc_pkt *p,
 	r = ask(w, p, &g->addr, plan, &route);
 	if (!r)
 		g->ifindex = w->ifindex[plan->side];
-	if (r || !plan->unresolved)
+	if (r || !plan->unresolved || orc_asks_neighbours(w->hook[plan->ingress]))
 		return r;
 	if (!g->told_at) { /* "at most twice a second": sequences are shorter */
 		g->told_at = 1;

@@ -202,7 +202,8 @@ bool orc_cross(struct pkt *frame, const struct orc_pkt *p, const struct orc_plan
 	after.dst = plan->dst;
 	hlen = p->v6 ? write_ip4(eth + p->l3, p, plan, proto, p->more)
 		     : write_ip6(eth + p->l3, p, plan, proto, p->more);
-	orc_put16(eth + 12, p->v6 ? ETH_P_IP : ETH_P_IPV6);
+	if (p->l3)
+		orc_put16(eth + 12, p->v6 ? ETH_P_IP : ETH_P_IPV6);
 	memcpy(eth + p->l3 + hlen, old + p->l4, frame->len - p->l4);
 	frame->len = p->l3 + hlen + frame->len - p->l4;
 	if (p->frag == ORC_LATER)

@@ -36,6 +36,7 @@ enum step_op {
 	STEP_EXPIRE,
 	STEP_TOMBSTONE,
 	STEP_FORWARDING,
+	STEP_HOOK,
 	STEP_OPS,
 };
 
@@ -52,19 +53,20 @@ struct rig {
 	unsigned int world;
 	uint64_t stats[FQ_REASON_MAX][2]; /* packets and bytes so far */
 	uint64_t seen[FQ_REASON_MAX];     /* packets by reason, and events, over all */
-	uint64_t frames;
-	uint64_t started; /* instant of rig_reset */
-	bool clean;       /* the maps hold what the oracle says, and nothing else */
-	char why[400];    /* of the last disagreement */
-	struct pkt got;   /* the program's output for the last frame */
+	uint64_t frames[ORC_HOOKS];       /* by program */
+	uint64_t started;                 /* instant of rig_reset */
+	bool clean;                       /* the maps hold what the oracle says, and nothing else */
+	char why[400];                    /* of the last disagreement */
+	struct pkt got;                   /* the program's output for the last frame */
 	struct orc_result said;
 };
 
 /* Addresses by number, for generator and steps. */
-#define RIG_CLIENTS  6 /* of each family; the last two are strangers */
+#define RIG_CLIENTS  7 /* of each family; RIG_BARE is one of them */
 #define RIG_PROXIES  5 /* the last one is never assigned */
-#define RIG_REALS    6
-#define RIG_PREFIXES 6
+#define RIG_REALS    7
+#define RIG_BARE     6 /* the one that packets without Ethernet header have, see gen_bare.c */
+#define RIG_PREFIXES 8
 #define RIG_FILTERS  6
 #define RIG_GATEWAYS 4 /* ids 1 to 3 */
 #define RIG_WORLDS   4
@@ -90,8 +92,11 @@ void rig_reset(struct rig *b);
 /* Take a step. Return: false if program and oracle disagree (rig->why). */
 bool rig_step(struct rig *b, const struct step *s);
 
-/* Do the entries of all sessions, and the counts, agree? */
+/* rig_state.c: do the entries of all sessions, and the counts, agree? */
 bool rig_compare_state(struct rig *b);
+
+/* Note in @b->why what is wrong. Return: false. */
+bool rig_disagree(struct rig *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* rig_world.c: a change, to both. */
 void rig_change(struct rig *b, const struct step *s);

@@ -17,9 +17,9 @@
 #include "fqdnat.skel.h" /* needs the types of prog.h */
 
 static const char *const CLIENTS[2][RIG_CLIENTS] = {
-	{CLIENT4, "192.0.2.3", "192.0.2.70", "192.0.2.5", "192.0.3.2", "127.0.0.9"},
-	{CLIENT6, "2001:db8:1::3", "2001:db8:1:0:1::7", "2001:db8:1::5", "2001:db8:9::2",
-	 "fe80::5"},
+	{CLIENT4, "192.0.2.3", "192.0.2.70", "192.0.2.5", "192.0.3.2", "127.0.0.9", "8.0.0.2"},
+	{CLIENT6, "2001:db8:1::3", "2001:db8:1:0:1::7", "2001:db8:1::5", "2001:db8:9::2", "fe80::5",
+	 "2001:db8:86dd::2"},
 };
 
 static const char *const PROXIES[2][RIG_PROXIES] = {
@@ -29,16 +29,18 @@ static const char *const PROXIES[2][RIG_PROXIES] = {
 };
 
 static const char *const REALS[2][RIG_REALS] = {
-	{SERVER4, SILENT4, NARROW4, "203.0.113.5", "203.0.113.200", "192.0.2.3"},
-	{SERVER6, SILENT6, NARROW6, "2001:db8:bad::1", "2001:db8:ffff::1", "2001:db8:1::3"},
+	{SERVER4, SILENT4, NARROW4, "203.0.113.5", "203.0.113.200", "192.0.2.3", "8.0.128.2"},
+	{SERVER6, SILENT6, NARROW6, "2001:db8:bad::1", "2001:db8:ffff::1", "2001:db8:1::3",
+	 "2001:db8:86dd:8000::2"},
 };
 
 static const struct {
 	const char *addr;
 	unsigned int len;
 } PREFIXES[RIG_PREFIXES] = {
-	{"192.0.2.0", 96 + 24}, {"192.0.2.3", 128},     {"192.0.2.64", 96 + 26},
-	{"2001:db8:1::", 64},   {"2001:db8:1::3", 128}, {"2001:db8:1:0:1::", 80},
+	{"192.0.2.0", 96 + 24}, {"192.0.2.3", 128},      {"192.0.2.64", 96 + 26},
+	{"2001:db8:1::", 64},   {"2001:db8:1::3", 128},  {"2001:db8:1:0:1::", 80},
+	{"8.0.0.0", 96 + 17},   {"2001:db8:86dd::", 49},
 };
 
 static const struct fq_filter FILTERS[RIG_FILTERS] = {
@@ -251,6 +253,14 @@ static void change_dev(struct rig *b, const struct step *s)
 	rig_set(b->t->skel->maps.devs, &b->o.w.ifindex[side], dev);
 }
 
+/* Another program; what the maps say of an interface without Ethernet header. */
+static void change_hook(struct rig *b, const int *arg)
+{
+	b->o.w.hook[arg[0]] = arg[1];
+	b->o.w.dev[arg[0]].bare = arg[1] == ORC_TC_BARE;
+	rig_set(b->t->skel->maps.devs, &b->o.w.ifindex[arg[0]], &b->o.w.dev[arg[0]]);
+}
+
 static void change_tx(struct rig *b, const int *arg)
 {
 	const uint32_t *ifindex = &b->o.w.ifindex[arg[0]];
@@ -313,6 +323,8 @@ void rig_change(struct rig *b, const struct step *s)
 	case STEP_TOMBSTONE:
 		in = rig_socket_tuple(s->arg[0]);
 		return rig_bury(b, &in, &nobody);
+	case STEP_HOOK:
+		return change_hook(b, s->arg);
 	case STEP_FORWARDING:
 		return change_forwarding(b, s->arg);
 	default:
@@ -328,6 +340,8 @@ static const struct step STANDARD[] = {
 	{STEP_CLIENT, {3, 1}, 0, {0}},
 	{STEP_CLIENT, {4, 2}, 0, {0}},
 	{STEP_CLIENT, {5, 3}, 0, {0}},
+	{STEP_CLIENT, {6, 1}, 0, {0}},
+	{STEP_CLIENT, {7, 1}, 0, {0}},
 	{STEP_GRANT, {1, 5, 1}, 0, {0}},
 	{STEP_GRANT, {2, 5, 1}, 0, {0}},
 	{STEP_GRANT, {3, 5, 1}, 0, {0}},
@@ -341,8 +355,8 @@ static const struct step STANDARD[] = {
 	{STEP_XLAT, {0, 1, 1, 2, 1}, 0, {0}},
 	{STEP_XLAT, {0, 0, 2, 4, 3}, 0, {0}},
 	{STEP_XLAT, {0, 1, 2, 4, 3}, 0, {0}},
-	{STEP_XLAT, {0, 0, 3, 8, 1}, 0, {0}},
-	{STEP_XLAT, {0, 1, 3, 8, 1}, 0, {0}},
+	{STEP_XLAT, {0, 0, 3, 2 + RIG_REALS, 1}, 0, {0}},
+	{STEP_XLAT, {0, 1, 3, 2 + RIG_REALS, 1}, 0, {0}},
 	{STEP_XLAT, {1, 0, 0, 2, 1}, 0, {0}},
 	{STEP_XLAT, {1, 1, 0, 2, 1}, 0, {0}},
 	{STEP_EDGE, {0, 0}, 0, {0}},
@@ -364,6 +378,8 @@ static const struct step STANDARD[] = {
 	{STEP_LIMIT, {500}, 0, {0}},
 	{STEP_DEV, {0, 1}, 0, {0}},
 	{STEP_DEV, {1, 1}, 0, {0}},
+	{STEP_HOOK, {0, ORC_NATIVE}, 0, {0}},
+	{STEP_HOOK, {1, ORC_NATIVE}, 0, {0}},
 	{STEP_TX, {0, 1}, 0, {0}},
 	{STEP_TX, {1, 1}, 0, {0}},
 	{STEP_FORWARDING, {0, 1}, 0, {0}},

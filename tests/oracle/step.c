@@ -39,6 +39,7 @@ static const struct {
 	[STEP_EXPIRE] = {"expire", 1},       /* the n-th session, as user space does */
 	[STEP_TOMBSTONE] = {"tombstone", 1}, /* where the n-th local socket waits for the server */
 	[STEP_FORWARDING] = {"forwarding", 2}, /* side, on; IPv4 */
+	[STEP_HOOK] = {"hook", 2},             /* side, enum orc_hook */
 };
 /* clang-format on */
 
@@ -76,7 +77,7 @@ static bool read_hex(const char *text, struct pkt *ret)
 		pkt_data(ret)[len++] = byte;
 	}
 	ret->len = len;
-	return len >= ETH_HLEN && *text == '\0';
+	return len > ETH_HLEN && *text == '\0';
 }
 
 static bool read_line(char *line, struct step *s)

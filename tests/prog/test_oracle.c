@@ -122,19 +122,34 @@ static bool agree(struct rig *b, uint32_t seed, unsigned int *ret_n)
 	return false;
 }
 
-static uint64_t frames(void)
+static uint64_t frames_of(enum orc_hook hook)
 {
 	uint64_t n = 0;
 
 	for (unsigned int w = 0; w < RIG_WORLDS; w++)
-		n += rigs[w]->frames;
+		n += rigs[w]->frames[hook];
+	return n;
+}
+
+static uint64_t frames(void)
+{
+	uint64_t n = 0;
+
+	for (int hook = 0; hook < ORC_HOOKS; hook++)
+		n += frames_of(hook);
 	return n;
 }
 
 static void print_summary(uint32_t seed, unsigned int sequences)
 {
+	static const char *const hooks[ORC_HOOKS] = {"xdp", "xdp_generic", "xdp_inject", "tc",
+						     "tc_l3"};
+
 	print_message("# summary: %lu packets in %u sequences, seeds 0x%x to 0x%x;",
 		      (unsigned long)frames(), sequences, seed, seed + sequences - 1);
+	for (int hook = 0; hook < ORC_HOOKS; hook++)
+		print_message(" %s %lu%s", hooks[hook], (unsigned long)frames_of(hook),
+			      hook + 1 < ORC_HOOKS ? "," : ";");
 	for (int r = 1; r < FQ_REASON_MAX; r++) {
 		uint64_t n = 0;
 
