@@ -133,11 +133,14 @@ fq_inline bool cross_message(struct icmp_xlat *x)
  * @plan: complete; its addresses as they become
  * @port: the quoted packet's port or id, the client's
  *
- * Return: false: the other version has no such message, and the error is dropped.
+ * Return: false: the other version has no such message, or no packet as long as the quoted one says
+ * it was, and the error is dropped.
  */
 fq_inline bool icmp_cross_rewrite(struct icmp_xlat *x, const struct fq_pkt *p,
 				  const struct fq_plan *plan, __be16 port)
 {
+	if (plan->family == FQ_AF_INET && cross_payload(x) > 0xffff - sizeof(struct fq_ip4))
+		return false;
 	x->keep = cross_keep(x, p->l4_len);
 	cross_heads(x, p, plan);
 	cross_quote_l4(x, plan, port);

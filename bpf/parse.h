@@ -201,6 +201,9 @@ fq_inline enum fq_reason parse_ip4(const void *data, const void *end, struct fq_
 	p->l3_len = p->mtu_len = len;
 	frag = bpf_ntohs(ip->frag_off);
 	p->df = (frag & IP4_DF) != 0;
+	/* RFC 791 3.2: all but the last are of whole units of 8 bytes. */
+	if ((frag & IP4_MF) && (len - hlen) & 7)
+		return FQ_R_MALFORMED;
 	if (frag & (IP4_MF | IP4_OFFSET))
 		parse_fragment(p, (frag & IP4_OFFSET) * 8, frag & IP4_MF,
 			       bpf_htonl(bpf_ntohs(ip->id)));
@@ -250,6 +253,9 @@ fq_inline enum fq_reason parse_ip6_ext(const void *data, const void *end, struct
 			if (p->frag)
 				return FQ_R_MALFORMED;
 			parse_ip6_fragment(p, ext);
+			/* RFC 8200 4.5; all other headers are of such units, too. */
+			if ((p->frag & FQ_FRAG_MORE) && p->l3_len & 7)
+				return FQ_R_MALFORMED;
 		}
 		proto = ext->next_header;
 		off += 8 + (now == FQ_PROTO_FRAGMENT ? 0 : ext->len * 8);

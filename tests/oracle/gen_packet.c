@@ -275,6 +275,16 @@ static void say_length(struct gen *g, struct pkt *p, bool v6)
 	icmp[5] = to[1];
 }
 
+/* A quoted IPv6 packet that says that it was as long as can be. */
+static void say_huge(struct gen *g, struct pkt *p)
+{
+	uint8_t *icmp = pkt_data(p) + PKT_L3 + 40, to[2];
+
+	orc_put16(to, 65535 - gen_below(g, 50));
+	orc_put16(icmp + 2, orc_checksum_update(orc_get16(icmp + 2), icmp + 12, to, 2));
+	memcpy(icmp + 12, to, 2);
+}
+
 /* A packet of the session as one of its ends sees it; once in a while a datagram's first part. */
 static void quoted(struct gen *g, const struct orc_flow *f, bool out, bool v6, struct pkt *ret)
 {
@@ -340,6 +350,8 @@ static void error_about(struct gen *g, const struct orc_flow *f, struct pkt *ret
 			&about);
 	if (gen_once_in(g, 4))
 		say_length(g, ret, v6);
+	if (v6 && gen_once_in(g, 30))
+		say_huge(g, ret);
 	if (!v6 && gen_once_in(g, 3))
 		pkt_data(ret)[PKT_L3 + 6] = 0; /* no DF */
 	if (gen_once_in(g, 8))

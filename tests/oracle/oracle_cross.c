@@ -150,8 +150,12 @@ static bool message(const struct orc_pkt *p, const struct orc_pkt *q, struct mes
 
 bool orc_cross_has_message(const struct orc_pkt *p, const struct orc_pkt *q)
 {
+	const uint8_t *ip = pkt_data(q->frame) + q->l3;
 	struct message m;
 
+	/* No packet that was an IPv4 one is so long. */
+	if (p->v6 && 40 + orc_get16(ip + 4) - (q->l4 - q->l3) > 65535 - 20)
+		return false;
 	return message(p, q, &m);
 }
 

@@ -120,6 +120,8 @@ static enum fq_reason parse_ip4(const uint8_t *frame, size_t room, struct orc_pk
 		p->frag = ORC_LATER;
 	else if (p->more)
 		p->frag = ORC_FIRST;
+	if (p->more && (len - hlen) % 8) /* 3.2: all but the last one are of so many units */
+		return FQ_R_MALFORMED;
 	return parse_l4(frame, p, ip[9], p->l3 + hlen);
 }
 
@@ -158,6 +160,8 @@ static enum fq_reason walk_extensions(const uint8_t *frame, struct orc_pkt *p)
 			if (p->frag != ORC_WHOLE)
 				return FQ_R_MALFORMED;
 			fragment_header(ext, p);
+			if (p->more && orc_get16(frame + p->l3 + 4) % 8) /* 4.5 */
+				return FQ_R_MALFORMED;
 			at += 8;
 		} else {
 			at += 8 + 8 * (size_t)ext[1];

@@ -165,7 +165,8 @@ static void refused_packets_have_addresses_if_the_header_is_there(void **state)
 	struct pkt p;
 
 	(void)state;
-	PKT(&p, .src = SRC4, .dst = DST4, .proto = 132, .frag = 0x2000);
+	PKT(&p, .src = SRC4, .dst = DST4, .proto = 132, .frag = 0x2000, .payload = "a unit..",
+	    .payload_len = 8);
 	assert_int_equal(parse(&p, &f), FQ_R_L4_UNSUPPORTED);
 	assert_int_equal(f.family, FQ_AF_INET);
 	PKT(&p, .src = SRC6, .dst = DST6, .proto = PKT_TCP);
@@ -175,6 +176,31 @@ static void refused_packets_have_addresses_if_the_header_is_there(void **state)
 	pkt_data(&p)[PKT_L3] = 0x50;
 	assert_int_equal(parse(&p, &f), FQ_R_MALFORMED);
 	assert_int_equal(f.family, 0);
+}
+
+/* RFC 791 3.2, RFC 8200 4.5. First ones and later ones; the last may have any length. */
+static void fragments_but_the_last_are_of_whole_units(void **state)
+{
+	static const uint8_t zeros[24];
+	struct fq_pkt f;
+	struct pkt p;
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(zeros); len++) {
+		for (unsigned int i = 0; i < 4; i++) {
+			const uint8_t more = i & 1, unit = i >> 1;
+			uint8_t ext[8] = {17, 0, 0, unit << 3 | more, 0, 0, 0, 1};
+
+			PKT(&p, .src = SRC6, .dst = DST6, .proto = PKT_UDP, .ext = ext,
+			    .ext_len = 8, .ext_first = 44, .payload = zeros, .payload_len = len);
+			assert_int_equal(parse(&p, &f), more && len % 8 ? FQ_R_MALFORMED : FQ_OK);
+			if (!more && !unit) /* of IPv4: no fragment */
+				continue;
+			PKT(&p, .src = SRC4, .dst = DST4, .proto = PKT_UDP,
+			    .frag = more << 13 | unit, .payload = zeros, .payload_len = len);
+			assert_int_equal(parse(&p, &f), more && len % 8 ? FQ_R_MALFORMED : FQ_OK);
+		}
+	}
 }
 
 static void every_prefix_of_a_packet_is_malformed(void **state)
@@ -281,6 +307,7 @@ int main(void)
 		cmocka_unit_test(protocols_are_classified),
 		cmocka_unit_test(refused_packets_have_addresses_if_the_header_is_there),
 		cmocka_unit_test(every_prefix_of_a_packet_is_malformed),
+		cmocka_unit_test(fragments_but_the_last_are_of_whole_units),
 		cmocka_unit_test(random_bytes_are_survived),
 		cmocka_unit_test(special_addresses_are_recognised),
 	};
