@@ -25,13 +25,6 @@
 #define FRAG_KEEP_RATE    2000 /* a second and CPU that travel to the daemon */
 #define FRAG_KEEP_BURST   512
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct fq_bucket);
-} frag_cpu SEC(".maps");
-
 fq_inline void frag_key(const struct fq_pkt *p, struct fq_frag_key *ret_key)
 {
 	__builtin_memset(ret_key, 0, sizeof(*ret_key));

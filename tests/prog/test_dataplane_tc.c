@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <cmocka.h>
 
 #include "dataplane/internal.h"
@@ -139,6 +140,54 @@ static void settings_are_replaced_together(void **state)
 	settings.program.port_lo = 2000;
 	assert_int_equal(dataplane_reload(dp, &settings, &err), 0);
 	assert_int_not_equal(look("cl").id, before);
+}
+
+/* The maps of a program. Return: how many. */
+static unsigned int maps_of(int prog, struct bpf_map_info ret[32])
+{
+	uint32_t ids[32], len;
+	struct bpf_prog_info info = {.nr_map_ids = 32, .map_ids = (uintptr_t)ids};
+
+	len = sizeof(info);
+	assert_int_equal(bpf_obj_get_info_by_fd(prog, &info, &len), 0);
+	assert_in_range(info.nr_map_ids, 1, 32);
+	for (uint32_t i = 0; i < info.nr_map_ids; i++) {
+		int fd = bpf_map_get_fd_by_id(ids[i]);
+
+		ret[i] = (struct bpf_map_info){0};
+		len = sizeof(ret[i]);
+		assert_int_equal(bpf_obj_get_info_by_fd(fd, &ret[i], &len), 0);
+		close(fd);
+	}
+	return info.nr_map_ids;
+}
+
+/* Of nothing that is limited or numbered there is one for XDP and another one for tc. */
+static void both_hooks_have_the_same_maps(void **state)
+{
+	struct dataplane *dp = dpt_open();
+	struct bpf_map_info xdp[32], tc[32];
+	unsigned int n, m, same = 0;
+
+	(void)state;
+	dpt_world(dp);
+	attach(dp, "cl", DP_MODE_NATIVE);
+	attach(dp, "sv", DP_MODE_TC);
+	n = maps_of(dp->progs[P_NATIVE], xdp);
+	m = maps_of(dp->progs[P_TC], tc);
+	for (unsigned int i = 0; i < n; i++) {
+		if (strstr(xdp[i].name, "scratch") || strchr(xdp[i].name, '.'))
+			continue; /* of one packet; settings */
+		for (unsigned int k = 0; k < m; k++) {
+			if (strcmp(xdp[i].name, tc[k].name) != 0)
+				continue;
+			if (xdp[i].id != tc[k].id)
+				fail_msg("%s is not shared", xdp[i].name);
+			same++;
+		}
+	}
+	assert_true(same > 10);
+	dataplane_free(dp);
 }
 
 static void detaching_leaves_no_trace(void **state)
@@ -273,6 +322,7 @@ int main(void)
 		T(links_stay_and_are_replaced),
 		T(filters_stay_and_are_replaced),
 		T(settings_are_replaced_together),
+		T(both_hooks_have_the_same_maps),
 		T(detaching_leaves_no_trace),
 		T(what_others_use_stays),
 		T(modes_change_both_ways),

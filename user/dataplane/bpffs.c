@@ -48,6 +48,7 @@ const struct map_spec map_specs[M_COUNT] = {
 	[M_ICMP_CPU] = SPEC("icmp_cpu", PERCPU_ARRAY, 4, sizeof(struct fq_bucket)),
 	[M_FRAGMENTS] =
 		SPEC("fragments", LRU_HASH, sizeof(struct fq_frag_key), sizeof(struct fq_frag)),
+	[M_FRAG_CPU] = SPEC("frag_cpu", PERCPU_ARRAY, 4, sizeof(struct fq_bucket)),
 	[M_IP_IDS] = SPEC("ip_ids", ARRAY, 4, 4),
 	[M_UPCALLS] = SPEC("upcalls", RINGBUF, 0, 0),
 	[M_USER] = SPEC("user", ARRAY, 4, sizeof(struct dp_user)),

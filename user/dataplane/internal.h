@@ -34,6 +34,7 @@ enum dp_map {
 	M_ICMP_BUCKETS,
 	M_ICMP_CPU,
 	M_FRAGMENTS,
+	M_FRAG_CPU,
 	M_IP_IDS,
 	M_UPCALLS,
 	M_USER,
