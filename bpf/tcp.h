@@ -159,8 +159,10 @@ fq_inline bool tcp_goes_on(const struct fq_session *own, const struct fq_session
 {
 	bool open = READ_ONCE(own->tcp_seen) & FQ_TCP_ACK;
 	__u32 next = open ? READ_ONCE(own->tcp.next) : own->tcp.syn_end;
-	__u32 back = next - READ_ONCE(peer->tcp.ack);
+	__u32 back = 0;
 
+	if (READ_ONCE(peer->tcp_seen) & FQ_TCP_ACK)
+		back = next - READ_ONCE(peer->tcp.ack);
 	if (back < TCP_UNACKED_MAX || back > TCP_LATE_MAX)
 		back = TCP_UNACKED_MAX;
 	return tcp_between(seq, next - back, next + TCP_UNACKED_MAX);

@@ -46,7 +46,7 @@ static const struct {
 	{STEP_TX, 3, {2, 2}},
 	{STEP_POLICY, 8, {1}},
 	{STEP_MONITOR, 2, {2}},
-	{STEP_AGE, 4, {8}},
+	{STEP_AGE, 8, {8}},
 	{STEP_EXPIRE, 8, {64}},
 	{STEP_TOMBSTONE, 2, {RIG_SOCKETS}},
 	{STEP_FORWARDING, 1, {2, 2}},

@@ -34,6 +34,9 @@ void gen_bare(struct gen *g, struct pkt *p);
 /* gen_packet.c: a frame of some session, or of none. */
 void gen_frame(struct gen *g, const struct rig *b, struct step *ret);
 
+/* gen_tcp.c: numbers and flags of a segment of the session. */
+void gen_tcp(struct gen *g, const struct orc_flow *f, enum fq_dir dir, struct pkt_spec *s);
+
 /* gen_mutate.c: damage a frame, more or less carefully. */
 void gen_mutate(struct gen *g, struct pkt *p);
 

@@ -374,6 +374,10 @@ static void gen_packet(struct gen *g, const struct rig *b, const struct orc_flow
 		new_flow(g, b, &s, gen_once_in(g, 2));
 	ret->arg[0] = s.smac ? SERVER_SIDE : CLIENT_SIDE;
 	decorate(g, &s, &t, strchr(s.src, ':') != NULL);
+	if (f)
+		gen_tcp(g, f, dir, &s);
+	else if (gen_once_in(g, 2))
+		s.tcp_seq = pkt_random(&g->rng) | 1;
 	pkt_build(&ret->frame, &s);
 	if (f && gen_once_in(g, 8))
 		aim_at_zero(f, dir, &ret->frame);

@@ -116,9 +116,27 @@ struct orc_half {  /* what each direction keeps for itself */
 	uint32_t resource, policy_gen, domain;
 	uint64_t expires;
 	uint16_t peer_port, gateway;
-	uint8_t tcp_said; /* flags that have come this way: what may be believed */
 	uint64_t packets, bytes;
 	uint64_t age_ns; /* of the last packet, or of the beginning */
+};
+
+/* A TCP endpoint, as far as it has told; see oracle_tcp.c. */
+struct orc_tcp_end {
+	bool syn, acknowledged, fin, rst;
+	uint32_t ack, edge; /* what it has acknowledged, and where its window ends */
+	uint32_t next;      /* the number that it will send next */
+	uint32_t syn_end, syn_len;
+	int syn_shift;
+	bool syn_open; /* not answered yet */
+	int shift;     /* of its windows */
+};
+
+enum orc_tcp_state {
+	ORC_TCP_OPENING,
+	ORC_TCP_ESTABLISHED,
+	ORC_TCP_HALF_CLOSED,
+	ORC_TCP_CLOSING,
+	ORC_TCP_RESET,
 };
 
 struct orc_flow {
@@ -128,7 +146,8 @@ struct orc_flow {
 	uint16_t client_port, nat_port; /* or id */
 	uint16_t peer_port;             /* TCP: the resource's; else 0 */
 	uint32_t client_id;
-	struct orc_half half[2]; /* by enum fq_dir */
+	struct orc_half half[2];   /* by enum fq_dir */
+	struct orc_tcp_end end[2]; /* TCP: by the direction in which it sends */
 };
 
 struct orc {
@@ -139,8 +158,6 @@ struct orc {
 	/* The id of what the program sends, an IP packet that begins at @l3. */
 	uint16_t (*chosen_id)(void *ctx, size_t l3);
 	uint16_t last_id;
-	/* Has the last packet kept that half of a session? Asked of TCP resets. */
-	bool (*kept)(void *ctx, const struct fq_tuple *tuple);
 	void *ctx;
 	char complaint[200]; /* a choice that was not legal */
 };
@@ -203,8 +220,9 @@ struct orc_result {
 	enum orc_fate fate;
 	struct pkt out;
 	unsigned int event[FQ_REASON_MAX];
-	bool resized; /* before its L4 part */
-	bool counted; /* the length to be counted is certain */
+	const struct orc_flow *flow; /* whose packet it was */
+	bool resized;                /* before its L4 part */
+	bool counted;                /* the length to be counted is certain */
 	size_t bytes;
 	unsigned int upcalls;
 	struct orc_upcall upcall[ORC_UPCALLS];
@@ -279,10 +297,14 @@ struct fq_tuple orc_flow_tuple(const struct orc_flow *f, enum fq_dir dir);
 enum fq_reason orc_flow_open(struct orc *o, const struct orc_pkt *p, const struct orc_flow *wanted,
 			     struct orc_result *res);
 void orc_flow_end(struct orc *o, struct orc_flow *f);
-void orc_flow_count(struct orc *o, struct orc_flow *f, const struct orc_pkt *p, enum fq_dir dir);
+void orc_flow_count(struct orc_flow *f, const struct orc_pkt *p, enum fq_dir dir);
 const struct fq_addr *orc_tombstone(const struct orc_world *w, const struct fq_tuple *in);
 bool orc_socket(const struct orc_world *w, uint8_t proto, const struct fq_addr *a, uint16_t port);
 bool orc_addresses_local(const struct orc_world *w);
+
+/* oracle_tcp.c */
+bool orc_tcp(struct orc_tcp_end end[2], enum fq_dir dir, const struct orc_pkt *p);
+enum orc_tcp_state orc_tcp_state(const struct orc_tcp_end end[2]);
 
 /* oracle_route.c */
 enum fq_reason orc_route(const struct orc_world *w, const struct orc_pkt *p,

@@ -9,8 +9,6 @@
 
 #include "oracle.h"
 
-#define RST 0x04
-
 /* N-01: TCP knows the resource's port, UDP and ICMP do not. */
 struct orc_flow *orc_flow_find(struct orc *o, const struct orc_pkt *p, enum fq_dir dir)
 {
@@ -287,21 +285,14 @@ void orc_flow_end(struct orc *o, struct orc_flow *f)
 	f->live = false;
 }
 
-/*
- * A packet goes on its way, and keeps the session; of a reset, the program says whether it does
- * (RFC 7857 7.1: if it is believed). What is believed of TCP's flags is not the oracle's business,
- * see tests/unit/test_tcp_model.c, but nothing may be that nobody has said.
- */
-void orc_flow_count(struct orc *o, struct orc_flow *f, const struct orc_pkt *p, enum fq_dir dir)
+/* A packet goes on its way; not each keeps the session. */
+void orc_flow_count(struct orc_flow *f, const struct orc_pkt *p, enum fq_dir dir)
 {
-	const struct fq_tuple key = orc_flow_tuple(f, dir);
 	struct orc_half *h = &f->half[dir];
 
 	h->packets++;
 	h->bytes += p->l3_len;
-	if (p->kind == ORC_TCP)
-		h->tcp_said |= p->tcp_flags;
-	if (p->kind == ORC_TCP && (p->tcp_flags & RST) && !o->kept(o->ctx, &key))
+	if (p->kind == ORC_TCP && p->frag != ORC_LATER && !orc_tcp(f->end, dir, p))
 		return;
 	h->seen = true;
 	h->age_ns = 0;

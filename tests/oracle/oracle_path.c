@@ -271,7 +271,8 @@ static enum fq_reason of_session(struct orc *o, struct orc_flow *f, const struct
 	if (r)
 		return r;
 	orc_frag_id(o, p, plan);
-	orc_flow_count(o, f, p, plan->dir);
+	orc_flow_count(f, p, plan->dir);
+	res->flow = f;
 	return FQ_OK;
 }
 

@@ -23,9 +23,8 @@
 #include "fqdnat.skel.h" /* needs the types of prog.h */
 #include "fqdnat_tc.skel.h"
 
-#define CPUS_MAX      256
-#define TC_LEN_MIN    (ETH_HLEN + 40) /* the kernel runs tc programs with whole headers only */
-#define RIG_LATELY_NS 3000000000ULL   /* less than any ageing, more than a sequence takes */
+#define CPUS_MAX   256
+#define TC_LEN_MIN (ETH_HLEN + 40) /* the kernel runs tc programs with whole headers only */
 
 static const enum fq_reason_class CLASSES[FQ_REASON_MAX] = {
 #define X(id, name, class, text) [FQ_R_##id] = FQ_CLASS_##class,
@@ -169,14 +168,6 @@ static uint16_t chosen_id(void *ctx, size_t l3)
 	return orc_get16(ip[0] >> 4 == 6 ? ip + 46 : ip + 4); /* IPv6: of the Fragment header */
 }
 
-static bool kept(void *ctx, const struct fq_tuple *tuple)
-{
-	struct rig *b = ctx;
-
-	return prog_has_session(b->t, tuple) &&
-	       prog_session(b->t, tuple).last + RIG_LATELY_NS > prog_now();
-}
-
 struct rig *rig_new(unsigned int world)
 {
 	struct rig *b = calloc(1, sizeof(*b));
@@ -231,7 +222,6 @@ void rig_reset(struct rig *b)
 	memset(&b->o, 0, sizeof(b->o));
 	b->o.chosen = chosen_port;
 	b->o.chosen_id = chosen_id;
-	b->o.kept = kept;
 	b->o.ctx = b;
 	memcpy(w->ifindex, ifindex, sizeof(ifindex));
 	memcpy(w->mac[0], PKT_MAC_GW_CLIENT, ETH_ALEN);
@@ -386,6 +376,7 @@ static bool not_written(struct rig *b)
 	if (now[FQ_R_WRITE_FAILED][0] == b->stats[FQ_R_WRITE_FAILED][0])
 		return false;
 	memcpy(b->stats, now, sizeof(now));
+	rig_forget_datagrams(b); /* the ids of its fragments cannot be seen */
 	return true;
 }
 
@@ -418,6 +409,8 @@ static bool take_frame(struct rig *b, const struct step *s)
 	for (unsigned int i = 0; i < b->said.upcalls; i++)
 		if (!compare_upcall(b, i, is_spoilt(b, s)))
 			return false;
+	if (b->said.flow && !rig_compare_flow(b, b->said.flow))
+		return false;
 	if (b->o.complaint[0])
 		return rig_disagree(b, "%s", b->o.complaint);
 	if (s->expected && s->expected != (int)b->said.reason)

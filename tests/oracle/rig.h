@@ -92,7 +92,10 @@ void rig_reset(struct rig *b);
 /* Take a step. Return: false if program and oracle disagree (rig->why). */
 bool rig_step(struct rig *b, const struct step *s);
 
-/* rig_state.c: do the entries of all sessions, and the counts, agree? */
+/* rig_state.c: do the entries of a session agree? */
+bool rig_compare_flow(struct rig *b, const struct orc_flow *f);
+
+/* Do the entries of all sessions, and the counts, agree? */
 bool rig_compare_state(struct rig *b);
 
 /* Note in @b->why what is wrong. Return: false. */
@@ -101,6 +104,9 @@ bool rig_disagree(struct rig *b, const char *format, ...) __attribute__((format(
 /* rig_world.c: a change, to both. */
 void rig_change(struct rig *b, const struct step *s);
 void rig_world_standard(struct rig *b);
+
+/* No fragment is known any more. */
+void rig_forget_datagrams(struct rig *b);
 
 /* Empty the maps of what the oracle knows of: faster than prog_reset. */
 void rig_world_clear(struct rig *b);

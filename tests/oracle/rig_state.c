@@ -12,15 +12,31 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "dataplane/expiry.h"
 #include "rig.h"
 
 #include "fqdnat.skel.h" /* needs the types of prog.h */
+
+#define AGEING_NS 1000000000LL /* STEP_AGE, at least */
+
+/* A sequence takes less than the least ageing. */
+static bool is_as_old(uint64_t last, uint64_t age_ns)
+{
+	int64_t late = prog_now() - last - age_ns;
+
+	return late >= 0 && late < AGEING_NS;
+}
+
+static uint8_t flags_of(const struct orc_tcp_end *e)
+{
+	return (e->fin ? FQ_TCP_FIN : 0) | (e->syn ? FQ_TCP_SYN : 0) | (e->rst ? FQ_TCP_RST : 0) |
+	       (e->acknowledged ? FQ_TCP_ACK : 0);
+}
 
 static bool compare_half(struct rig *b, const struct orc_flow *f, enum fq_dir dir)
 {
 	const struct fq_tuple key = orc_flow_tuple(f, dir);
 	const struct orc_half *h = &f->half[dir];
-	uint8_t said_reset = (h->tcp_said | f->half[!dir].tcp_said) & FQ_TCP_RST, said_own;
 	bool out = dir == FQ_DIR_OUT;
 	struct fq_session got, said = {
 				       .src = out ? f->nat : f->proxy,
@@ -44,10 +60,11 @@ static bool compare_half(struct rig *b, const struct orc_flow *f, enum fq_dir di
 	got = prog_session(b->t, &key);
 	if (h->seen != (got.last != 0) || !got.created)
 		return rig_disagree(b, "session: an instant of the %s entry", out ? "out" : "in");
-	said_own = h->tcp_said & (FQ_TCP_FIN | FQ_TCP_SYN | FQ_TCP_ACK);
-	if (got.tcp_seen & ~(said_own | said_reset))
-		return rig_disagree(b, "session: flags %02x of the %s entry, which nobody has said",
-				    got.tcp_seen, out ? "out" : "in");
+	if (h->seen && !is_as_old(got.last, h->age_ns))
+		return rig_disagree(b, "session: the age of the %s entry", out ? "out" : "in");
+	if (got.tcp_seen != flags_of(&f->end[dir]))
+		return rig_disagree(b, "session: flags %02x of the %s entry, not %02x",
+				    got.tcp_seen, out ? "out" : "in", flags_of(&f->end[dir]));
 	got.last = got.created = got.tcp_seen = 0;
 	got.tcp = said.tcp;
 	for (size_t at = 0; at < sizeof(got); at++)
@@ -55,6 +72,33 @@ static bool compare_half(struct rig *b, const struct orc_flow *f, enum fq_dir di
 			return rig_disagree(b, "session: byte %zu of the %s entry", at,
 					    out ? "out" : "in");
 	return true;
+}
+
+/* The idle time that user space would give it. */
+static bool compare_expiry(struct rig *b, const struct orc_flow *f)
+{
+	static const enum session_state states[] = {
+		[ORC_TCP_OPENING] = SESSION_OPENING,
+		[ORC_TCP_ESTABLISHED] = SESSION_ESTABLISHED,
+		[ORC_TCP_HALF_CLOSED] = SESSION_HALF_CLOSED,
+		[ORC_TCP_CLOSING] = SESSION_CLOSING,
+		[ORC_TCP_RESET] = SESSION_RESET,
+	};
+	const struct fq_tuple out = orc_flow_tuple(f, FQ_DIR_OUT),
+			      in = orc_flow_tuple(f, FQ_DIR_IN);
+	struct fq_session a = prog_session(b->t, &out), z = prog_session(b->t, &in);
+	enum session_state got = session_state(&a, &z, IPPROTO_TCP);
+
+	if (out.proto != IPPROTO_TCP || got == states[orc_tcp_state(f->end)])
+		return true;
+	return rig_disagree(b, "session: %s, not %s", session_state_name(got),
+			    session_state_name(states[orc_tcp_state(f->end)]));
+}
+
+bool rig_compare_flow(struct rig *b, const struct orc_flow *f)
+{
+	return compare_half(b, f, FQ_DIR_OUT) && compare_half(b, f, FQ_DIR_IN) &&
+	       compare_expiry(b, f);
 }
 
 static bool compare_quotas(struct rig *b)
@@ -94,7 +138,7 @@ bool rig_compare_state(struct rig *b)
 		if (!f->live)
 			continue;
 		live++;
-		if (!compare_half(b, f, FQ_DIR_OUT) || !compare_half(b, f, FQ_DIR_IN))
+		if (!rig_compare_flow(b, f))
 			return false;
 	}
 	if (entries != 2 * live)

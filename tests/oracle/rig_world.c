@@ -393,6 +393,12 @@ static const struct step STANDARD[] = {
 			rig_set((map), &(table).entry[i_].key, NULL); \
 	} while (0)
 
+void rig_forget_datagrams(struct rig *b)
+{
+	CLEAR(b->o.w.datagrams, b->t->skel->maps.fragments);
+	b->o.w.datagrams.n = 0;
+}
+
 void rig_world_clear(struct rig *b)
 {
 	for (unsigned int i = 0; i < ORC_FLOWS; i++) {
