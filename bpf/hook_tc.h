@@ -97,8 +97,8 @@ fq_inline bool hook_grow(fq_ctx *ctx, int delta)
 
 /*
  * See hook_xdp.h. The kernel has to know what the packet is now, in how its segments are made, too;
- * it adds or removes the difference between the two headers. (It does so for TCP; datagrams that
- * are yet to be cut cannot change their version.)
+ * it adds or removes the difference between the two headers. (Since 5.14 it does so for datagrams
+ * that are yet to be cut, too.)
  */
 fq_inline bool hook_grow_into(fq_ctx *ctx, int delta, __u8 family)
 {

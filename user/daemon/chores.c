@@ -69,7 +69,9 @@ static void on_slow(struct daemon *d, const struct fq_upcall *u)
 {
 	const uint8_t *l3 = u->frame + u->l3_offset;
 	size_t len = u->len - u->l3_offset;
-	int r = u->mtu ? send_parts(d, u, l3, len) : send_packet(d, u, l3, len);
+	/* An ICMP error has been cut meanwhile: what fits gets no Fragment header (RFC 8021). */
+	bool fits = !u->mtu || len <= u->mtu;
+	int r = fits ? send_packet(d, u, l3, len) : send_parts(d, u, l3, len);
 
 	if (r < 0)
 		log_limited(LOG_WARNING, "translated packet cannot be sent", log_errno(r));
