@@ -23,6 +23,9 @@
 
 #include "dataplane/internal.h"
 
+#define GRO_IPV4_MAX_SIZE 64    /* IFLA_GRO_IPV4_MAX_SIZE, which headers before 6.3 do not have */
+#define MERGED_MAX        65536 /* the kernel's default */
+
 #define STRINGS_MAX 1024
 
 /* Of <linux/netdev.h>, which is younger than the headers we build with. */
@@ -231,26 +234,32 @@ static uint64_t redirect_losses(const char *ifname)
 
 /* ---- veth ---- */
 
-/* Index of the peer. *@ret_here: it is in this namespace. */
-static int veth_peer(uint32_t ifindex, uint32_t *ret_peer, bool *ret_here)
+static int ask_link(uint32_t ifindex, struct answer *ret_answer)
 {
 	struct request req = {.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
 				    .nlmsg_type = RTM_GETLINK,
 				    .nlmsg_flags = NLM_F_REQUEST}};
 	struct ifinfomsg *msg = NLMSG_DATA(&req.h);
+
+	msg->ifi_index = (int)ifindex;
+	return ask(NETLINK_ROUTE, &req, ret_answer);
+}
+
+/* Index of the peer. *@ret_here: it is in this namespace. */
+static int veth_peer(uint32_t ifindex, uint32_t *ret_peer, bool *ret_here)
+{
 	const struct rtattr *peer;
 	struct answer answer;
 	int r;
 
-	msg->ifi_index = (int)ifindex;
-	r = ask(NETLINK_ROUTE, &req, &answer);
+	r = ask_link(ifindex, &answer);
 	if (r < 0)
 		return r;
-	peer = find_attr(&answer, sizeof(*msg), IFLA_LINK);
+	peer = find_attr(&answer, sizeof(struct ifinfomsg), IFLA_LINK);
 	if (!peer)
 		return -ENOENT;
 	memcpy(ret_peer, RTA_DATA(peer), sizeof(*ret_peer));
-	*ret_here = !find_attr(&answer, sizeof(*msg), IFLA_LINK_NETNSID);
+	*ret_here = !find_attr(&answer, sizeof(struct ifinfomsg), IFLA_LINK_NETNSID);
 	return 0;
 }
 
@@ -373,6 +382,36 @@ static void warn_generic(struct warn *w, const char *ifname)
 		     "ethtool -K PEER tso off gso off");
 }
 
+/* What an interface merges at most; 0: the kernel does not say. */
+static uint32_t merged_max(const struct answer *link, uint16_t attr)
+{
+	const struct rtattr *size = find_attr(link, sizeof(struct ifinfomsg), attr);
+	uint32_t max = 0;
+
+	if (size)
+		memcpy(&max, RTA_DATA(size), sizeof(max));
+	return max;
+}
+
+/* BIG TCP: packets above 64 KB, whose headers do not say how long they are. */
+static void warn_big(struct warn *w, uint32_t ifindex, const char *ifname)
+{
+	static const struct {
+		uint16_t attr;
+		const char *setting;
+	} sizes[] = {{IFLA_GRO_MAX_SIZE, "gro_max_size"}, {GRO_IPV4_MAX_SIZE, "gro_ipv4_max_size"}};
+	struct answer link;
+
+	if (ask_link(ifindex, &link) < 0)
+		return;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		if (merged_max(&link, sizes[i].attr) > MERGED_MAX)
+			warn(w,
+			     "%s merges TCP to more than 64 KB (BIG TCP), which is dropped: "
+			     "ip link set %s %s %d",
+			     ifname, ifname, sizes[i].setting, MERGED_MAX);
+}
+
 int dataplane_warnings(uint32_t ifindex, enum dp_mode mode, dp_warning_fn cb, void *ctx)
 {
 	struct warn w = {.cb = cb, .ctx = ctx};
@@ -384,6 +423,8 @@ int dataplane_warnings(uint32_t ifindex, enum dp_mode mode, dp_warning_fn cb, vo
 	if (mode != DP_MODE_TC)
 		warn_redirect(&w, ifindex, ifname);
 	warn_forwarding(&w, ifname);
+	if (mode != DP_MODE_NATIVE)
+		warn_big(&w, ifindex, ifname);
 	if (mode == DP_MODE_GENERIC)
 		warn_generic(&w, ifname);
 	return w.count;
