@@ -200,7 +200,7 @@ int load_settings_of(int rodata_fd, uint32_t size, struct fq_settings *ret_setti
 void log_capture(void);
 const char *log_captured(void);
 
-/* ---- attach.c ---- */
+/* ---- attached.c ---- */
 
 /* What runs on an interface. */
 struct xdp_state {
@@ -227,15 +227,17 @@ bool runs_here(uint32_t ifindex, uint32_t prog_id);
 int link_check_here(uint32_t ifindex, uint32_t alive, uint32_t prog_id, const char *bpffs,
 		    struct dp_error *err);
 
-/* Put our programs in the place of those behind every pinned link. */
-int attach_replace(struct dataplane *dp, struct dp_error *err);
-
 /* *@info is in and out: pointers in it are filled (see bpf_obj_get_info_by_fd). */
 int prog_info(uint32_t id, struct bpf_prog_info *info);
 
 /* A map's id (0: cannot be asked), and whether a program uses it. */
 uint32_t map_id(int fd);
 bool prog_uses_map(uint32_t prog_id, uint32_t wanted);
+
+/* ---- attach.c ---- */
+
+/* Put our programs in the place of those behind every pinned link. */
+int attach_replace(struct dataplane *dp, struct dp_error *err);
 
 /* ---- attach_tc.c ---- */
 
