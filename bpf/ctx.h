@@ -25,7 +25,8 @@ fq_inline __u32 ctx_len(const fq_ctx *ctx)
 	return ctx->len;
 }
 
-/* The interface by which the packet has come. */
+/* The interface by which the frame has come. Of a packet: p->ifindex, which may be a VLAN device.
+ */
 fq_inline __u32 ctx_ifindex(const fq_ctx *ctx)
 {
 	return ctx->ifindex;

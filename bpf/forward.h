@@ -42,7 +42,7 @@ static __noinline bool forwarded_back(fq_ctx *ctx, const struct fq_session *s,
 {
 	struct fq_plan again = {.gateway = s->gateway, .domain = s->domain};
 	struct fq_tuple out = forwarded_partner(&p->tuple);
-	__u32 ifindex = ctx_ifindex(ctx);
+	__u32 ifindex = p->ifindex;
 	const struct fq_session *partner;
 
 	if (gateway_leads(again.gateway, ifindex) || !forwarded_judged(ifindex))
@@ -55,11 +55,10 @@ static __noinline bool forwarded_back(fq_ctx *ctx, const struct fq_session *s,
 }
 
 /* The same of an ICMP error about the session of tuple @in. No route is asked: replies do that. */
-fq_inline bool forwarded_error_back(fq_ctx *ctx, const struct fq_session *s,
-				    const struct fq_tuple *in)
+fq_inline bool forwarded_error_back(const struct fq_session *s, const struct fq_tuple *in,
+				    __u32 ifindex)
 {
 	struct fq_tuple out = forwarded_partner(in);
-	__u32 ifindex = ctx_ifindex(ctx);
 	const struct fq_session *partner;
 
 	if (gateway_leads(s->gateway, ifindex) || !forwarded_judged(ifindex))

@@ -9,12 +9,12 @@
 fq_inline int run(fq_ctx *ctx, const enum fq_mode mode)
 {
 	__u32 bytes = ctx_len(ctx) - ETH_HLEN;
-	struct hook_work *w = hook_begin(mode);
+	struct hook_work *w = hook_begin(ctx, mode);
 	enum fq_reason r;
 
 	if (!w)
 		return HOOK_PASS;
-	r = hook_parse(ctx, &w->p);
+	r = hook_parse(ctx, &w->p, mode);
 	return hook_run(ctx, r, w, bytes);
 }
 

@@ -9,7 +9,7 @@
 fq_inline int run(fq_ctx *ctx, bool ethernet)
 {
 	__u32 bytes = ctx_len(ctx) - (ethernet ? ETH_HLEN : 0);
-	struct hook_work *w = hook_begin(FQ_MODE_TC);
+	struct hook_work *w = hook_begin(ctx, FQ_MODE_TC);
 	enum fq_reason r;
 
 	if (!w)

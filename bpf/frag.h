@@ -47,9 +47,8 @@ fq_inline __be16 frag_new_id(void)
 }
 
 /* May a packet in, to this address, be a session's? Only then it is worth while to wait. */
-fq_inline bool frag_may_be_ours(fq_ctx *ctx, const struct fq_addr *src, const struct fq_addr *dst)
+fq_inline bool frag_may_be_ours(__u32 ifindex, const struct fq_addr *src, const struct fq_addr *dst)
 {
-	__u32 ifindex = ctx_ifindex(ctx);
 	const struct fq_dev *dev;
 
 	if (pool_has(src) || fq_settings.masquerade == FQ_MASQ_NONE)
@@ -149,9 +148,9 @@ fq_global enum fq_reason frag_unknown(fq_ctx *ctx, const struct fq_pkt *p, bool 
 		return FQ_R_FRAGMENT;
 	if (to_pool && !policy_client(&p->tuple.src))
 		return FQ_R_NOT_A_CLIENT;
-	if (!to_pool && !frag_may_be_ours(ctx, &p->tuple.src, &p->tuple.dst))
+	if (!to_pool && !frag_may_be_ours(p->ifindex, &p->tuple.src, &p->tuple.dst))
 		return FQ_R_FRAGMENT;
-	head.ifindex = ctx_ifindex(ctx);
+	head.ifindex = p->ifindex;
 	head.domain = p->frag_id;
 	head.gateway = p->family == FQ_AF_INET ? p->tuple.proto : 0;
 	head.proxy = p->tuple.dst;
@@ -172,14 +171,14 @@ fq_global enum fq_reason frag_unknown(fq_ctx *ctx, const struct fq_pkt *p, bool 
  *
  * Return: true if some are kept; the daemon is told.
  */
-fq_global bool frag_first(fq_ctx *ctx, const struct fq_pkt *p, bool ours, __be16 id)
+fq_global bool frag_first(const struct fq_pkt *p, bool ours, __be16 id)
 {
 	const struct fq_frag *before;
 	struct fq_frag_key key;
 	struct fq_frag f = {};
 	bool waiting;
 
-	if (!p || (!ours && !frag_may_be_ours(ctx, &p->tuple.src, &p->tuple.dst)))
+	if (!p || (!ours && !frag_may_be_ours(p->ifindex, &p->tuple.src, &p->tuple.dst)))
 		return false;
 	frag_key(p, &key);
 	before = bpf_map_lookup_elem(&fragments, &key);
@@ -192,6 +191,6 @@ fq_global bool frag_first(fq_ctx *ctx, const struct fq_pkt *p, bool ours, __be16
 	f.echo_reply = p->echo_reply;
 	bpf_map_update_elem(&fragments, &key, &f, BPF_ANY);
 	if (waiting)
-		upcall_first(ctx_ifindex(ctx), &key);
+		upcall_first(p->ifindex, &key);
 	return waiting;
 }

@@ -202,11 +202,12 @@ fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct
 /*
  * Is the frame for another host? Interfaces see such frames when they are promiscuous, and when a
  * switch floods: to translate them would double packets.
+ *
+ * @ifindex: whose frame it is to be
  */
-fq_inline bool frame_foreign(fq_ctx *ctx)
+fq_inline bool frame_foreign(fq_ctx *ctx, __u32 ifindex)
 {
 	const struct ethhdr *eth = ctx_data(ctx);
-	__u32 ifindex = ctx_ifindex(ctx);
 	__u8 known = 0, differs = 0;
 	const struct fq_dev *dev;
 

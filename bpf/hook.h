@@ -41,14 +41,14 @@ struct {
 } hook_scratch SEC(".maps");
 
 /* The work of a new packet; never NULL, but the verifier does not know. */
-fq_inline struct hook_work *hook_begin(const enum fq_mode mode)
+fq_inline struct hook_work *hook_begin(const fq_ctx *ctx, const enum fq_mode mode)
 {
 	__u32 slot = mode_slot(mode);
 	struct hook_work *w = bpf_map_lookup_elem(&hook_scratch, &slot);
 
 	if (!w)
 		return NULL;
-	w->p = (struct fq_pkt){};
+	w->p = (struct fq_pkt){.ifindex = ctx_ifindex(ctx)};
 	w->plan = (struct fq_plan){.mode = mode};
 	return w;
 }
@@ -62,18 +62,18 @@ static __noinline __u32 hook_dev_mtu(__u32 ifindex)
 }
 
 /*
- * The largest segments that fit both ways, where the connection comes from (@family) and where it
- * goes. 0: any. The route's MTU is not known as long as its neighbour is not: then the interface's
- * counts.
+ * The largest segments that fit both ways, where the connection comes from (@from, @family) and
+ * where it goes. 0: any. The route's MTU is not known as long as its neighbour is not: then the
+ * interface's counts.
  */
-fq_inline __u32 hook_mss(const fq_ctx *ctx, const struct fq_plan *plan, __u8 family)
+fq_inline __u32 hook_mss(__u32 from, const struct fq_plan *plan, __u8 family)
 {
 	__u32 mtu = plan->mtu ? plan->mtu : hook_dev_mtu(plan->oif), limit, here;
 
 	if (fq_settings.mss_clamp != FQ_MSS_AUTO)
 		return fq_settings.mss_clamp;
 	limit = mtu ? mss_of_mtu(mtu, plan->family) : 0;
-	mtu = hook_dev_mtu(ctx_ifindex(ctx));
+	mtu = hook_dev_mtu(from);
 	here = mtu ? mss_of_mtu(mtu, family) : 0;
 	return !limit || (here && here < limit) ? here : limit;
 }
@@ -136,7 +136,7 @@ fq_inline bool hook_write(fq_ctx *ctx, struct fq_pkt *p, const struct fq_plan *p
 	} else if (!frame_translate(ctx, p, plan, &partial)) {
 		return false;
 	}
-	if ((p->tcp_flags & FQ_TCP_SYN) && (mss = hook_mss(ctx, plan, family)))
+	if ((p->tcp_flags & FQ_TCP_SYN) && (mss = hook_mss(p->ifindex, plan, family)))
 		hook_clamp(ctx, p, mss, partial || csum == HOOK_CSUM_MISSING);
 	if (csum == HOOK_CSUM_MISSING) {
 		stats_count(FQ_R_CSUM_MADE, p->l3_len);
@@ -166,7 +166,7 @@ static __noinline enum fq_reason hook_slow(fq_ctx *ctx, const struct fq_pkt *p,
 	struct fq_upcall head = {
 		.kind = FQ_UPCALL_SLOW,
 		.domain = plan->domain,
-		.ifindex = ctx_ifindex(ctx),
+		.ifindex = p->ifindex,
 		.mtu = plan->split ? plan->mtu : 0,
 		.proxy = plan->src,
 	};
@@ -213,7 +213,7 @@ static __noinline enum fq_reason hook_hold(fq_ctx *ctx, const struct fq_pkt *p,
 	struct fq_upcall head = {
 		.kind = FQ_UPCALL_HOLD,
 		.domain = plan->domain,
-		.ifindex = ctx_ifindex(ctx),
+		.ifindex = p->ifindex,
 		.proxy = p->tuple.dst,
 	};
 	bool partial;
@@ -251,11 +251,11 @@ static __noinline bool icmp_tokens(const struct fq_addr *receiver)
  * sender knows (G-31). In, and where hops on the path are to be seen (I-06): ours on that
  * interface, or what the other side takes for the receiver.
  */
-fq_inline void refuse_source(const fq_ctx *ctx, const struct fq_pkt *p, __u8 dir, __u32 reason,
+fq_inline void refuse_source(const struct fq_pkt *p, __u8 dir, __u32 reason,
 			     struct fq_addr *ret_src)
 {
 	bool hop = reason == FQ_R_TTL_EXCEEDED && fq_settings.show_hops;
-	__u32 ifindex = ctx_ifindex(ctx);
+	__u32 ifindex = p->ifindex;
 	const struct fq_dev *dev;
 
 	*ret_src = p->tuple.dst;
@@ -310,17 +310,21 @@ static __noinline bool refuse_write(fq_ctx *ctx, __u32 slot, struct icmp_err *e)
  * have the kernel "complete" a checksum in the middle of the quoted packet: such an error takes the
  * slow way (@partial).
  */
-fq_inline int refuse_send(fq_ctx *ctx, const struct icmp_err *e, __u8 mode, bool partial)
+fq_inline int refuse_send(fq_ctx *ctx, const struct hook_work *w, bool partial)
 {
+	const struct icmp_err *e = &w->err;
 	__u32 hlen = e->family == FQ_AF_INET ? ICMP_ERR_HLEN4 : ICMP_ERR_HLEN6;
 	struct fq_upcall head = {
 		.kind = FQ_UPCALL_SLOW,
-		.ifindex = ctx_ifindex(ctx),
+		.ifindex = w->p.ifindex,
 		.proxy = e->src,
 	};
+	int verdict = HOOK_PASS;
 
-	if ((!mode_keeps_partial(mode) || !partial) && hook_send_back(ctx, mode) == HOOK_SENT)
-		return HOOK_SENT;
+	if (!mode_keeps_partial(w->plan.mode) || !partial)
+		verdict = hook_send_back(ctx, w->p.ifindex, w->plan.mode);
+	if (verdict != HOOK_PASS)
+		return verdict;
 	upcall_frame(ctx, &head, e->l3_off, hlen + e->quote_len);
 	return HOOK_DROP;
 }
@@ -352,7 +356,7 @@ static __noinline int hook_refuse(fq_ctx *ctx, struct hook_work *w, __u32 reason
 					  : icmp_err_kinds[reason].type6;
 	e->code = p->family == FQ_AF_INET ? icmp_err_kinds[reason].code4
 					  : icmp_err_kinds[reason].code6;
-	refuse_source(ctx, p, plan->dir, reason, &e->src);
+	refuse_source(p, plan->dir, reason, &e->src);
 	/* Of what is longer than one packet, a part only is quoted: nobody can verify it. */
 	if (pkt_is_gso(p))
 		partial = true;
@@ -361,7 +365,7 @@ static __noinline int hook_refuse(fq_ctx *ctx, struct hook_work *w, __u32 reason
 	if (!refuse_write(ctx, mode_slot(plan->mode), e))
 		return HOOK_DROP;
 	stats_count(FQ_R_ICMP_SENT, p->l3_len);
-	return refuse_send(ctx, e, plan->mode, partial);
+	return refuse_send(ctx, w, partial);
 }
 
 /*
@@ -382,13 +386,14 @@ fq_inline int hook_run(fq_ctx *ctx, enum fq_reason r, struct hook_work *w, __u32
 		r = hook_forward(ctx, p, plan, &verdict);
 	else if (r == FQ_R_HELD)
 		r = hook_hold(ctx, p, plan);
+	r = hook_reason(p, r);
 	stats_count(r, bytes);
 
 	switch (reason_class(r)) {
 	case FQ_CLASS_FORWARD:
 		return verdict;
 	case FQ_CLASS_PASS:
-		return HOOK_PASS;
+		return hook_pass(ctx, p);
 	case FQ_CLASS_REFUSE:
 		return hook_refuse(ctx, w, r);
 	default:

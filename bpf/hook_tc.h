@@ -67,14 +67,16 @@ fq_global enum fq_reason tc_parse(fq_ctx *ctx, struct fq_pkt *p, bool ethernet)
 
 	if (!p || ctx_len(ctx) < l3_off)
 		return r;
-	if (ethernet && frame_foreign(ctx))
+	if (ethernet && frame_foreign(ctx, p->ifindex))
 		return FQ_R_NOT_OURS;
 	if (ctx->vlan_present)
 		return FQ_R_VLAN;
 	for (int i = 0; i < 2 && r == FQ_R_MALFORMED; i++) {
 		if (i && !tc_pull(ctx))
 			break;
-		*p = (struct fq_pkt){.l3_off = l3_off, .l3_room = ctx_len(ctx) - l3_off};
+		*p = (struct fq_pkt){.ifindex = ctx_ifindex(ctx),
+				     .l3_off = l3_off,
+				     .l3_room = ctx_len(ctx) - l3_off};
 		p->l2_group =
 			ctx->pkt_type == PACKET_BROADCAST || ctx->pkt_type == PACKET_MULTICAST;
 		r = parse_l3(ctx_data(ctx), ctx_end(ctx), p, ctx->protocol);
@@ -132,10 +134,24 @@ fq_inline bool hook_filled(fq_ctx *ctx, __u32 slot, __u32 off, __u32 len)
 	return true;
 }
 
-fq_inline int hook_send_back(fq_ctx *ctx, __u8 mode)
+fq_inline int hook_send_back(fq_ctx *ctx, __u32 ifindex, __u8 mode)
 {
+	(void)ctx;
 	(void)mode;
-	return bpf_redirect(ctx_ifindex(ctx), 0);
+	return bpf_redirect(ifindex, 0);
+}
+
+fq_inline enum fq_reason hook_reason(const struct fq_pkt *p, enum fq_reason r)
+{
+	(void)p;
+	return r;
+}
+
+fq_inline int hook_pass(fq_ctx *ctx, const struct fq_pkt *p)
+{
+	(void)ctx;
+	(void)p;
+	return HOOK_PASS;
 }
 
 fq_inline int hook_way(struct fq_plan *plan)

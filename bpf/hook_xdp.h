@@ -11,15 +11,36 @@
 #include "frame.h"
 #include "parse.h"
 #include "upcall.h"
+#include "vlan.h"
 
 #define HOOK_PASS XDP_PASS
 #define HOOK_DROP XDP_DROP
 #define HOOK_SENT XDP_REDIRECT
 
-/* Parse the frame, if it is for this host. See parse_frame. */
-fq_inline enum fq_reason hook_parse(fq_ctx *ctx, struct fq_pkt *p)
+/* Parse the frame, if it is for this host. See parse_frame, vlan_enter. */
+fq_inline enum fq_reason hook_parse(fq_ctx *ctx, struct fq_pkt *p, const enum fq_mode mode)
 {
-	return frame_foreign(ctx) ? FQ_R_NOT_OURS : parse_frame(ctx_data(ctx), ctx_end(ctx), p);
+	enum fq_reason r;
+
+	if (frame_foreign(ctx, p->ifindex))
+		return FQ_R_NOT_OURS;
+	r = parse_frame(ctx_data(ctx), ctx_end(ctx), p);
+	return r == FQ_R_VLAN && mode == FQ_MODE_NATIVE ? vlan_enter(ctx, p) : r;
+}
+
+/*
+ * The reason that is counted. What is left to a VLAN device's own program after all counts there:
+ * here it is one more tagged frame that is the kernel's.
+ */
+fq_inline enum fq_reason hook_reason(const struct fq_pkt *p, enum fq_reason r)
+{
+	return p->vlan && reason_class(r) == FQ_CLASS_PASS ? FQ_R_VLAN : r;
+}
+
+/* Leave the frame to the kernel, as it came. */
+fq_inline int hook_pass(fq_ctx *ctx, const struct fq_pkt *p)
+{
+	return p->vlan && !vlan_tag(ctx, p->vlan) ? XDP_DROP : XDP_PASS;
 }
 
 /* The frame ends after @len bytes; no longer than it is. */
@@ -77,23 +98,30 @@ fq_inline bool hook_filled(fq_ctx *ctx, __u32 slot, __u32 off, __u32 len)
 
 /*
  * A device map first: it is faster, sends in bulk, and knows who takes native frames: others
- * (bridges, VLANs, tunnels) would lose them. In generic mode every interface takes packets.
+ * (bridges, tunnels) would lose them. In generic mode every interface takes packets, and VLAN
+ * devices write their tag themselves; in native mode it is yet to be written (vlan_leave).
  *
  * Return: HOOK_SENT; HOOK_PASS if the daemon has to send the packet.
  */
 fq_inline int xdp_redirect(__u32 oif, __u8 mode)
 {
-	int verdict = bpf_redirect_map(&tx, oif, XDP_PASS);
+	int verdict = XDP_PASS;
 
+	if (mode != FQ_MODE_GENERIC || !vlan_below(oif))
+		verdict = bpf_redirect_map(&tx, oif, XDP_PASS);
 	if (verdict == XDP_REDIRECT || mode == FQ_MODE_NATIVE)
 		return verdict;
 	return bpf_redirect(oif, 0);
 }
 
-/* Send the frame back to where it has come from; it is addressed. As xdp_redirect. */
-fq_inline int hook_send_back(fq_ctx *ctx, __u8 mode)
+/* Send the frame back to where it has come from; it is addressed. As xdp_redirect; or HOOK_DROP. */
+fq_inline int hook_send_back(fq_ctx *ctx, __u32 ifindex, __u8 mode)
 {
-	return xdp_redirect(ctx_ifindex(ctx), mode);
+	int verdict = xdp_redirect(ifindex, mode);
+
+	if (verdict == XDP_REDIRECT && mode == FQ_MODE_NATIVE && !vlan_leave(ctx, ifindex))
+		return XDP_DROP;
+	return verdict;
 }
 
 /*
@@ -150,8 +178,11 @@ fq_inline enum fq_reason hook_leave(fq_ctx *ctx, const struct fq_plan *plan, int
 		__builtin_memcpy(eth->h_dest, plan->dmac, ETH_ALEN);
 		__builtin_memcpy(eth->h_source, plan->smac, ETH_ALEN);
 	}
-	if (!plan->slow)
+	if (!plan->slow) {
 		*ret_verdict = way;
+		if (plan->mode == FQ_MODE_NATIVE && !vlan_leave(ctx, plan->oif))
+			return FQ_R_WRITE_FAILED;
+	}
 	if (plan->mode == FQ_MODE_INJECT && plan->gateway && !plan->split) {
 		*ret_verdict = XDP_TX;
 		return xdp_hand_back(ctx, plan->oif);

@@ -98,7 +98,7 @@ fq_inline enum fq_reason icmp_match_in(fq_ctx *ctx, const struct fq_pkt *p, stru
 	if (s->dir != FQ_DIR_IN)
 		return FQ_R_ICMP_ERROR;
 	if (fq_settings.source_check != FQ_SOURCE_NONE && s->gateway &&
-	    !forwarded_error_back(ctx, s, &x->key))
+	    !forwarded_error_back(s, &x->key, p->ifindex))
 		return FQ_R_WRONG_GATEWAY;
 	return READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL ? FQ_R_LOCAL_SOCKET : FQ_OK;
 }

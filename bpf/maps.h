@@ -98,7 +98,15 @@ struct {
 	__type(value, struct fq_dev);
 } devs SEC(".maps");
 
-/* Interfaces that take redirected frames, by index. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 2 * FQ_VLANS_MAX); /* one entry a direction */
+	__type(key, struct fq_vlan_key);
+	__type(value, struct fq_vlan);
+} vlans SEC(".maps");
+
+/* Interfaces that take redirected frames, by index. VLAN devices mean the interface below them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
 	__uint(max_entries, 1024);

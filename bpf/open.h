@@ -393,6 +393,6 @@ static __noinline enum fq_reason open_session(fq_ctx *ctx, const struct fq_pkt *
 		return r;
 	}
 	stats_count(FQ_R_SESSION_CREATED, p->l3_len);
-	upcall_session(ctx, w->domain, &p->tuple);
+	upcall_session(p->ifindex, w->domain, &p->tuple);
 	return FQ_OK;
 }

@@ -53,8 +53,7 @@ fq_inline enum fq_reason normalise(struct fq_pkt *p, __u8 dir)
 }
 
 /* Edge: what is to become of packets to this proxy address, and where they go (plan->gateway). */
-static __noinline enum fq_reason edge_stage(fq_ctx *ctx, const struct fq_pkt *p,
-					    struct fq_plan *plan, __u64 now)
+static __noinline enum fq_reason edge_stage(const struct fq_pkt *p, struct fq_plan *plan, __u64 now)
 {
 	struct fq_edge *e = bpf_map_lookup_elem(&edge, &p->tuple.dst);
 	__u64 touch_at;
@@ -74,7 +73,7 @@ static __noinline enum fq_reason edge_stage(fq_ctx *ctx, const struct fq_pkt *p,
 	touch_at = READ_ONCE(e->touch_at);
 	if (touch_at && now >= touch_at &&
 	    __sync_val_compare_and_swap(&e->touch_at, touch_at, now + TOUCH_AGAIN_NS) == touch_at)
-		upcall_touch(ctx_ifindex(ctx), e->domain, 0, &p->tuple.dst);
+		upcall_touch(p->ifindex, e->domain, 0, &p->tuple.dst);
 	return FQ_OK;
 }
 
@@ -204,7 +203,7 @@ static __noinline enum fq_reason out_new(fq_ctx *ctx, const struct fq_pkt *p, st
 		return FQ_R_WRONG_WAY;
 	/* In another scope the proxy address is that edge's, who has decided already. */
 	if (!client->scope) {
-		r = edge_stage(ctx, p, plan, now);
+		r = edge_stage(p, plan, now);
 		if (r)
 			return r;
 		if (plan->gateway)
@@ -245,7 +244,7 @@ static __noinline void forwarded_end(const struct fq_session *s, const struct fq
  * Return: FQ_OK, *@s is NULL if the session has ended because this process is the gateway now; as
  * edge_stage.
  */
-fq_inline enum fq_reason forwarded_stage(fq_ctx *ctx, struct fq_session **s, const struct fq_pkt *p,
+fq_inline enum fq_reason forwarded_stage(struct fq_session **s, const struct fq_pkt *p,
 					 struct fq_plan *plan, __u64 now)
 {
 	__u16 before = READ_ONCE((*s)->gateway);
@@ -255,7 +254,7 @@ fq_inline enum fq_reason forwarded_stage(fq_ctx *ctx, struct fq_session **s, con
 	plan->gateway = before;
 	if (g && !(p->tcp_flags & FQ_TCP_SYN) && (g->up || forwarded_alive(p, now)))
 		return FQ_OK;
-	r = edge_stage(ctx, p, plan, now);
+	r = edge_stage(p, plan, now);
 	if (r)
 		return r;
 	WRITE_ONCE((*s)->domain, plan->domain);
@@ -350,7 +349,7 @@ fq_inline enum fq_reason flow_stage(fq_ctx *ctx, struct fq_pkt *p, struct fq_pla
 		return late_packet(ctx, &p->tuple, p->sport);
 	now = bpf_ktime_get_coarse_ns();
 	if (s && out && READ_ONCE(s->gateway)) {
-		r = forwarded_stage(ctx, &s, p, plan, now);
+		r = forwarded_stage(&s, p, plan, now);
 		if (r)
 			return r;
 	}
@@ -401,6 +400,6 @@ fq_inline enum fq_reason pipeline(fq_ctx *ctx, enum fq_reason r, struct fq_pkt *
 	r = flow_stage(ctx, p, plan);
 	/* A held one comes again, and then the others follow. */
 	if ((p->frag & FQ_FRAG_FIRST) && r != FQ_R_HELD)
-		frag_first(ctx, p, !r || to_pool, plan->ip_id);
+		frag_first(p, !r || to_pool, plan->ip_id);
 	return r;
 }

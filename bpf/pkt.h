@@ -117,7 +117,7 @@ struct fq_ip6_frag {
 FQ_ASSERT_SIZE(struct fq_icmp, 8);
 FQ_ASSERT_SIZE(struct fq_ip6_frag, 8);
 
-#define FQ_L3_OFF_MAX ETH_HLEN /* tagged frames are not ours */
+#define FQ_L3_OFF_MAX ETH_HLEN /* frames that we change have no tag (vlan.h) */
 #define FQ_L4_OFF_MAX 512      /* longer extension header chains are not translated */
 
 /* Of a TCP segment, host order. */
@@ -143,6 +143,8 @@ struct fq_pkt {
 	__u16 l4_len;          /* covered by the L4 checksum */
 	__u16 mtu_len;         /* longest IP packet on the wire: l3_len, or less (GSO) */
 	__u32 l3_room;         /* from the IP header to the end of the frame; set before parse_l3 */
+	__u32 ifindex;         /* by which it has come; set before everything else */
+	__be16 vlan;           /* tag (TCI) that has been taken off the frame; 0: none */
 	__u8 family;           /* FQ_AF_*; 0: no IP addresses read */
 	__u8 ttl;
 	__u8 tos;

@@ -101,7 +101,7 @@ fq_inline enum fq_reason route_split(fq_ctx *ctx, const struct fq_pkt *p,
 	    p->l3_off + p->l3_len + (parts ? ROUTE_GROWTH_MAX : 0) > FQ_HOLD_FRAME_MAX)
 		return FQ_R_TOO_BIG;
 	fib->tot_len = 1;
-	fib->ifindex = ctx_ifindex(ctx);
+	fib->ifindex = p->ifindex;
 	r = route_ask(ctx, fib, plan);
 	plan->mtu = mtu;
 	plan->slow = plan->split = !r;
@@ -119,13 +119,14 @@ fq_inline enum fq_reason route_split(fq_ctx *ctx, const struct fq_pkt *p,
 fq_global enum fq_reason route(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_addr *dst,
 			       struct fq_plan *plan)
 {
-	struct bpf_fib_lookup fib = {.ifindex = ctx_ifindex(ctx)};
+	struct bpf_fib_lookup fib = {};
 	enum fq_reason r;
 	__u8 family;
 	bool same;
 
 	if (!p || !dst || !plan)
 		return FQ_R_NO_ROUTE;
+	fib.ifindex = p->ifindex;
 	family = addr_family(dst);
 	same = family == p->family;
 	fib.family = family;
@@ -165,7 +166,7 @@ static __noinline bool route_back(fq_ctx *ctx, const struct fq_pkt *p)
 		.family = p->family,
 		.l4_protocol = p->tuple.proto,
 		.tot_len = 1, /* else tc would take the packet's */
-		.ifindex = ctx_ifindex(ctx),
+		.ifindex = p->ifindex,
 	};
 	long status;
 
@@ -180,7 +181,7 @@ static __noinline bool route_back(fq_ctx *ctx, const struct fq_pkt *p)
 	}
 	status = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	return (status == BPF_FIB_LKUP_RET_SUCCESS || status == BPF_FIB_LKUP_RET_NO_NEIGH) &&
-	       fib.ifindex == ctx_ifindex(ctx);
+	       fib.ifindex == p->ifindex;
 }
 
 /* The gateway of that id; NULL: there is none. */
@@ -226,7 +227,7 @@ fq_inline void gateway_tell(const struct fq_plan *plan, const struct fq_addr *ho
 fq_global enum fq_reason route_gateway(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan,
 				       __u64 now)
 {
-	struct bpf_fib_lookup fib = {.ifindex = ctx_ifindex(ctx)};
+	struct bpf_fib_lookup fib = {};
 	struct fq_gateway *g;
 	struct fq_addr hop;
 	enum fq_reason r;
@@ -238,6 +239,7 @@ fq_global enum fq_reason route_gateway(fq_ctx *ctx, const struct fq_pkt *p, stru
 	g = gateway_find(plan->gateway);
 	if (!g)
 		return FQ_R_GATEWAY_UNKNOWN;
+	fib.ifindex = p->ifindex;
 	fib.l4_protocol = p->tuple.proto;
 	fib.tot_len = p->mtu_len;
 	if (addr_is_mapped(&g->addr)) {

@@ -110,7 +110,7 @@ fq_inline void upcall_first(__u32 ifindex, const struct fq_frag_key *key)
  * A session has been opened, and somebody wants to know; its out tuple stands in place of a
  * frame. Such news may fill half of the ring: the rest is for packets.
  */
-fq_inline void upcall_session(fq_ctx *ctx, __u32 domain, const struct fq_tuple *out)
+fq_inline void upcall_session(__u32 ifindex, __u32 domain, const struct fq_tuple *out)
 {
 	const struct fq_control *c = maps_control();
 	struct fq_upcall *u;
@@ -124,7 +124,7 @@ fq_inline void upcall_session(fq_ctx *ctx, __u32 domain, const struct fq_tuple *
 	*u = (struct fq_upcall){
 		.kind = FQ_UPCALL_SESSION,
 		.domain = domain,
-		.ifindex = ctx_ifindex(ctx),
+		.ifindex = ifindex,
 		.len = sizeof(*out),
 		.proxy = out->dst,
 	};

@@ -13,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define FQ_ABI_VERSION   3
+#define FQ_ABI_VERSION   4
 #define FQ_BPFFS_DEFAULT "/sys/fs/bpf/fqdnat"
 
 #define FQ_CLIENTS_MAX      4096  /* configured clients; index of fq_quota */
@@ -197,6 +197,23 @@ struct fq_dev {
 };
 
 /*
+ * vlans: BPF_MAP_TYPE_HASH. VLAN devices, seen from above and from below:
+ * (device, 0) -> (the interface below, id): every device that frames may be sent by;
+ * (the interface below, id) -> (device, 0): those whose frames are ours as they come in.
+ */
+struct fq_vlan_key {
+	__u32 ifindex;
+	__u32 vid; /* 1 to 4094; 0: @ifindex is the VLAN device */
+};
+
+struct fq_vlan {
+	__u32 ifindex;
+	__u32 vid; /* 0: @ifindex is the VLAN device */
+};
+
+#define FQ_VLANS_MAX 1024
+
+/*
  * quota: BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, changed atomically by both sides. Clients come first,
  * then scopes: an element each of FQ_CLIENTS_MAX + scope. A session counts in both, but scope 0 has
  * no limit and no count.
@@ -217,6 +234,7 @@ struct fq_control {
 	__u32 sessions;    /* open now, atomically */
 	__u32 sessions_max;
 	__u32 monitors; /* somebody wants FQ_UPCALL_SESSION */
+	__u32 vlans;    /* VLAN devices in map vlans; 0: nobody needs to look there */
 };
 
 /* stats: BPF_MAP_TYPE_PERCPU_ARRAY by enum fq_reason */
@@ -309,6 +327,8 @@ FQ_ASSERT_SIZE(struct fq_xlat, 24 + 4 * FQ_XLAT_RESOURCES);
 FQ_ASSERT_SIZE(struct fq_edge, 24);
 FQ_ASSERT_SIZE(struct fq_gateway, 32);
 FQ_ASSERT_SIZE(struct fq_dev, 44);
+FQ_ASSERT_SIZE(struct fq_vlan_key, 8);
+FQ_ASSERT_SIZE(struct fq_vlan, 8);
 FQ_ASSERT_SIZE(struct fq_quota, 16);
 FQ_ASSERT_SIZE(struct fq_frag_key, 40);
 FQ_ASSERT_SIZE(struct fq_frag, 24);

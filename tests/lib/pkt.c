@@ -321,3 +321,26 @@ void pkt_fragment(struct pkt *p, const struct pkt *whole, size_t off, size_t len
 	}
 	p->len = PKT_L3 + hlen + len;
 }
+
+void pkt_tag(struct pkt *p, uint16_t tpid, uint16_t tci)
+{
+	uint8_t *at = pkt_data(p) + 2 * ETH_ALEN;
+
+	assert(p->len + 4 <= PKT_CAP);
+	memmove(at + 4, at, p->len - 2 * ETH_ALEN);
+	put16(at, tpid);
+	put16(at + 2, tci);
+	p->len += 4;
+}
+
+uint16_t pkt_untag(struct pkt *p)
+{
+	uint8_t *at = pkt_data(p) + 2 * ETH_ALEN;
+	uint16_t tci = at[2] << 8 | at[3];
+
+	if (at[0] != ETH_P_8021Q >> 8 || at[1] != (ETH_P_8021Q & 0xff))
+		return 0;
+	p->len -= 4;
+	memmove(at, at + 4, p->len - 2 * ETH_ALEN);
+	return tci;
+}

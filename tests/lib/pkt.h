@@ -95,6 +95,10 @@ struct pkt_error {
 
 void pkt_build_error(struct pkt *p, const struct pkt_error *e, const struct pkt *about);
 
+/* Put in a VLAN tag: @tpid is its ethertype. Take one off; return: its TCI; 0: there is none. */
+void pkt_tag(struct pkt *p, uint16_t tpid, uint16_t tci);
+uint16_t pkt_untag(struct pkt *p);
+
 /* Length of the IP packet by its own header. */
 size_t pkt_l3_len(const struct pkt *p);
 

@@ -47,6 +47,7 @@ static const char *const NAMESPACE[] = {
 	"ip link set cl address 02:00:00:00:01:01 up",
 	"ip link set sv address 02:00:00:00:02:01 up",
 	"ip link set cl-peer up",
+	"ip link add trunk type veth peer name trunk-peer",
 	"ip link set sv-peer up",
 	"ip addr add " GW_CLIENT4 "/24 dev cl",
 	"ip addr add " GW4 "/24 dev sv",
@@ -170,7 +171,8 @@ struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
 	struct prog *t = calloc(1, sizeof(*t));
 	struct fqdnat_bpf *skel;
 	bool all = kind == PROG_ALL, tc = kind == PROG_TC;
-	bool generic = all || kind == PROG_GENERIC, native = all || kind == PROG_NATIVE;
+	bool generic = all || kind == PROG_GENERIC,
+	     native = all || kind == PROG_NATIVE || kind == PROG_VLAN;
 
 	assert(t);
 	libbpf_set_print(quiet);
@@ -191,6 +193,8 @@ struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
 					 : skel->progs.fqdnat_xdp_generic);
 	t->ring = ring_buffer__new(bpf_map__fd(skel->maps.upcalls), on_upcall, t, NULL);
 	assert(t->ring);
+	if (kind == PROG_VLAN)
+		t->trunk = if_nametoindex("trunk");
 	prog_reset(t);
 	return t;
 }
@@ -226,6 +230,11 @@ int prog_group_setup_generic(void **state)
 int prog_group_setup_tc(void **state)
 {
 	return group_setup(state, PROG_TC);
+}
+
+int prog_group_setup_vlan(void **state)
+{
+	return group_setup(state, PROG_VLAN);
 }
 
 int prog_group_teardown(void **state)
@@ -283,14 +292,11 @@ static int xdp_verdict(int tc_verdict)
 	}
 }
 
-void prog_run(struct prog *t, const struct pkt *in, enum prog_side side, struct prog_result *ret)
+void prog_run_on(struct prog *t, const struct pkt *in, uint32_t ifindex, struct prog_result *ret)
 {
 	struct fq_count before[FQ_REASON_MAX];
-	struct __sk_buff skb = {.ifindex = prog_ifindex(side), .gso_size = t->gso_size};
-	struct xdp_md xdp = {
-		.data_end = in->len,
-		.ingress_ifindex = prog_ifindex(side),
-	};
+	struct __sk_buff skb = {.ifindex = ifindex, .gso_size = t->gso_size};
+	struct xdp_md xdp = {.data_end = in->len, .ingress_ifindex = ifindex};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = pkt_data(in), .data_size_in = in->len,
 		    .data_out = pkt_data(&ret->out), .data_size_out = PKT_CAP);
 
@@ -304,6 +310,38 @@ void prog_run(struct prog *t, const struct pkt *in, enum prog_side side, struct 
 	ret->out.len = opts.data_size_out;
 	read_counts(t, ret->count);
 	find_reason(before, ret);
+}
+
+/* Take off the tag that the packet has to have. */
+static void untag(struct prog_result *res, enum prog_side side)
+{
+	enum prog_side other = side == CLIENT_SIDE ? SERVER_SIDE : CLIENT_SIDE;
+	uint16_t tci = PROG_VID(REASON_CLASSES[res->reason] == FQ_CLASS_REFUSE ? side : other);
+
+	if (res->verdict == XDP_DROP)
+		return;
+	if (res->verdict == XDP_PASS)
+		tci = PROG_VID(side) | PROG_VLAN_FLAGS;
+	assert_int_equal(pkt_untag(&res->out), tci);
+}
+
+/* Run a packet as the side's VLAN device's. */
+static void run_tagged(struct prog *t, const struct pkt *in, enum prog_side side,
+		       struct prog_result *ret)
+{
+	struct pkt tagged = *in;
+
+	pkt_tag(&tagged, ETH_P_8021Q, PROG_VID(side) | PROG_VLAN_FLAGS);
+	prog_run_on(t, &tagged, t->trunk, ret);
+	untag(ret, side);
+}
+
+void prog_run(struct prog *t, const struct pkt *in, enum prog_side side, struct prog_result *ret)
+{
+	if (t->trunk)
+		run_tagged(t, in, side, ret);
+	else
+		prog_run_on(t, in, prog_ifindex(side), ret);
 }
 
 static int expected_verdict(enum fq_reason reason)
@@ -329,6 +367,9 @@ void prog_expect(struct prog *t, const struct pkt *in, enum prog_side side, enum
 
 	prog_run(t, in, side, &res);
 
+	/* The VLAN device's own program is to count it as what it is. */
+	if (t->trunk && REASON_CLASSES[reason] == FQ_CLASS_PASS)
+		reason = FQ_R_VLAN;
 	assert_string_equal(REASON_NAMES[res.reason], REASON_NAMES[reason]);
 	assert_int_equal(res.verdict, expected_verdict(reason));
 	pkt_assert_equal(&res.out, expected ? expected : in);

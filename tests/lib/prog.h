@@ -62,8 +62,13 @@ enum prog_kind {
 	PROG_NATIVE,
 	PROG_GENERIC,
 	PROG_TC,
-	PROG_ALL, /* every one is loaded; the native one is run */
+	PROG_ALL,  /* every one is loaded; the native one is run */
+	PROG_VLAN, /* the native one; both sides are VLAN devices on one trunk */
 };
+
+/* PROG_VLAN: the ids, and what else is in the tags that come in (PCP 5, DEI). */
+#define PROG_VID(side)  ((side) == CLIENT_SIDE ? 100 : 4094)
+#define PROG_VLAN_FLAGS 0xb000
 
 struct prog {
 	struct fqdnat_bpf *skel; /* its maps are those of the tc program, too */
@@ -71,6 +76,7 @@ struct prog {
 	struct ring_buffer *ring;
 	int fd;            /* of the program that is run */
 	uint32_t gso_size; /* tc: of the packets that it is given; 0: each is one */
+	uint32_t trunk;    /* PROG_VLAN: interface on which all packets come in; else 0 */
 	struct prog_upcall upcall[PROG_UPCALLS];
 	unsigned int upcalls; /* received since prog_reset */
 };
@@ -104,13 +110,23 @@ void prog_reset(struct prog *t);
 int prog_group_setup(void **state);
 int prog_group_setup_generic(void **state);
 int prog_group_setup_tc(void **state);
+int prog_group_setup_vlan(void **state);
 int prog_group_teardown(void **state);
 int prog_test_setup(void **state);
 
 uint32_t prog_ifindex(enum prog_side side);
 
-/* Run once. Fails unless exactly one reason that is a packet's fate has been counted. */
+/*
+ * Run once. Fails unless exactly one reason that is a packet's fate has been counted.
+ *
+ * PROG_VLAN: the packet is given a tag, and what comes out has to have the right one: the other
+ * side's if it is translated, the same side's if it is an answer, the very same if it is the
+ * kernel's. It is taken off, so that tests need not know of it.
+ */
 void prog_run(struct prog *t, const struct pkt *in, enum prog_side side, struct prog_result *ret);
+
+/* The same on any interface, as it is. */
+void prog_run_on(struct prog *t, const struct pkt *in, uint32_t ifindex, struct prog_result *ret);
 
 /* Run and compare what tests compare always. @expected NULL: the frame is unchanged. */
 void prog_expect(struct prog *t, const struct pkt *in, enum prog_side side, enum fq_reason reason,
@@ -158,6 +174,7 @@ void prog_gateway(struct prog *t, uint32_t id, const char *addr, bool up); /* NU
 void prog_dev(struct prog *t, enum prog_side side, const char *nat4, const char *nat6);
 void prog_mac(struct prog *t, enum prog_side side, const uint8_t mac[ETH_ALEN]);
 void prog_redirectable(struct prog *t, enum prog_side side, bool redirectable);
+void prog_vlan(struct prog *t, enum prog_side side, uint32_t trunk, uint32_t vid);
 void prog_quota(struct prog *t, uint32_t client, uint32_t max);
 void prog_scope(struct prog *t, uint32_t client, uint32_t scope, uint32_t max);
 void prog_limit(struct prog *t, uint32_t sessions_max);

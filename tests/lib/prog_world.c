@@ -61,6 +61,7 @@ void prog_reset(struct prog *t)
 	empty(t->skel->maps.xlat);
 	empty(t->skel->maps.edge);
 	empty(t->skel->maps.devs);
+	empty(t->skel->maps.vlans);
 	empty(t->skel->maps.tx);
 	empty(t->skel->maps.icmp_buckets);
 	empty(t->skel->maps.fragments);
@@ -85,6 +86,8 @@ void prog_reset(struct prog *t)
 	prog_dev(t, SERVER_SIDE, GW4, GW6);
 	prog_redirectable(t, CLIENT_SIDE, true);
 	prog_redirectable(t, SERVER_SIDE, true);
+	for (enum prog_side side = CLIENT_SIDE; t->trunk && side <= SERVER_SIDE; side++)
+		prog_vlan(t, side, t->trunk, PROG_VID(side));
 }
 
 struct fq_tuple prog_tuple(uint8_t proto, const char *src, uint16_t sport, const char *dst,
@@ -257,6 +260,22 @@ void prog_redirectable(struct prog *t, enum prog_side side, bool redirectable)
 		update(t->skel->maps.tx, &key, &key);
 	else
 		assert(bpf_map_delete_elem(bpf_map__fd(t->skel->maps.tx), &key) == 0);
+}
+
+void prog_vlan(struct prog *t, enum prog_side side, uint32_t trunk, uint32_t vid)
+{
+	const struct fq_vlan_key above = {.ifindex = prog_ifindex(side)},
+				 below = {.ifindex = trunk, .vid = vid};
+	const struct fq_vlan device = {.ifindex = above.ifindex},
+			     on = {.ifindex = trunk, .vid = vid};
+	struct fq_control control = prog_get_control(t);
+	const uint32_t zero = 0;
+
+	update(t->skel->maps.vlans, &above, &on);
+	update(t->skel->maps.vlans, &below, &device);
+	update(t->skel->maps.tx, &above.ifindex, &trunk);
+	control.vlans++;
+	update(t->skel->maps.control, &zero, &control);
 }
 
 void prog_quota(struct prog *t, uint32_t client, uint32_t max)

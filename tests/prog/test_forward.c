@@ -449,6 +449,8 @@ int main(void)
 
 	failed = cmocka_run_group_tests_name("forward, native", native, prog_group_setup,
 					     prog_group_teardown);
+	failed += cmocka_run_group_tests_name("forward, VLANs", native, prog_group_setup_vlan,
+					      prog_group_teardown);
 	failed += cmocka_run_group_tests_name("forward, tc", tc, prog_group_setup_tc,
 					      prog_group_teardown);
 	return failed + cmocka_run_group_tests_name("forward, generic", generic,

@@ -428,6 +428,8 @@ int main(void)
 		payload[i] = (uint8_t)(i * 7);
 	failed = cmocka_run_group_tests_name("fragments", tests, prog_group_setup,
 					     prog_group_teardown);
+	failed += cmocka_run_group_tests_name("fragments, VLANs", tests, prog_group_setup_vlan,
+					      prog_group_teardown);
 	return failed + cmocka_run_group_tests_name("fragments, tc", tests, prog_group_setup_tc,
 						    prog_group_teardown);
 }

@@ -661,6 +661,8 @@ int main(void)
 	int failed = cmocka_run_group_tests_name("icmp errors, native", tests, prog_group_setup,
 						 prog_group_teardown);
 
+	failed += cmocka_run_group_tests_name("icmp errors, VLANs", tests, prog_group_setup_vlan,
+					      prog_group_teardown);
 	failed += cmocka_run_group_tests_name("icmp errors, tc", tc, prog_group_setup_tc,
 					      prog_group_teardown);
 	return failed + cmocka_run_group_tests_name("icmp errors, generic", tests,

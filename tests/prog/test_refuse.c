@@ -460,6 +460,8 @@ int main(void)
 
 	failed = cmocka_run_group_tests_name("refuse, native", native, prog_group_setup,
 					     prog_group_teardown);
+	failed += cmocka_run_group_tests_name("refuse, VLANs", native, prog_group_setup_vlan,
+					      prog_group_teardown);
 	failed += cmocka_run_group_tests_name("refuse, tc", tc, prog_group_setup_tc,
 					      prog_group_teardown);
 	return failed + cmocka_run_group_tests_name("refuse, generic", generic,

@@ -649,6 +649,8 @@ int main(void)
 
 	failed = cmocka_run_group_tests_name("xlat, native", native, prog_group_setup,
 					     prog_group_teardown);
+	failed += cmocka_run_group_tests_name("xlat, VLANs", native, prog_group_setup_vlan,
+					      prog_group_teardown);
 	failed += cmocka_run_group_tests_name("xlat, generic", generic, prog_group_setup_generic,
 					      prog_group_teardown);
 	return failed + cmocka_run_group_tests_name("xlat, tc", tc, prog_group_setup_tc,
