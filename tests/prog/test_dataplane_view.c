@@ -359,7 +359,7 @@ static void limits_are_shown_with_their_use(void **state)
 	assert_int_equal(dpview_open(dpt_bpffs(), NULL, &view), 0);
 	assert_int_equal(dpview_limits(view, keep_limit, &limits), 0);
 
-	assert_int_equal(limits.count, 12);
+	assert_int_equal(limits.count, 13);
 	assert_int_equal(limits.sessions_used, 1);
 	assert_int_equal(limits.sessions_max, 4096);
 	assert_int_equal(limits.xlat_used, 2);

@@ -301,7 +301,9 @@ static int refresh_links(struct dataplane *dp)
 {
 	int r = bpffs_links(dp->bpffs, remove_dead, dp);
 
-	return r < 0 ? r : redirect_refresh(dp->maps[M_TX]);
+	if (r == 0)
+		r = vlan_refresh(dp);
+	return r < 0 ? r : redirect_refresh(dp->maps[M_TX], dp->maps[M_VLANS]);
 }
 
 static int refresh(struct dataplane *dp)
@@ -310,13 +312,13 @@ static int refresh(struct dataplane *dp)
 
 	if (dp->links_dirty) {
 		r = refresh_links(dp);
+		/* What interrupts is a change that is reported, so this is done again soon. */
 		if (r < 0)
-			return r;
+			return r == -EINTR ? 0 : r;
 		dp->links_dirty = false;
 	}
 	if (dp->netlink_dirty) {
 		r = refresh_devs(dp);
-		/* What interrupts is a change that is reported, so this is done again soon. */
 		if (r < 0)
 			return r == -EINTR ? 0 : r;
 		dp->netlink_dirty = false;

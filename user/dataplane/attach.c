@@ -389,8 +389,12 @@ int dataplane_attach(struct dataplane *dp, const char *ifname, enum dp_mode mode
 	}
 	if (r < 0)
 		return r;
+	/* If it is interrupted, a change of interfaces is about to be reported, and it is done
+	 * then. */
+	r = vlan_refresh(dp);
 	/* The new program may be what lets this interface, or its peer, take frames. */
-	r = redirect_refresh(dp->maps[M_TX]);
+	if (r == 0 || r == -EINTR)
+		r = redirect_refresh(dp->maps[M_TX], dp->maps[M_VLANS]);
 	if (r < 0)
 		return dp_fail(err, r, "%s: cannot be redirected to: %s", ifname, strerror(-r));
 	*ret_attached = a;

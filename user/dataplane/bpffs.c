@@ -40,6 +40,7 @@ const struct map_spec map_specs[M_COUNT] = {
 	[M_EDGE] = SPEC("edge", HASH, sizeof(struct fq_addr), sizeof(struct fq_edge)),
 	[M_GATEWAYS] = SPEC("gateways", ARRAY, 4, sizeof(struct fq_gateway)),
 	[M_DEVS] = SPEC("devs", HASH, 4, sizeof(struct fq_dev)),
+	[M_VLANS] = SPEC("vlans", HASH, sizeof(struct fq_vlan_key), sizeof(struct fq_vlan)),
 	[M_TX] = SPEC("tx", DEVMAP_HASH, 4, 4),
 	[M_QUOTA] = SPEC("quota", ARRAY, 4, sizeof(struct fq_quota)),
 	[M_STATS] = SPEC("stats", PERCPU_ARRAY, 4, sizeof(struct fq_count)),

@@ -260,6 +260,9 @@ int dataplane_open_pinned(const char *bpffs, enum dp_dispatcher dispatcher, stru
 		if (dp->maps[m] < 0 || dp->progs[P_NATIVE] < 0 || dp->progs[P_GENERIC] < 0)
 			return dp_fail(err, -ENOENT, "nothing is loaded in %s: start fqdnatd first",
 				       dp->bpffs);
+	r = map_memory(dp, M_CONTROL, &dp->control);
+	if (r < 0)
+		return dp_fail(err, r, "%s: %s", dp->bpffs, strerror(-r));
 	log_capture();
 	dp->settings.dispatcher = dispatcher;
 	dp->settings.bpffs = dp->bpffs;

@@ -83,22 +83,26 @@ int dataplane_detach_pinned(const char *bpffs, const char *ifname, struct dp_err
 {
 	_cleanup_(closep) int sessions = -1;
 	_cleanup_(closep) int tx = -1;
+	_cleanup_(closep) int vlans = -1;
 	uint32_t ifindex = if_nametoindex(ifname), sessions_id;
 	int r = 0;
 
 	bpffs = bpffs ? bpffs : FQ_BPFFS_DEFAULT;
 	sessions = open_map(bpffs, M_SESSIONS);
 	tx = open_map(bpffs, M_TX);
+	vlans = open_map(bpffs, M_VLANS);
 	sessions_id = sessions < 0 ? 0 : map_id(sessions);
 	if (!ifindex)
 		r = dp_fail(err, -ENODEV, "no interface '%s' in this network namespace", ifname);
 	else
 		r = detach_interface(bpffs, ifindex, sessions_id, err);
+	if (r == 0 && vlans >= 0)
+		vlan_forget(vlans, ifindex);
 	if (r == -ENOENT)
 		r = dp_fail(err, -ENOENT, "fqdnat is not attached to %s (by %s)", ifname, bpffs);
 	/* Some drivers take frames only while a program is there. */
 	if (r == 0 && tx >= 0)
-		(void)redirect_refresh(tx);
+		(void)redirect_refresh(tx, vlans);
 	/* Also after a failure: what is left may belong to interfaces that are gone. */
 	if (sessions >= 0 && !attached_anywhere(bpffs, sessions_id))
 		bpffs_unpin(bpffs);

@@ -84,6 +84,11 @@ enum dp_mode hook_choose(const struct dataplane *dp, uint32_t ifindex, const cha
 		snprintf(ret_why, DP_NOTE_MAX, "no Ethernet header");
 	else if (is_veth(ifname))
 		snprintf(ret_why, DP_NOTE_MAX, "veth: offloads are kept");
+	else if (vlan_above(ifindex) && vlan_tags_hidden(ifindex, ifname))
+		snprintf(ret_why, DP_NOTE_MAX,
+			 "VLAN tags are taken off before native XDP sees them (ethtool -K %s "
+			 "rx-vlan-offload off)",
+			 ifname);
 	else if (hook_any_bare(dp, bare))
 		snprintf(ret_why, DP_NOTE_MAX, "native XDP cannot send to %s (no Ethernet header)",
 			 bare);

@@ -28,6 +28,7 @@ enum dp_map {
 	M_EDGE,
 	M_GATEWAYS,
 	M_DEVS,
+	M_VLANS,
 	M_TX,
 	M_QUOTA,
 	M_STATS,
@@ -344,17 +345,42 @@ int rtnl_neighbour_use(uint32_t ifindex, const struct fq_addr *addr);
 
 int addr_open(struct dataplane *dp);
 
+/* ---- vlan.c ---- */
+
+/*
+ * Write the map of VLAN devices anew, by what is there and what we are attached to.
+ *
+ * Return: 0; -EINTR: something changed meanwhile, and is reported; negative errno.
+ */
+int vlan_refresh(struct dataplane *dp);
+
+/* The frames of a VLAN device are not ours any more. */
+void vlan_forget(int vlans_fd, uint32_t ifindex);
+
+/* The interface below a VLAN device, and its id. 0: it is none. */
+uint32_t vlan_lower(int vlans_fd, uint32_t ifindex, uint32_t *ret_vid);
+
+/* Is there a VLAN device above the interface? */
+bool vlan_above(uint32_t ifindex);
+
+/* If the interface below takes the frames of a VLAN device of ours, say so in its note. */
+void vlan_note(int vlans_fd, uint32_t sessions_id, uint32_t ifindex, char note[DP_NOTE_MAX]);
+
 /* ---- warn.c ---- */
 
 bool is_veth(const char *ifname);
+
+/* May VLAN tags be taken off frames before XDP sees them? */
+bool vlan_tags_hidden(uint32_t ifindex, const char *ifname);
 
 /* ---- redirect.c, the first one warn.c ---- */
 
 /* Does the interface take redirected frames from native XDP, and do they arrive? */
 bool redirect_possible(uint32_t ifindex);
 
-/* Put into the tx map the interfaces of this namespace that do, and no others. */
-int redirect_refresh(int tx_fd);
+/* Put into the tx map the interfaces of this namespace that do, and no others. @vlans_fd: -1: none
+ */
+int redirect_refresh(int tx_fd, int vlans_fd);
 
 /* ---- mapwalk.c ---- */
 

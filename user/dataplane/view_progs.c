@@ -32,6 +32,8 @@ static int prog_row(const struct prog_walk *walk, struct dpview_prog *row)
 		row->run_time_ns = info.run_time_ns;
 	}
 	bpffs_note_get(walk->view->bpffs, row->ifindex, row->why);
+	vlan_note(walk->view->maps[M_VLANS], map_id(walk->view->maps[M_SESSIONS]), row->ifindex,
+		  row->why);
 	if (row->dispatcher || row->filter || runs_here(row->ifindex, row->id)) {
 		if (!if_indextoname(row->ifindex, row->dev))
 			row->dev[0] = '\0';

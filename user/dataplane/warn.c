@@ -180,6 +180,14 @@ static bool ethtool_flag(const char *ifname, uint32_t command)
 	return ethtool(ifname, &value) == 0 && value.data;
 }
 
+/* @bit: ETH_FLAG_* */
+static bool ethtool_bit(const char *ifname, uint32_t bit)
+{
+	struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
+
+	return ethtool(ifname, &value) == 0 && (value.data & bit);
+}
+
 bool is_veth(const char *ifname)
 {
 	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
@@ -342,6 +350,40 @@ static void warn_redirect(struct warn *w, uint32_t ifindex, const char *ifname)
 		     ifname);
 }
 
+/* ---- VLAN tags ---- */
+
+/*
+ * A veth hands over what its peer has sent: the tag stays beside the packet (skb), where XDP does
+ * not see it, unless the peer writes it into the frame. A card takes it off as it receives.
+ */
+bool vlan_tags_hidden(uint32_t ifindex, const char *ifname)
+{
+	char peer_name[IF_NAMESIZE];
+	uint32_t peer;
+	bool here;
+
+	if (!is_veth(ifname))
+		return ethtool_bit(ifname, ETH_FLAG_RXVLAN);
+	return veth_peer(ifindex, &peer, &here) < 0 || !here || !if_indextoname(peer, peer_name) ||
+	       ethtool_bit(peer_name, ETH_FLAG_TXVLAN);
+}
+
+static void warn_vlan(struct warn *w, uint32_t ifindex, const char *ifname)
+{
+	if (!vlan_above(ifindex) || !vlan_tags_hidden(ifindex, ifname))
+		return;
+	if (is_veth(ifname))
+		warn(w,
+		     "%s: VLAN tags that are not in the frame are not seen, and the packets taken "
+		     "for untagged ones: at the peer: ethtool -K PEER tx-vlan-offload off",
+		     ifname);
+	else
+		warn(w,
+		     "VLAN tags are taken off before XDP sees them, and the packets taken for "
+		     "untagged ones: ethtool -K %s rx-vlan-offload off",
+		     ifname);
+}
+
 /* ---- the rest ---- */
 
 /* 0, 1 or (no such family or interface) -1. */
@@ -423,7 +465,9 @@ int dataplane_warnings(uint32_t ifindex, enum dp_mode mode, dp_warning_fn cb, vo
 	if (mode != DP_MODE_TC)
 		warn_redirect(&w, ifindex, ifname);
 	warn_forwarding(&w, ifname);
-	if (mode != DP_MODE_NATIVE)
+	if (mode == DP_MODE_NATIVE)
+		warn_vlan(&w, ifindex, ifname);
+	else
 		warn_big(&w, ifindex, ifname);
 	if (mode == DP_MODE_GENERIC)
 		warn_generic(&w, ifname);
