@@ -263,7 +263,5 @@ void vlan_note(int vlans_fd, uint32_t sessions_id, uint32_t ifindex, char note[D
 	if (xdp_state_get(key.ifindex, &state) == 0 && state.native_id &&
 	    (prog_uses_map(state.native_id, sessions_id) ||
 	     (dispatch_find(key.ifindex, sessions_id, &mode, &prog_id) && mode == DP_MODE_NATIVE)))
-		snprintf(note, DP_NOTE_MAX,
-			 "for what native XDP on %s leaves to the kernel of VLAN %u", name,
-			 key.vid);
+		snprintf(note, DP_NOTE_MAX, "VLAN %u, behind native XDP on %s", key.vid, name);
 }
