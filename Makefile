@@ -135,12 +135,14 @@ check-prog: tests
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SECONDS ?= 60
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard user/core/*.[ch] user/base/*.[ch] bpf/*.h include/fqdnat/*.h)
+$(BUILD)/fuzz/fuzz_tcp: FUZZ_ALSO := tests/oracle/oracle_tcp.c tests/oracle/oracle_bytes.c
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard tests/oracle/*.[ch] user/core/*.[ch] user/base/*.[ch] bpf/*.h include/fqdnat/*.h)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu17 $(WARN) -fno-strict-aliasing -O1 -g \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-		-o $@ $< $(wildcard user/core/*.c) user/base/ipaddr.c $(LDLIBS)
+		-o $@ $< $(FUZZ_ALSO) $(wildcard user/core/*.c) user/base/ipaddr.c $(LDLIBS)
 
 fuzz-build: $(FUZZ)
 
@@ -194,6 +196,7 @@ help:
 	@echo 'user            the daemon and the command line'
 	@echo 'check           unit and scenario tests; SAN=1 BUILD=build/san: sanitised'
 	@echo 'check-prog      tests of the loaded programs (root)'
+	@echo 'fuzz-build      the fuzz targets'
 	@echo 'fuzz            every fuzz target for SECONDS=60 each'
 	@echo 'fuzz-dataplane  RUNS=10000000 packets through the program and the oracle (root); SEED=1'
 	@echo 'bench           the benchmark (root); writes build/bench.json'

@@ -146,9 +146,9 @@ fq_inline __u8 session_wscale(fq_ctx *ctx, const struct fq_pkt *p)
 
 		if (!option)
 			break;
-		if (option >> 8 != TCP_WSCALE_NONE)
-			return option >> 8;
 		off += option & 0xff;
+		if (option >> 8 != TCP_WSCALE_NONE)
+			return off > end ? TCP_WSCALE_NONE : option >> 8;
 	}
 	return TCP_WSCALE_NONE;
 }

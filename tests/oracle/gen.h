@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/ipaddr.h"
 #include "rig.h"
 
 #define GEN_FRAGMENTS 3
@@ -33,6 +34,18 @@ void gen_bare(struct gen *g, struct pkt *p);
 
 /* gen_packet.c: a frame of some session, or of none. */
 void gen_frame(struct gen *g, const struct rig *b, struct step *ret);
+
+/* Texts of addresses live as long as the frame is being built. */
+struct gen_texts {
+	char src[IPADDR_STRLEN], dst[IPADDR_STRLEN];
+	uint8_t ext[16];
+};
+
+/* What any packet may have. */
+void gen_decorate(struct gen *g, struct pkt_spec *s, struct gen_texts *t, bool v6);
+
+/* gen_error.c: an error about a packet of the session. */
+void gen_error(struct gen *g, const struct orc_flow *f, struct pkt *ret);
 
 /* gen_tcp.c: numbers and flags of a segment of the session. */
 void gen_tcp(struct gen *g, const struct orc_flow *f, enum fq_dir dir, struct pkt_spec *s);

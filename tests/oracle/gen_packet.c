@@ -21,6 +21,7 @@ static const uint8_t TCP_OPTIONS[][12] = {
 	{8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 2, 4},       /* cut off */
 	{4, 2, 3, 3, 14, 2, 4, 0xff, 0xff, 0, 1, 1}, /* at an odd offset, as large as can be */
 	{2, 3, 9, 9, 2, 4, 9, 9, 0, 0, 0, 0},        /* not of its length */
+	{2, 4, 5, 0xb4, 1, 1, 1, 1, 1, 1, 3, 3},     /* a window scale without its last byte */
 };
 static const uint8_t EXTENSIONS[][16] = {
 	{6, 0, 1, 4, 0, 0, 0, 0},                          /* one of some kind */
@@ -34,12 +35,6 @@ static const uint8_t EXTENSIONS[][16] = {
 	{6, 0, 0, 0, 1, 2, 3, 4},                          /* whole (RFC 6946) */
 };
 static const uint8_t EXT_LEN[] = {8, 16, 16, 16, 16, 16, 8, 8, 8};
-
-/* Texts of addresses live as long as the frame is being built. */
-struct texts {
-	char src[IPADDR_STRLEN], dst[IPADDR_STRLEN];
-	uint8_t ext[16];
-};
 
 static uint8_t pick_proto(struct gen *g)
 {
@@ -81,8 +76,7 @@ static uint8_t pick_ttl(struct gen *g)
 	return gen_once_in(g, 25) ? 1 + gen_below(g, 2) : gen_below(g, 256);
 }
 
-/* What any packet may have. */
-static void decorate(struct gen *g, struct pkt_spec *s, struct texts *t, bool v6)
+void gen_decorate(struct gen *g, struct pkt_spec *s, struct gen_texts *t, bool v6)
 {
 	static uint8_t payload[4096];
 	unsigned int ext;
@@ -102,7 +96,7 @@ static void decorate(struct gen *g, struct pkt_spec *s, struct texts *t, bool v6
 		s->frag = gen_below(g, 65536);
 	s->tcp_flags = TCP_FLAGS[gen_below(g, sizeof(TCP_FLAGS))];
 	if (gen_once_in(g, 3)) {
-		s->tcp_options = TCP_OPTIONS[gen_below(g, 5)];
+		s->tcp_options = TCP_OPTIONS[gen_below(g, 6)];
 		s->tcp_options_len = sizeof(TCP_OPTIONS[0]);
 	}
 	s->csum = gen_once_in(g, 8) ? PKT_CSUM_PARTIAL : PKT_CSUM_FULL;
@@ -166,7 +160,7 @@ static const struct orc_flow *pick_flow(struct gen *g, const struct rig *b)
 }
 
 static void of_flow(struct gen *g, const struct orc_flow *f, enum fq_dir dir, struct pkt_spec *s,
-		    struct texts *t)
+		    struct gen_texts *t)
 {
 	bool out = dir == FQ_DIR_OUT;
 	uint16_t peer =
@@ -241,7 +235,7 @@ static void make_ambiguous(struct pkt *frame)
 }
 
 /* A late packet of a session that has ended. */
-static bool late(struct gen *g, const struct rig *b, struct pkt_spec *s, struct texts *t)
+static bool late(struct gen *g, const struct rig *b, struct pkt_spec *s, struct gen_texts *t)
 {
 	const struct fq_tuple *in;
 
@@ -261,110 +255,12 @@ static bool late(struct gen *g, const struct rig *b, struct pkt_spec *s, struct 
 	return true;
 }
 
-/* RFC 4884: a length of the quoted packet, which need not be true; the sums are right again. */
-static void say_length(struct gen *g, struct pkt *p, bool v6)
-{
-	uint8_t *icmp = pkt_data(p) + PKT_L3 + (v6 ? 40 : 20);
-	uint8_t from[2], to[2];
-
-	from[0] = to[0] = icmp[4];
-	from[1] = to[1] = icmp[5];
-	to[!v6] = gen_below(g, v6 ? 40 : 80);
-	orc_put16(icmp + 2, orc_checksum_update(orc_get16(icmp + 2), from, to, 2));
-	icmp[4] = to[0];
-	icmp[5] = to[1];
-}
-
-/* A quoted IPv6 packet that says that it was as long as can be. */
-static void say_huge(struct gen *g, struct pkt *p)
-{
-	uint8_t *icmp = pkt_data(p) + PKT_L3 + 40, to[2];
-
-	orc_put16(to, 65535 - gen_below(g, 50));
-	orc_put16(icmp + 2, orc_checksum_update(orc_get16(icmp + 2), icmp + 12, to, 2));
-	memcpy(icmp + 12, to, 2);
-}
-
-/* A packet of the session as one of its ends sees it; once in a while a datagram's first part. */
-static void quoted(struct gen *g, const struct orc_flow *f, bool out, bool v6, struct pkt *ret)
-{
-	struct pkt_spec s = {0};
-	struct pkt whole;
-	struct texts t;
-
-	s.proto = f->proto[0] == 58 || f->proto[0] == 1 ? PKT_ICMP : f->proto[0];
-	s.src = ipaddr_format(out ? &f->nat : &f->proxy, t.src);
-	s.dst = ipaddr_format(out ? &f->real : &f->client, t.dst);
-	s.sport = out ? f->nat_port : f->peer_port;
-	s.dport = out ? f->peer_port : f->client_port;
-	if (s.proto == PKT_ICMP) {
-		s.sport = out ? f->nat_port : f->client_port;
-		s.reply = !out;
-	}
-	decorate(g, &s, &t, v6);
-	pkt_build(ret, &s);
-	if (!gen_once_in(g, 8))
-		return;
-	whole = *ret;
-	pkt_fragment(ret, &whole, 0, 8 + 8 * gen_below(g, 8), gen_below(g, 1 << 20));
-}
-
-/* How much is quoted: as the RFCs allow (0), hardly enough, or more than allowed. */
-static size_t pick_quote(struct gen *g, const struct pkt *about, bool v6)
-{
-	size_t least = v6 ? 40 : 20, len = pkt_l3_len(about);
-
-	if (gen_once_in(g, 3))
-		return least + 6 + gen_below(g, 40);
-	return gen_once_in(g, 3) ? (len < 2000 ? len : 2000) : 0;
-}
-
-/* An error about a packet of the session, cut short or not. */
-static void error_about(struct gen *g, const struct orc_flow *f, struct pkt *ret)
-{
-	static const uint8_t types4[] = {3, 3, 3, 11, 12, 4, 5}, types6[] = {1, 1, 2, 3, 4, 100};
-	bool out = gen_once_in(g, 2), v6 = !orc_v4(out ? &f->nat : &f->client);
-	bool pointer = gen_once_in(g, 2);
-	char src[IPADDR_STRLEN], dst[IPADDR_STRLEN];
-	struct pkt about;
-
-	/* What went in that direction comes back: the sender of the error is beyond. */
-	quoted(g, f, out, v6, &about);
-	ipaddr_format(out ? &f->nat : &f->proxy, dst);
-	ipaddr_format(out ? &f->real : &f->client, src);
-	pkt_build_error(ret,
-			&(struct pkt_error){
-				.src = gen_once_in(g, 2) ? src
-				       : v6              ? "2001:db8:2::fe"
-							 : "198.51.100.254",
-				.dst = dst,
-				.type = v6 ? types6[gen_below(g, 6)] : types4[gen_below(g, 7)],
-				.code = gen_below(g, gen_once_in(g, 2) ? 3 : 17),
-				.mtu = gen_once_in(g, 4) ? 0 : gen_below(g, pointer ? 44 : 2000),
-				.word = !v6 && pointer ? gen_below(g, 24) << 8 : 0,
-				.quote = pick_quote(g, &about, v6),
-				.extensions = gen_once_in(g, 6) ? 4 + gen_below(g, 100) : 0,
-				.dmac = out ? PKT_MAC_GW_SERVER : PKT_MAC_GW_CLIENT,
-				.smac = out ? PKT_MAC_SERVER : PKT_MAC_CLIENT,
-			},
-			&about);
-	if (gen_once_in(g, 4))
-		say_length(g, ret, v6);
-	if (v6 && gen_once_in(g, 30))
-		say_huge(g, ret);
-	if (!v6 && gen_once_in(g, 3))
-		pkt_data(ret)[PKT_L3 + 6] = 0; /* no DF */
-	if (gen_once_in(g, 8))
-		pkt_data(ret)[PKT_L3 + (v6 ? 7 : 8)] = gen_below(g, 4);
-	gen_repair(ret);
-}
-
 static void gen_packet(struct gen *g, const struct rig *b, const struct orc_flow *f,
 		       struct step *ret)
 {
 	enum fq_dir dir = gen_once_in(g, 2) ? FQ_DIR_OUT : FQ_DIR_IN;
 	struct pkt_spec s = {0};
-	struct texts t;
+	struct gen_texts t;
 
 	if (f)
 		of_flow(g, f, dir, &s, &t);
@@ -373,7 +269,7 @@ static void gen_packet(struct gen *g, const struct rig *b, const struct orc_flow
 	else
 		new_flow(g, b, &s, gen_once_in(g, 2));
 	ret->arg[0] = s.smac ? SERVER_SIDE : CLIENT_SIDE;
-	decorate(g, &s, &t, strchr(s.src, ':') != NULL);
+	gen_decorate(g, &s, &t, strchr(s.src, ':') != NULL);
 	if (f)
 		gen_tcp(g, f, dir, &s);
 	else if (gen_once_in(g, 2))
@@ -432,7 +328,7 @@ static void any_frame(struct gen *g, const struct rig *b, struct step *ret)
 	if (send_fragment(g, ret))
 		return;
 	if (f && gen_once_in(g, 12)) {
-		error_about(g, f, &ret->frame);
+		gen_error(g, f, &ret->frame);
 		ret->arg[0] = pkt_data(&ret->frame)[4] == 2 ? SERVER_SIDE : CLIENT_SIDE;
 	} else {
 		gen_packet(g, b, f, ret);

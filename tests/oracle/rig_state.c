@@ -24,6 +24,8 @@ static bool is_as_old(uint64_t last, uint64_t age_ns)
 {
 	int64_t late = prog_now() - last - age_ns;
 
+	if (last == 1) /* older than the machine: rig_age could not say so */
+		return true;
 	return late >= 0 && late < AGEING_NS;
 }
 
