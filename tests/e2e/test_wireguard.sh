@@ -14,6 +14,9 @@ set -euo pipefail
 # wireguard-go's sockets know no namespaces: names are unique.
 cw=cw$$ gw=gw$$ ow=ow$$ nw=nw$$
 LAB_MODE=auto
+LAB_TRANSLATE=any
+# tracepath counts ports up from 44444.
+LAB_FILTERS='[{tcp: 80}, {tcp: 7}, {udp: 7}, {tcp: 5201}, {udp: 5201}, {udp: 44444-44460}, icmp]'
 LAB_INTERFACES="lan0 wan0 $gw $ow"
 LAB_LISTEN='["192.0.2.1", "2001:db8:1::1", "10.77.0.1", "fd77::1"]'
 LAB_CLIENTS='  - {name: lan, prefixes: [192.0.2.0/24, "2001:db8:1::/64", 10.77.0.0/24, "fd77::/64"]}'
@@ -96,6 +99,49 @@ for proxy in "$v4" "$v6"; do
 done
 ip -n "$LAB_GW" neigh flush dev wan0
 claim_eq "tunnel to Ethernet: an unknown neighbour" "answers 1 2 3" "$(probe udp "$v4" 7 --count 3)"
+
+# Tools that others wrote, in every mode of translation. In front of them is a tunnel of 1420 bytes, so
+# that all but fragments fit behind it.
+lab_zone set only4 60 A 198.51.100.11
+lab_zone set only6 60 AAAA 2001:db8:2::11
+settle only4.corp.example confirmed
+settle only6.corp.example confirmed
+hops() { lab_client traceroute -n -q 1 -w 3 -m 8 "$@" | awk 'NR > 1 {printf "%s%s", sep, $2; sep = " "}'; }
+# Ports by their state, of those that are listed: scan MODE PORTS PROXY
+scan() {
+    local six=''
+    [[ $3 != *:* ]] || six=-6
+    # shellcheck disable=SC2086 # nothing, or -6
+    lab_client nmap $six -Pn -n -T4 --max-retries 2 --host-timeout 40s "$1" -p "$2" -oG - "$3" |
+        grep -oE '[0-9]+/(open|closed|filtered)' | paste -sd' '
+}
+tools() {
+    local mode=$1 proxy=$2 way
+    for way in -I "-U -p 7" "-T -p 80"; do
+        # shellcheck disable=SC2086 # words
+        claim_eq "$mode: traceroute $way: two hops, hidden" "$proxy $proxy" "$(hops $way "$proxy")"
+    done
+    claim_eq "$mode: mtr: nothing lost" "$proxy 0" \
+        "$(lab_client mtr --report --json -n -c 3 -i 0.2 "$proxy" |
+            jq -r '[.report.hubs[] | "\(.host) \(."Loss%" | floor)"] | join(" ")')"
+    claim_match "$mode: tracepath: the tunnel's MTU" '^pmtu 1420 hops 2' \
+        "$(lab_client tracepath -n -m 8 "$proxy" | sed -n 's/.*Resume: //p')"
+    claim_eq "$mode: nmap -sS" "7/open 80/open 81/filtered" "$(scan -sS 7,80,81 "$proxy")"
+    claim_eq "$mode: nmap -sU" "7/open 8/filtered" "$(scan -sU 7,8 "$proxy")"
+}
+tools NAT44 "$v4"
+tools NAT66 "$v6"
+tools NAT46 "$(address only6.corp.example)"
+tools NAT64 "$(address only4.corp.example AAAA)"
+for proxy in "$v4" "$v6"; do
+    claim "ping -s 3000 through the tunnel: $proxy" lab_client ping -n -c 3 -i 0.1 -W 2 -s 3000 "$proxy"
+done
+for proxy in "$(address only6.corp.example)" "$(address only4.corp.example AAAA)"; do
+    for direction in '' -R; do
+        transfer -c "$proxy" $direction
+        transfer -c "$proxy" -u -b 5M -l 1200 $direction
+    done
+done
 
 # Held packets of a tunnel are put back, and leave by Ethernet and by a tunnel.
 held_then_released() {
