@@ -63,6 +63,7 @@ ran() {
         $((now[1] - begun[1])) $((now[2] - begun[2]))
 }
 
+pieces=$E2E_ROOT/tests/lib/fragments.py
 counted="0 0 0 0"
 adds_up "from the start"
 
@@ -108,6 +109,24 @@ for proxy in "$four6" "$six4"; do
 done
 adds_up "from IPv6 to IPv4, and the reverse"
 
+# Tools that others wrote, in every mode of translation: fragments, errors about every hop, refusals of
+# ports that the filter denies.
+tools() {
+    local proxy
+    for proxy in "$v4" "$v6" "$four6" "$six4"; do
+        lab_client traceroute -I -n -q 1 -w 1 -m 3 "$proxy"
+        lab_client traceroute -U -p 7 -n -q 1 -w 1 -m 3 "$proxy"
+        lab_client traceroute -T -p 80 -n -q 1 -w 1 -m 3 "$proxy"
+        lab_client timeout 5 tracepath -n -m 3 "$proxy"
+        lab_client mtr --report -n -c 2 -i 0.2 "$proxy"
+        lab_client ping -n -q -c 2 -i 0.1 -W 1 -s 3000 "$proxy"
+        lab_client "$pieces" echo "$proxy" --order shuffle
+        lab_client curl -sS -m 5 "http://${proxy/*:*/[$proxy]}/bytes/100000"
+    done >/dev/null 2>&1 || true
+}
+tools
+adds_up "traceroute, tracepath, mtr, ping, curl in all four modes"
+
 lab_client iperf3 -c "$bulk" -t 1 -P 2 --bidir >/dev/null
 adds_up "bulk TCP"
 
@@ -138,7 +157,6 @@ lab_client curl -sS -m 8 http://silent.corp.example/ >/dev/null 2>&1 || true
 claim "and put back" grown injected 3
 adds_up "packets that were held"
 
-pieces=$E2E_ROOT/tests/lib/fragments.py
 for proxy in "$v4" "$v6"; do
     for order in forward reverse shuffle; do
         lab_client "$pieces" echo "$proxy" --order "$order" || true
@@ -214,9 +232,12 @@ other_mode() {
     lab_daemon_start
     counts_start
     settle web.corp.example confirmed
+    settle four.corp.example confirmed
+    settle six.corp.example confirmed
     v4=$(address web.corp.example)
     probe udp "$v4" 7 --count 20 >/dev/null
     probe udp "$v4" 9007 >/dev/null
+    tools
     lab_client curl -s -m 2 "http://$v4/bytes/1000000" >/dev/null || true
     lab_client "$pieces" echo "$v4" --order reverse || true
     lab_client "$odd" eth0 "$(mac lan0)" 192.0.2.2 2001:db8:1::2 "$v4" "$v6" --mutants 500 --seed 4 >/dev/null
