@@ -21,6 +21,7 @@ test_packages=(
     shellcheck mandoc
     traceroute iputils-tracepath mtr-tiny nmap hping3 coturn
     wireguard-go wireguard-tools
+    linux-perf dnsperf
 )
 
 usage() {
