@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The DNS server: sockets, UDP, and the life of a request. io/dns_tcp.c has the connections.
+ * The DNS server: sockets, and the life of a request. io/dns_udp.c has the datagrams, io/dns_tcp.c
+ * the connections.
  *
  * It does not parse messages, resolve, or log.
  */
@@ -87,60 +88,6 @@ size_t dns_request_max(const struct dns_request *req)
 	return req->tcp ? DNS_TCP_MAX : DNS_UDP_MAX;
 }
 
-/* Room for the ancillary data of either family. */
-union control {
-	struct cmsghdr align;
-	char in6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-	char in[CMSG_SPACE(sizeof(struct in_pktinfo))];
-};
-
-/* Say which address the answer leaves from: the one that was asked. */
-static void put_local(struct msghdr *msg, const struct dns_request *req)
-{
-	struct cmsghdr *cmsg;
-
-	if (!req->has_local) {
-		msg->msg_control = NULL;
-		msg->msg_controllen = 0;
-		return;
-	}
-	cmsg = CMSG_FIRSTHDR(msg);
-	if (req->peer.ss_family == AF_INET6) {
-		cmsg->cmsg_level = IPPROTO_IPV6;
-		cmsg->cmsg_type = IPV6_PKTINFO;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(req->local6));
-		memcpy(CMSG_DATA(cmsg), &req->local6, sizeof(req->local6));
-		msg->msg_controllen = CMSG_SPACE(sizeof(req->local6));
-	} else {
-		cmsg->cmsg_level = IPPROTO_IP;
-		cmsg->cmsg_type = IP_PKTINFO;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(req->local4));
-		memcpy(CMSG_DATA(cmsg), &req->local4, sizeof(req->local4));
-		msg->msg_controllen = CMSG_SPACE(sizeof(req->local4));
-	}
-}
-
-static int udp_reply(struct dns_request *req, const uint8_t *bytes, size_t len)
-{
-	struct iovec iov = {.iov_base = (void *)bytes, .iov_len = len};
-	union control control = {.in6 = {0}};
-	struct msghdr msg = {
-		.msg_name = &req->peer,
-		.msg_namelen = req->peer_len,
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-
-	put_local(&msg, req);
-	if (sendmsg(req->listener->udp_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-		req->server->counters.send_failed++;
-		return -errno;
-	}
-	return 0;
-}
-
 int dns_request_reply(struct dns_request *req, const uint8_t *bytes, size_t len)
 {
 	if (len > dns_request_max(req))
@@ -150,85 +97,7 @@ int dns_request_reply(struct dns_request *req, const uint8_t *bytes, size_t len)
 	if (!req->server || (req->tcp && !req->conn))
 		return -ENOTCONN;
 	req->answered = true;
-	return req->tcp ? dns_tcp_reply(req, bytes, len) : udp_reply(req, bytes, len);
-}
-
-/* UDP */
-
-/* Keep the address that was asked, from the ancillary data of a datagram. */
-static void take_local(struct dns_request *req, struct msghdr *msg)
-{
-	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_PKTINFO) {
-			memcpy(&req->local6, CMSG_DATA(cmsg), sizeof(req->local6));
-			/* The way back is a matter of routes, except on a link. */
-			if (!IN6_IS_ADDR_LINKLOCAL(&req->local6.ipi6_addr))
-				req->local6.ipi6_ifindex = 0;
-			req->has_local = true;
-		} else if (cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_PKTINFO) {
-			struct in_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(cmsg), sizeof(info));
-			req->local4 = (struct in_pktinfo){.ipi_spec_dst = info.ipi_spec_dst};
-			req->has_local = true;
-		}
-	}
-}
-
-static void udp_datagram(struct dns_listener *listener, const uint8_t *bytes, size_t len,
-			 struct msghdr *msg)
-{
-	struct dns_server *server = listener->server;
-	struct dns_request *req;
-	uint16_t port;
-
-	server->counters.udp_queries++;
-	if (len < DNS_HEADER_BYTES || (msg->msg_flags & MSG_TRUNC)) {
-		server->counters.malformed++;
-		return;
-	}
-	req = dns_request_new(server, bytes, len);
-	if (!req)
-		return;
-	req->listener = listener;
-	req->peer_len = msg->msg_namelen;
-	memcpy(&req->peer, msg->msg_name, msg->msg_namelen);
-	take_local(req, msg);
-	if (ipaddr_from_sockaddr((struct sockaddr *)&req->peer, &req->source, &port) < 0) {
-		dns_request_unref(req);
-		return;
-	}
-	server->settings.handle(server->settings.ctx, req);
-}
-
-static int on_udp(sd_event_source *source, int fd, uint32_t revents, void *ctx)
-{
-	struct dns_listener *listener = ctx;
-	struct dns_server *server = listener->server;
-	struct sockaddr_storage peers[DNS_UDP_BATCH];
-	union control controls[DNS_UDP_BATCH];
-	struct mmsghdr msgs[DNS_UDP_BATCH] = {0};
-	struct iovec iovs[DNS_UDP_BATCH];
-	int n;
-
-	(void)source;
-	(void)revents;
-	for (int i = 0; i < DNS_UDP_BATCH; i++) {
-		iovs[i] = (struct iovec){server->udp_buffer[i], DNS_UDP_QUERY_MAX};
-		msgs[i].msg_hdr = (struct msghdr){
-			.msg_name = &peers[i],
-			.msg_namelen = sizeof(peers[i]),
-			.msg_iov = &iovs[i],
-			.msg_iovlen = 1,
-			.msg_control = &controls[i],
-			.msg_controllen = sizeof(controls[i]),
-		};
-	}
-	/* Errors are those of earlier answers (ICMP) or passing: the socket stays. */
-	n = recvmmsg(fd, msgs, DNS_UDP_BATCH, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < n; i++)
-		udp_datagram(listener, server->udp_buffer[i], msgs[i].msg_len, &msgs[i].msg_hdr);
-	return 0;
+	return req->tcp ? dns_tcp_reply(req, bytes, len) : dns_udp_reply(req, bytes, len);
 }
 
 /* Sockets */
@@ -299,7 +168,7 @@ static int listen_udp(struct dns_listener *listener)
 	if (r < 0)
 		return r;
 	return sd_event_add_io(listener->server->event, &listener->udp, listener->udp_fd, EPOLLIN,
-			       on_udp, listener);
+			       dns_udp_readable, listener);
 }
 
 static int listen_on(struct dns_listener *listener, char error[DNS_SERVER_ERROR_LEN])

@@ -116,7 +116,9 @@ size_t dns_request_max(const struct dns_request *req);
 /*
  * Send an answer; at most one for each request.
  *
- * Return: 0 (sent, or queued on a connection); -EMSGSIZE above dns_request_max; -EALREADY if it was
- * answered; -ENOTCONN if the client or the server is gone; -ENOMEM; other errnos of sendmsg.
+ * Return: 0 (sent, or queued: on a connection, or to be sent with other datagrams' answers as soon
+ * as the handler has seen them; what the kernel does not take then is counted); -EMSGSIZE above
+ * dns_request_max; -EALREADY if it was answered; -ENOTCONN if the client or the server is gone;
+ * -ENOMEM; other errnos of sendmsg.
  */
 int dns_request_reply(struct dns_request *req, const uint8_t *bytes, size_t len);

@@ -13,6 +13,7 @@
 #define DNS_UDP_QUERY_MAX 4096 /* longer queries do not exist outside of attacks */
 
 struct dns_conn;
+struct dns_udp_batch;
 
 /* One listen address. */
 struct dns_listener {
@@ -33,6 +34,7 @@ struct dns_server {
 	size_t listener_count;
 	struct dns_request *requests; /* utlist: in progress */
 	struct dns_server_counters counters;
+	struct dns_udp_batch *udp_batch; /* NULL: none is being read */
 	uint8_t udp_buffer[DNS_UDP_BATCH][DNS_UDP_QUERY_MAX];
 };
 
@@ -66,6 +68,10 @@ struct dns_request {
  * Return: a reference for the handler; NULL if there are too many, or no memory: counted.
  */
 struct dns_request *dns_request_new(struct dns_server *server, const uint8_t *bytes, size_t len);
+
+/* The UDP half: sd_event's handler of a listener's socket, and how a request of it is answered. */
+int dns_udp_readable(sd_event_source *source, int fd, uint32_t revents, void *ctx);
+int dns_udp_reply(struct dns_request *req, const uint8_t *bytes, size_t len);
 
 /* The TCP half. */
 int dns_tcp_listen(struct dns_listener *listener);
