@@ -52,14 +52,11 @@ static void set_verdict(struct daemon *d, const struct edge_action *a)
 		.verdict = a->verdict.verdict,
 		.touch_at = a->verdict.touch_at.ns == INSTANT_NEVER.ns ? 0 : a->verdict.touch_at.ns,
 	};
+	int r = dataplane_edge_set_all(d->dp, a->proxies.addr, a->proxies.count, &value);
 
-	for (unsigned int i = 0; i < a->proxies.count; i++) {
-		int r = dataplane_edge_set(d->dp, &a->proxies.addr[i], &value);
-
-		if (r < 0)
-			log_limited(LOG_ERR, "cannot set a proxy address",
-				    log_str("domain", a->name->text), log_errno(r));
-	}
+	if (r < 0)
+		log_limited(LOG_ERR, "cannot set a proxy address", log_str("domain", a->name->text),
+			    log_errno(r));
 }
 
 static void del_verdict(struct daemon *d, const struct edge_action *a)

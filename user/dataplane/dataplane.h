@@ -226,6 +226,11 @@ int dataplane_xlat_del(struct dataplane *dp, uint32_t scope, const struct fq_add
 
 int dataplane_edge_set(struct dataplane *dp, const struct fq_addr *proxy,
 		       const struct fq_edge *edge);
+
+/* The same for several proxy addresses, in one call of the kernel. Return: 0; the first error, with
+ * all set that can be. */
+int dataplane_edge_set_all(struct dataplane *dp, const struct fq_addr *proxies, unsigned int count,
+			   const struct fq_edge *edge);
 int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy);
 
 /*

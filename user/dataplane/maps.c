@@ -13,7 +13,8 @@
 
 /* ---- what is left over from before ---- */
 
-#define SYNC_KEY_MAX 24
+#define SYNC_KEY_MAX  24
+#define DP_EDGE_BATCH 8 /* what a domain has */
 
 struct stale {
 	uint8_t key[1 + SYNC_KEY_MAX]; /* enum dp_map, then the map's key, zero-filled */
@@ -221,6 +222,33 @@ int dataplane_edge_set(struct dataplane *dp, const struct fq_addr *proxy,
 		       const struct fq_edge *edge)
 {
 	return map_set(dp, M_EDGE, proxy, edge);
+}
+
+int dataplane_edge_set_all(struct dataplane *dp, const struct fq_addr *proxies, unsigned int count,
+			   const struct fq_edge *edge)
+{
+	struct fq_edge values[DP_EDGE_BATCH];
+	uint32_t n;
+	int r = 0;
+
+	for (unsigned int i = 0; i < DP_EDGE_BATCH; i++)
+		values[i] = *edge;
+	for (unsigned int at = 0; at < count; at += DP_EDGE_BATCH) {
+		unsigned int end = count - at < DP_EDGE_BATCH ? count : at + DP_EDGE_BATCH;
+
+		n = end - at;
+		if (bpf_map_update_batch(dp->maps[M_EDGE], proxies + at, values, &n, NULL) == 0)
+			continue;
+		/* It has stopped at one that cannot be set: the others can. */
+		for (unsigned int i = at; i < end; i++) {
+			int err = dataplane_edge_set(dp, &proxies[i], edge);
+
+			r = r < 0 ? r : err;
+		}
+	}
+	for (unsigned int i = 0; i < count; i++)
+		sync_keep(dp, M_EDGE, &proxies[i]);
+	return r;
 }
 
 int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy)
