@@ -39,7 +39,7 @@ static void send_assigned(struct daemon *d, const struct edge_action *a)
 		    log_str("gateway", name_of_gateway(d, a->send.gateway)),
 		    log_uint("resends", a->send.resends));
 	if (a->send.gateway == LOCAL_GATEWAY)
-		mailbox_post(d, &d->to_gateway, &msg);
+		mailbox_post(&d->to_gateway, &msg);
 	else
 		gateway_send(d, a->send.gateway, &msg);
 }

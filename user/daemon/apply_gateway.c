@@ -170,7 +170,7 @@ static void send_status(struct daemon *d, const struct gateway_action *a)
 		(void)gateway_forget(d->gateway, a->status.scope, &msg.domain);
 	}
 	if (a->status.scope == LOCAL_SCOPE)
-		mailbox_post(d, &d->to_edge, &msg);
+		mailbox_post(&d->to_edge, &msg);
 	else
 		scope_send(d, a->status.scope, &msg);
 }

@@ -182,7 +182,7 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *ctx)
 	(void)edge_tick(d->edge, now);
 	(void)gateway_tick(d->gateway, now);
 	gateways_tick(d, now);
-	daemon_pump(d);
+	daemon_pump_gather(d);
 	return 0;
 }
 

@@ -48,8 +48,7 @@
 /* A control message on its way inside this process. */
 struct letter {
 	struct letter *next;
-	size_t len;
-	uint8_t bytes[];
+	struct control_message msg;
 };
 
 struct mailbox {
@@ -103,6 +102,7 @@ struct daemon {
 	struct store *store;
 	bool store_failing; /* the last commit failed: said once */
 	struct instant store_retry;
+	struct instant store_due; /* when what was gathered is written; INSTANT_NEVER */
 	struct dataplane *dp;
 	struct dpview *view;        /* the same, to look at */
 	struct fq_settings program; /* that the programs run with */
@@ -179,10 +179,17 @@ void daemon_stop(struct daemon *d);
  */
 void daemon_pump(struct daemon *d);
 
-/* The same, all of it: for whoever tells others that it is done. */
+/*
+ * The same, but what there is to write may wait a moment for more: for what happens thousands of times
+ * a second, and is harmless to lose when the process is killed, as a known name that is asked for again.
+ */
+void daemon_pump_gather(struct daemon *d);
+
+/* The same as daemon_pump, all of it: for whoever tells others that it is done. */
 void daemon_drain(struct daemon *d);
-/* Encode a message for the other role; delivered by the pump. */
-void mailbox_post(struct daemon *d, struct mailbox *box, const struct control_message *msg);
+
+/* A message for the other role; delivered by the pump. */
+void mailbox_post(struct mailbox *box, const struct control_message *msg);
 void mailbox_done(struct mailbox *box);
 
 /* ---- apply_edge.c, apply_gateway.c ---- */

@@ -185,7 +185,7 @@ static void answer(struct daemon *d, struct dns_request *req)
 	if (next_domain(d) != next)
 		daemon_drain(d);
 	else
-		daemon_pump(d);
+		daemon_pump_gather(d);
 	if (reply.reason)
 		dataplane_count(d->dp, reply.reason, 1);
 	switch (reply.outcome) {

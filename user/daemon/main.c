@@ -173,6 +173,7 @@ int main(int argc, char **argv)
 	struct daemon d = {
 		.options = {.config = CONFIG_FILE_DEFAULT},
 		.clock_fd = -1,
+		.store_due = INSTANT_NEVER,
 	};
 	int r;
 

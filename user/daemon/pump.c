@@ -13,6 +13,9 @@
 
 #define STORE_RETRY_NS NSEC_PER_SEC
 
+/* What may be lost with the process waits so long for more: a commit costs what ten answers do. */
+#define STORE_GATHER_NS (50 * NSEC_PER_MSEC)
+
 /* New resources may concern a million domains: others want to be served meanwhile. */
 #define ACTIONS_AT_ONCE 4096
 
@@ -39,45 +42,24 @@ static struct letter *mailbox_take(struct mailbox *box)
 	return l;
 }
 
-static void mailbox_put(struct mailbox *box, const uint8_t *bytes, size_t len)
+void mailbox_post(struct mailbox *box, const struct control_message *msg)
 {
-	struct letter *l = malloc(sizeof(*l) + len);
+	struct letter *l = malloc(sizeof(*l));
 
 	/* Lost like a datagram: the edge asks again. */
 	if (!l)
 		return;
 	l->next = NULL;
-	l->len = len;
-	memcpy(l->bytes, bytes, len);
+	l->msg = *msg;
 	*(box->first ? box->last : &box->first) = l;
 	box->last = &l->next;
-}
-
-void mailbox_post(struct daemon *d, struct mailbox *box, const struct control_message *msg)
-{
-	uint8_t bytes[CONTROL_MESSAGE_MAX];
-	size_t len;
-	int r;
-
-	r = control_encode(msg, bytes, sizeof(bytes), &len);
-	if (r < 0) {
-		dataplane_count(d->dp, FQ_R_CONTROL_INVALID, 1);
-		log_limited(LOG_ERR, "cannot encode a control message",
-			    log_str("domain", msg->domain.text), log_errno(r));
-		return;
-	}
-	mailbox_put(box, bytes, len);
 }
 
 /* The gateway's side of an edge that said AssignedIps. */
 static void deliver_to_gateway(struct daemon *d, const struct letter *l)
 {
-	struct control_message msg;
-	int r;
+	int r = gateway_assigned(d->gateway, LOCAL_SCOPE, &l->msg, instant_now());
 
-	r = control_decode(l->bytes, l->len, &msg);
-	if (r >= 0)
-		r = gateway_assigned(d->gateway, LOCAL_SCOPE, &msg, instant_now());
 	if (r < 0) {
 		dataplane_count(d->dp, FQ_R_CONTROL_INVALID, 1);
 		log_limited(LOG_WARNING, "gateway cannot handle a message", log_errno(r));
@@ -101,20 +83,6 @@ void edge_take_status(struct daemon *d, uint32_t gateway, const struct control_m
 		log_limited(LOG_WARNING, "edge cannot handle a message", log_errno(r));
 	else if (outcome == EDGE_STATUS_STALE)
 		dataplane_count(d->dp, FQ_R_STATUS_STALE, 1);
-}
-
-static void deliver_to_edge(struct daemon *d, const struct letter *l)
-{
-	struct control_message msg;
-	int r;
-
-	r = control_decode(l->bytes, l->len, &msg);
-	if (r >= 0 && msg.event == CONTROL_DOMAIN_STATUS)
-		edge_take_status(d, LOCAL_GATEWAY, &msg);
-	if (r < 0) {
-		dataplane_count(d->dp, FQ_R_CONTROL_INVALID, 1);
-		log_limited(LOG_WARNING, "edge cannot handle a message", log_errno(r));
-	}
 }
 
 /* @budget: actions of the edge that may still be applied */
@@ -141,7 +109,7 @@ static bool pump_once(struct daemon *d, unsigned int *budget)
 	d->unset_count = 0;
 	sessions_end(d);
 	while ((l = mailbox_take(&d->to_edge))) {
-		deliver_to_edge(d, l);
+		edge_take_status(d, LOCAL_GATEWAY, &l->msg);
 		free(l);
 		moved = true;
 	}
@@ -161,6 +129,7 @@ static void commit(struct daemon *d)
 		log_event(LOG_INFO, "state is written again");
 	}
 	d->store_failing = r < 0;
+	d->store_due = INSTANT_NEVER;
 	d->store_retry = instant_add(instant_now(), STORE_RETRY_NS);
 }
 
@@ -169,6 +138,7 @@ static void set_deadline(struct daemon *d, bool more)
 {
 	struct instant at = instant_min(edge_deadline(d->edge), gateway_deadline(d->gateway));
 
+	at = instant_min(at, d->store_due);
 	at = more ? instant_now() : instant_min(at, gateways_deadline(d));
 	if (at.ns == INSTANT_NEVER.ns) {
 		(void)sd_event_source_set_enabled(d->deadline, SD_EVENT_OFF);
@@ -178,28 +148,50 @@ static void set_deadline(struct daemon *d, bool more)
 	(void)sd_event_source_set_enabled(d->deadline, SD_EVENT_ONESHOT);
 }
 
-static void pump(struct daemon *d, unsigned int budget)
+/*
+ * Write what is new, now or with what follows. A full disk is not asked again with every query:
+ * each try writes everything that waits.
+ */
+static void keep(struct daemon *d, bool gather)
+{
+	struct instant now;
+
+	if (!store_pending(d->store))
+		return;
+	now = instant_now();
+	if (d->store_failing) {
+		if (instant_reached(d->store_retry, now))
+			commit(d);
+	} else if (!gather || instant_reached(d->store_due, now)) {
+		commit(d);
+	} else if (d->store_due.ns == INSTANT_NEVER.ns) {
+		d->store_due = instant_add(now, STORE_GATHER_NS);
+	}
+}
+
+static void pump(struct daemon *d, unsigned int budget, bool gather)
 {
 	if (d->pumping || !d->deadline)
 		return;
 	d->pumping = true;
 	while (budget && pump_once(d, &budget))
 		;
-	/* A full disk is not asked again with every query: each try writes everything that waits.
-	 */
-	if (store_pending(d->store) &&
-	    (!d->store_failing || instant_reached(d->store_retry, instant_now())))
-		commit(d);
+	keep(d, gather);
 	set_deadline(d, !budget);
 	d->pumping = false;
 }
 
 void daemon_pump(struct daemon *d)
 {
-	pump(d, ACTIONS_AT_ONCE);
+	pump(d, ACTIONS_AT_ONCE, false);
+}
+
+void daemon_pump_gather(struct daemon *d)
+{
+	pump(d, ACTIONS_AT_ONCE, true);
 }
 
 void daemon_drain(struct daemon *d)
 {
-	pump(d, UINT_MAX);
+	pump(d, UINT_MAX, false);
 }
