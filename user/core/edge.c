@@ -137,6 +137,11 @@ bool edge_matches(const struct edge *edge, const struct dname *name)
 	return edge_site(edge, name, &site);
 }
 
+bool edge_knows(const struct edge *edge, const struct dname *name)
+{
+	return edge_domain_find(edge, name);
+}
+
 bool edge_site(const struct edge *edge, const struct dname *name, struct edge_site *ret_site)
 {
 	const struct resource *r;

@@ -187,6 +187,9 @@ int edge_requery(struct edge *edge, const struct dname *name, struct instant now
 /* Whether a resource publishes @name; asks and changes nothing. */
 bool edge_matches(const struct edge *edge, const struct dname *name);
 
+/* Whether @name has addresses already. */
+bool edge_knows(const struct edge *edge, const struct dname *name);
+
 struct edge_site {
 	uint32_t resource;
 	uint32_t gateway; /* the one that serves, else the first */

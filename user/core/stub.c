@@ -59,9 +59,7 @@ static int reply_local(const struct dnswire_message *q, struct answer *answer,
 
 static bool is_new_name(const struct edge *edge, const struct dname *name)
 {
-	struct edge_domain_view domain;
-
-	return !edge_find_name(edge, name, &domain) && edge_matches(edge, name);
+	return !edge_knows(edge, name) && edge_matches(edge, name);
 }
 
 /* A or AAAA (P-02, P-05, P-06). */
