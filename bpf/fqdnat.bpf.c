@@ -4,14 +4,19 @@
  * completes partial checksums (hook.h); the loader attaches the one that fits the mode, and the
  * daemon runs the third with the packets it has held.
  */
-#include "hook.h"
+#include "fast.h"
 
 fq_inline int run(fq_ctx *ctx, const enum fq_mode mode)
 {
 	__u32 bytes = ctx_len(ctx) - ETH_HLEN;
-	struct hook_work *w = hook_begin(ctx, mode);
+	struct hook_work *w;
 	enum fq_reason r;
+	int verdict;
 
+	verdict = mode == FQ_MODE_INJECT ? FAST_NOT : fast_path(ctx, mode);
+	if (verdict != FAST_NOT)
+		return verdict;
+	w = hook_begin(ctx, mode);
 	if (!w)
 		return HOOK_PASS;
 	r = hook_parse(ctx, &w->p, mode);

@@ -99,6 +99,13 @@ struct {
 } devs SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FQ_HOPS_MAX);
+	__type(key, __u32);
+	__type(value, struct fq_hop);
+} hops SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 2 * FQ_VLANS_MAX); /* one entry a direction */

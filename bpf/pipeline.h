@@ -10,6 +10,7 @@
 
 #include "forward.h"
 #include "frag.h"
+#include "hops.h"
 #include "icmp_path.h"
 #include "open.h"
 #include "parse.h"
@@ -334,6 +335,8 @@ fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, struct
 	if (!plan->ip_id && !plan->forwarded && xlat_needs_id(p, plan->family))
 		plan->ip_id = frag_new_id();
 	session_count(ctx, s, p, now);
+	if (!CTX_SENDS_ANYWHERE && hop_worth(p, plan))
+		hop_note(ctx, s, p, plan, now);
 	return FQ_OK;
 }
 
@@ -348,6 +351,7 @@ fq_inline enum fq_reason flow_stage(fq_ctx *ctx, struct fq_pkt *p, struct fq_pla
 	if (!s && !out)
 		return late_packet(ctx, &p->tuple, p->sport);
 	now = bpf_ktime_get_coarse_ns();
+	plan->route_gen = hops_gen_now(now);
 	if (s && out && READ_ONCE(s->gateway)) {
 		r = forwarded_stage(&s, p, plan, now);
 		if (r)

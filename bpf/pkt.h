@@ -227,6 +227,7 @@ struct fq_plan {
 	__u16 gateway; /* out: where the packet goes, whatever the route to its destination; 0: that
 			*/
 	__u32 oif;     /* 0: not routed yet */
+	__u32 route_gen; /* in which it is routed, 0: not to be remembered; see hops.h */
 	__u32 domain;
 };
 

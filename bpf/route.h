@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where a translated packet goes: the kernel's FIB, neighbours and MTU, asked for every packet, so
- * that a change counts at once.
+ * Where a translated packet goes: the kernel's FIB, neighbours and MTU. Sessions may remember
+ * the answer as long as the daemon hears of changes (hops.h).
  *
  * The lookup is what the kernel does for a NATed packet: destinations are translated before it,
  * sources after it. Policy rules therefore see the client's address on the way out and the

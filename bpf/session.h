@@ -175,6 +175,15 @@ static __noinline bool session_tcp(fq_ctx *ctx, struct fq_session *s, struct fq_
 	return session_note(s, peer, p);
 }
 
+/* Count it. @keeps: it keeps the session */
+fq_inline void session_keep(struct fq_session *s, const struct fq_pkt *p, __u64 now, bool keeps)
+{
+	if (keeps)
+		WRITE_ONCE(s->last, now);
+	__sync_fetch_and_add(&s->packets, 1);
+	__sync_fetch_and_add(&s->bytes, p->l3_len);
+}
+
 /*
  * A packet of the session goes on its way, and keeps it for another while (RFC 4787 REQ-6: in both
  * directions). ICMP errors are no such packets (N-09), and neither are those that were refused.
@@ -189,10 +198,7 @@ fq_inline void session_count(fq_ctx *ctx, struct fq_session *s, struct fq_pkt *p
 		else
 			tcp_advance(s, p, false);
 	}
-	if (keeps)
-		WRITE_ONCE(s->last, now);
-	__sync_fetch_and_add(&s->packets, 1);
-	__sync_fetch_and_add(&s->bytes, p->l3_len);
+	session_keep(s, p, now, keeps);
 }
 
 /* Is that a live one? Set when a session has ended (G-43). */

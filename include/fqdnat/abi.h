@@ -13,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define FQ_ABI_VERSION   4
+#define FQ_ABI_VERSION   5
 #define FQ_BPFFS_DEFAULT "/sys/fs/bpf/fqdnat"
 
 #define FQ_CLIENTS_MAX      4096  /* configured clients; index of fq_quota */
@@ -25,6 +25,7 @@
 #define FQ_NAT_ADDRESSES    8     /* given masquerade addresses, each family */
 #define FQ_TOMBSTONES_MAX   65536
 #define FQ_ICMP_BUCKETS_MAX 16384
+#define FQ_HOPS_MAX         4096 /* next hops remembered, at most 65536 */
 #define FQ_FRAGMENTS_MAX    8192 /* datagrams whose fragments are remembered */
 #define FQ_UPCALL_BYTES     (4 << 20)
 #define FQ_HOLD_FRAME_MAX   2048 /* bytes of a frame that can travel to the daemon */
@@ -108,6 +109,21 @@ struct fq_session {
 	__u64 packets;
 	__u64 bytes; /* L3 lengths */
 	struct fq_tcp_side tcp;
+	__u64 hop; /* where its packets go: see bpf/hops.h; 0: not known */
+};
+
+/*
+ * hops: BPF_MAP_TYPE_ARRAY. A next hop of packets that have come by @iif to the MAC address @here:
+ * what the kernel's FIB has answered in generation @gen.
+ */
+struct fq_hop {
+	__u32 gen; /* fq_control.route_gen; 0: never used */
+	__u32 iif;
+	__u32 oif;
+	__u16 mtu;
+	__u8 here[6];
+	__u8 smac[6];
+	__u8 dmac[6];
 };
 
 /* clients: BPF_MAP_TYPE_LPM_TRIE */
@@ -235,6 +251,11 @@ struct fq_control {
 	__u32 sessions_max;
 	__u32 monitors; /* somebody wants FQ_UPCALL_SESSION */
 	__u32 vlans;    /* VLAN devices in map vlans; 0: nobody needs to look there */
+	/* Incremented after what decides about next hops has changed; 0: none is remembered. */
+	__u32 route_gen;
+	__u32 pad;        /* zero */
+	__u64 route_at;   /* instant of that, written before */
+	__u64 hops_until; /* instant until which the daemon listens for such changes */
 };
 
 /* stats: BPF_MAP_TYPE_PERCPU_ARRAY by enum fq_reason */
@@ -317,7 +338,9 @@ struct fq_upcall {
 FQ_ASSERT_SIZE(struct fq_addr, 16);
 FQ_ASSERT_SIZE(struct fq_tuple, 40);
 FQ_ASSERT_SIZE(struct fq_tcp_side, 24);
-FQ_ASSERT_SIZE(struct fq_session, 120);
+FQ_ASSERT_SIZE(struct fq_session, 128);
+FQ_ASSERT_SIZE(struct fq_hop, 32);
+FQ_ASSERT_SIZE(struct fq_control, 48);
 FQ_ASSERT_SIZE(struct fq_tombstone, 24);
 FQ_ASSERT_SIZE(struct fq_prefix, 20);
 FQ_ASSERT_SIZE(struct fq_port_range, 6);

@@ -179,6 +179,7 @@ void prog_quota(struct prog *t, uint32_t client, uint32_t max);
 void prog_scope(struct prog *t, uint32_t client, uint32_t scope, uint32_t max);
 void prog_limit(struct prog *t, uint32_t sessions_max);
 void prog_policy_changed(struct prog *t);
+void prog_routes_changed(struct prog *t); /* else next hops stay remembered */
 
 /* Somebody wants to be told of sessions. */
 void prog_monitor(struct prog *t);

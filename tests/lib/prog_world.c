@@ -43,6 +43,9 @@ static void zero_per_cpu(const struct bpf_map *map, uint32_t entries, size_t val
 	free(values);
 }
 
+/* Sessions of earlier tests are gone, but not what the programs have kept of their next hops. */
+static uint32_t routes_gen;
+
 void prog_reset(struct prog *t)
 {
 	const struct fq_filter any = {.allow_all = 1};
@@ -51,6 +54,8 @@ void prog_reset(struct prog *t)
 		.abi_version = FQ_ABI_VERSION,
 		.policy_gen = 1,
 		.sessions_max = PROG_SESSIONS_CAP / 2,
+		.route_gen = ++routes_gen,
+		.hops_until = UINT64_MAX,
 	};
 
 	empty(t->skel->maps.sessions);
@@ -250,6 +255,16 @@ void prog_mac(struct prog *t, enum prog_side side, const uint8_t mac[ETH_ALEN])
 	assert(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.devs), &key, &value) == 0);
 	memcpy(value.mac, mac, ETH_ALEN);
 	update(t->skel->maps.devs, &key, &value);
+	prog_routes_changed(t);
+}
+
+void prog_routes_changed(struct prog *t)
+{
+	struct fq_control c = prog_get_control(t);
+	const uint32_t zero = 0;
+
+	c.route_gen = ++routes_gen;
+	update(t->skel->maps.control, &zero, &c);
 }
 
 void prog_redirectable(struct prog *t, enum prog_side side, bool redirectable)

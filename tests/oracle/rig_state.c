@@ -67,7 +67,7 @@ static bool compare_half(struct rig *b, const struct orc_flow *f, enum fq_dir di
 	if (got.tcp_seen != flags_of(&f->end[dir]))
 		return rig_disagree(b, "session: flags %02x of the %s entry, not %02x",
 				    got.tcp_seen, out ? "out" : "in", flags_of(&f->end[dir]));
-	got.last = got.created = got.tcp_seen = 0;
+	got.last = got.created = got.tcp_seen = got.hop = 0;
 	got.tcp = said.tcp;
 	for (size_t at = 0; at < sizeof(got); at++)
 		if (((uint8_t *)&got)[at] != ((uint8_t *)&said)[at])
@@ -145,6 +145,7 @@ bool rig_compare_state(struct rig *b)
 	}
 	if (entries != 2 * live)
 		return rig_disagree(b, "%u entries of %u sessions", entries, live);
+	c.route_gen = b->o.w.control.route_gen; /* the oracle remembers no next hop */
 	if (memcmp(&c, &b->o.w.control, sizeof(c)) != 0)
 		return rig_disagree(b, "control: %u sessions, not %u", c.sessions,
 				    b->o.w.control.sessions);

@@ -251,6 +251,7 @@ static void change_dev(struct rig *b, const struct step *s)
 		dev->nat4 = dev->nat6 = (struct fq_addr){0};
 	}
 	rig_set(b->t->skel->maps.devs, &b->o.w.ifindex[side], dev);
+	prog_routes_changed(b->t);
 }
 
 /* Another program; what the maps say of an interface without Ethernet header. */
@@ -259,6 +260,7 @@ static void change_hook(struct rig *b, const int *arg)
 	b->o.w.hook[arg[0]] = arg[1];
 	b->o.w.dev[arg[0]].bare = arg[1] == ORC_TC_BARE;
 	rig_set(b->t->skel->maps.devs, &b->o.w.ifindex[arg[0]], &b->o.w.dev[arg[0]]);
+	prog_routes_changed(b->t);
 }
 
 static void change_tx(struct rig *b, const int *arg)
@@ -283,6 +285,7 @@ static void change_forwarding(struct rig *b, const int *arg)
 		assert(to && fputc(off ? '0' : '1', to) != EOF && fclose(to) == 0);
 	}
 	is_off[arg[0]] = b->o.w.forwarding_off[arg[0]] = off;
+	prog_routes_changed(b->t);
 }
 
 void rig_change(struct rig *b, const struct step *s)
@@ -421,7 +424,8 @@ void rig_world_clear(struct rig *b)
 void rig_world_standard(struct rig *b)
 {
 	static const uint32_t quotas[] = {1, 2, 3, FQ_CLIENTS_MAX + 1};
-	static const struct fq_control control = {.abi_version = FQ_ABI_VERSION, .policy_gen = 1};
+	static const struct fq_control control = {
+		.abi_version = FQ_ABI_VERSION, .policy_gen = 1, .hops_until = UINT64_MAX};
 	static const struct fq_quota none;
 	const uint32_t zero = 0;
 

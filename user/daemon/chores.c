@@ -152,6 +152,31 @@ static int on_netlink(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 	return 0;
 }
 
+/* Routes, neighbours...: the programs are to ask the kernel anew. */
+static int on_hops(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+	struct daemon *d = ctx;
+	int r;
+
+	(void)s;
+	(void)fd;
+	(void)revents;
+	r = dataplane_hops_ready(d->dp);
+	if (r < 0)
+		log_limited(LOG_WARNING, "cannot follow routes and neighbours", log_errno(r));
+	return 0;
+}
+
+/* Nobody but us would tell the programs. If we cannot, they soon ask the kernel for every packet.
+ */
+static void trust_hops(struct daemon *d)
+{
+	int r = dataplane_hops_trust(d->dp);
+
+	if (r < 0)
+		log_limited(LOG_WARNING, "cannot follow routes and neighbours", log_errno(r));
+}
+
 /*
  * What no message tells of: the peer of a veth stops taking redirected frames, or begins to. With
  * many interfaces it is looked for less often, so that it never takes more than a hundredth of the
@@ -227,6 +252,7 @@ static int on_sweep(sd_event_source *s, uint64_t usec, void *ctx)
 	if (sweep.expired && monitor_wanted(d))
 		monitor_publish(d, json_pack("{s:s, s:I}", "event", "expired", "sessions",
 					     (json_int_t)sweep.expired));
+	trust_hops(d);
 	pause = r < 0 || sweep.pass_done ? SWEEP_INTERVAL_US : SWEEP_YIELD_US;
 	if (pause == SWEEP_INTERVAL_US) {
 		report_refusals(d);
@@ -299,6 +325,9 @@ int chores_start(struct daemon *d)
 	if (r >= 0)
 		r = sd_event_add_io(d->event, &d->netlink, dataplane_netlink_fd(d->dp), EPOLLIN,
 				    on_netlink, d);
+	if (r >= 0)
+		r = sd_event_add_io(d->event, &d->hops, dataplane_hops_fd(d->dp), EPOLLIN, on_hops,
+				    d);
 	if (r >= 0)
 		r = sd_event_add_time_relative(d->event, &d->sweep, CLOCK_MONOTONIC,
 					       SWEEP_INTERVAL_US, 0, on_sweep, d);

@@ -160,6 +160,7 @@ void daemon_stop(struct daemon *d)
 	sd_event_source_unref(d->sweep);
 	sd_event_source_unref(d->upcalls);
 	sd_event_source_unref(d->netlink);
+	sd_event_source_unref(d->hops);
 	sd_event_source_unref(d->clock);
 	closep(&d->clock_fd);
 	gateway_free(d->gateway);

@@ -144,6 +144,7 @@ struct daemon {
 	sd_event_source *sweep;
 	sd_event_source *upcalls;
 	sd_event_source *netlink;
+	sd_event_source *hops;
 	sd_event_source *clock;
 	int clock_fd;
 	struct instant peers_at; /* when to look again who takes redirected frames */

@@ -322,6 +322,8 @@ static int refresh(struct dataplane *dp)
 		if (r < 0)
 			return r == -EINTR ? 0 : r;
 		dp->netlink_dirty = false;
+		/* To which MAC address frames come is part of what is remembered. */
+		hops_changed(dp);
 	}
 	return 0;
 }

@@ -41,6 +41,7 @@ const struct map_spec map_specs[M_COUNT] = {
 	[M_GATEWAYS] = SPEC("gateways", ARRAY, 4, sizeof(struct fq_gateway)),
 	[M_DEVS] = SPEC("devs", HASH, 4, sizeof(struct fq_dev)),
 	[M_VLANS] = SPEC("vlans", HASH, sizeof(struct fq_vlan_key), sizeof(struct fq_vlan)),
+	[M_HOPS] = SPEC("hops", ARRAY, 4, sizeof(struct fq_hop)),
 	[M_TX] = SPEC("tx", DEVMAP_HASH, 4, 4),
 	[M_QUOTA] = SPEC("quota", ARRAY, 4, sizeof(struct fq_quota)),
 	[M_STATS] = SPEC("stats", PERCPU_ARRAY, 4, sizeof(struct fq_count)),

@@ -41,7 +41,7 @@ static int dataplane_new(const char *bpffs, struct dp_error *err, struct datapla
 	strcpy(dp->bpffs, bpffs);
 	memset(dp->maps, -1, sizeof(dp->maps));
 	memset(dp->progs, -1, sizeof(dp->progs));
-	dp->raw4 = dp->raw6 = dp->packet = dp->netlink = -1;
+	dp->raw4 = dp->raw6 = dp->packet = dp->netlink = dp->hops = -1;
 	*ret_dp = dp;
 	return 0;
 }
@@ -207,6 +207,9 @@ static int open_loaded(struct dataplane *dp, const struct dp_settings *settings,
 	r = addr_open(dp);
 	if (r < 0)
 		return dp_fail(err, r, "cannot follow addresses (netlink): %s", strerror(-r));
+	r = hops_open(dp);
+	if (r < 0)
+		return dp_fail(err, r, "cannot follow routes (netlink): %s", strerror(-r));
 	return 0;
 }
 
@@ -313,6 +316,7 @@ void dataplane_free(struct dataplane *dp)
 	sync_free(dp->sync);
 	free(dp->sweep.keys);
 	free(dp->sweep.entries);
+	hops_close(dp);
 	unmap_memory(dp->control, M_CONTROL);
 	unmap_memory(dp->quota, M_QUOTA);
 	unmap_memory(dp->user, M_USER);

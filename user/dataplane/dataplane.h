@@ -199,6 +199,21 @@ int dataplane_netlink_fd(const struct dataplane *dp);
  */
 int dataplane_netlink_ready(struct dataplane *dp, dp_link_fn cb, void *ctx);
 
+/* Readable when something has changed that decides about next hops. -1: dataplane_open_pinned. */
+int dataplane_hops_fd(const struct dataplane *dp);
+
+/*
+ * Have the programs forget the next hops that they remember, if something has changed. Return: 0;
+ * negative errno.
+ */
+int dataplane_hops_ready(struct dataplane *dp);
+
+/*
+ * The same, and let the programs remember next hops for 2.5 s from now on: to be called each second,
+ * by who watches dataplane_hops_fd. Return: 0; negative errno.
+ */
+int dataplane_hops_trust(struct dataplane *dp);
+
 /*
  * Look anew which interfaces take redirected frames, because nobody is told when the peer of a veth
  * stops or begins to. Costs some calls of the kernel for every interface. Return: 0; negative

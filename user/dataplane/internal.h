@@ -29,6 +29,7 @@ enum dp_map {
 	M_GATEWAYS,
 	M_DEVS,
 	M_VLANS,
+	M_HOPS,
 	M_TX,
 	M_QUOTA,
 	M_STATS,
@@ -102,6 +103,8 @@ struct dataplane {
 	bool netlink_dirty; /* the devs map may be behind */
 	bool links_dirty;   /* the tx map and pinned links may be behind */
 	bool netlink_lost;  /* changes of interfaces have been lost */
+
+	int hops; /* netlink socket of hops.c */
 
 	struct { /* sessions.c */
 		uint32_t cursor;
@@ -365,6 +368,15 @@ bool vlan_above(uint32_t ifindex);
 
 /* If the interface below takes the frames of a VLAN device of ours, say so in its note. */
 void vlan_note(int vlans_fd, uint32_t sessions_id, uint32_t ifindex, char note[DP_NOTE_MAX]);
+
+/* ---- hops.c ---- */
+
+/* Listen to what decides about next hops. Nothing is vouched for yet. */
+int hops_open(struct dataplane *dp);
+void hops_close(struct dataplane *dp);
+
+/* Next hops that are remembered may not be right any more: begin a new generation. */
+void hops_changed(struct dataplane *dp);
 
 /* ---- warn.c ---- */
 

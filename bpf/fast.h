@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The straight way through the XDP program for what most packets are: whole, without options or
+ * extension headers, of a session that exists, about which nothing has to be asked anew.
+ *
+ * Where it goes, the session remembers (hops.h); to which MAC address it has come is compared with
+ * that, so that it is for this host and for no group.
+ *
+ * It decides nothing. Every check below is whether the pipeline would come to the plain end, and
+ * what fails one takes the pipeline from its beginning: nothing has been written or counted until
+ * then, so what comes out is the same to the byte (tests/prog/test_oracle.c). What saves the time
+ * is what it leaves out, and that the packet is known in registers only, because nothing here is a
+ * function that takes it by its address.
+ */
+#pragma once
+
+#include "hook.h"
+
+#define FAST_NOT (-1) /* not a packet for this way */
+
+/* An IPv4 header without options, not of a fragment. As parse_ip4. */
+fq_inline bool fast_parse4(const void *data, const void *end, struct fq_pkt *p)
+{
+	const struct fq_ip4 *ip = data + ETH_HLEN;
+	__u32 len;
+
+	if ((const void *)(ip + 1) > end || ip->version_ihl != (4 << 4 | IP4_HLEN_MIN / 4) ||
+	    (ip->frag_off & bpf_htons(IP4_MF | IP4_OFFSET)))
+		return false;
+	len = bpf_ntohs(ip->tot_len);
+	if (len < sizeof(*ip) || len > end - data - ETH_HLEN ||
+	    !ip4_header_valid(ip, end, sizeof(*ip)))
+		return false;
+	addr_set4(&p->tuple.src, ip->src);
+	addr_set4(&p->tuple.dst, ip->dst);
+	p->ttl = ip->ttl;
+	p->tos = ip->tos;
+	p->df = (ip->frag_off & bpf_htons(IP4_DF)) != 0;
+	p->tuple.proto = ip->protocol;
+	p->l3_len = len;
+	p->l4_off = ETH_HLEN + sizeof(*ip);
+	p->l4_len = len - sizeof(*ip);
+	return true;
+}
+
+/* An IPv6 header, of a packet that may have others behind it. As parse_ip6. */
+fq_inline bool fast_parse6(const void *data, const void *end, struct fq_pkt *p)
+{
+	const struct fq_ip6 *ip = data + ETH_HLEN;
+	__u32 len;
+
+	if ((const void *)(ip + 1) > end || (bpf_ntohl(ip->flowinfo) >> 28) != 6 ||
+	    addr_is_mapped(&ip->src) || addr_is_mapped(&ip->dst))
+		return false;
+	len = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (len > end - data - ETH_HLEN || len > 0xffff)
+		return false;
+	p->tuple.src = ip->src;
+	p->tuple.dst = ip->dst;
+	p->ttl = ip->hop_limit;
+	p->flowinfo = ip->flowinfo & bpf_htonl(0x0fffffff);
+	p->tuple.proto = ip->next_header;
+	p->l3_len = len;
+	p->l4_off = ETH_HLEN + sizeof(*ip);
+	p->l4_len = len - sizeof(*ip);
+	return true;
+}
+
+fq_inline bool fast_parse_l4(const void *data, const void *end, struct fq_pkt *p)
+{
+	switch (p->tuple.proto) {
+	case FQ_PROTO_TCP:
+		return !parse_tcp(data, end, p);
+	case FQ_PROTO_UDP:
+		return !parse_udp(data, end, p);
+	case FQ_PROTO_ICMP:
+		return p->family == FQ_AF_INET && !parse_icmp(data, end, p);
+	case FQ_PROTO_ICMPV6:
+		return p->family == FQ_AF_INET6 && !parse_icmp(data, end, p);
+	default:
+		return false;
+	}
+}
+
+/* A packet of which nothing is unusual, and that may go one hop further. */
+fq_inline bool fast_parse(const void *data, const void *end, struct fq_pkt *p, const __u8 family)
+{
+	*p = (struct fq_pkt){.family = family, .l3_off = ETH_HLEN};
+	if (!(family == FQ_AF_INET ? fast_parse4(data, end, p) : fast_parse6(data, end, p)))
+		return false;
+	p->mtu_len = p->l3_len;
+	return p->ttl > 1 && !addr_is_multicast(&p->tuple.src, family) &&
+	       !addr_is_broadcast(&p->tuple.src, family) && fast_parse_l4(data, end, p);
+}
+
+/* Of a session that is translated here and in this IP version, and permitted as it is? */
+fq_inline bool fast_permitted(const struct fq_session *s, const struct fq_pkt *p, __u8 dir,
+			      __u64 now, __u32 policy_gen)
+{
+	__u64 expires = READ_ONCE(s->grant_expires);
+	__u8 seen = READ_ONCE(s->tcp_seen);
+
+	if (p->tuple.proto == FQ_PROTO_TCP &&
+	    ((seen & FQ_TCP_LOCAL) || tcp_needs_peer(seen, p->tcp_flags)))
+		return false;
+	return !READ_ONCE(s->gateway) && addr_family(&s->dst) == p->family &&
+	       READ_ONCE(s->policy_gen) == policy_gen && (!expires || now < expires) &&
+	       READ_ONCE(s->peer_port) == session_peer_port(p, dir);
+}
+
+/* The next hop that the session remembers, if it takes this packet. */
+fq_inline const struct fq_hop *fast_hop(const fq_ctx *ctx, const struct fq_session *s,
+					const struct fq_pkt *p, __u32 gen)
+{
+	const struct fq_hop *hop = hop_find(s, gen, xlat_tos(p));
+	const struct ethhdr *eth = ctx_data(ctx);
+
+	if (!hop || (const void *)(eth + 1) > ctx_end(ctx) || hop->iif != ctx_ifindex(ctx) ||
+	    p->l3_len > hop->mtu)
+		return NULL;
+	for (int i = 0; i < ETH_ALEN; i++)
+		if (eth->h_dest[i] != hop->here[i])
+			return NULL;
+	return hop;
+}
+
+fq_inline void fast_count(struct fq_session *s, const struct fq_pkt *p, __u64 now)
+{
+	if (p->tuple.proto == FQ_PROTO_TCP)
+		tcp_advance(s, p, false);
+	session_keep(s, p, now, true);
+	stats_count(FQ_R_TRANSLATED, p->l3_len);
+}
+
+/* Write the translation. The header has been parsed there: @l3 and what follows are in the frame.
+ */
+fq_inline void fast_write(void *l3, const struct fq_pkt *p, const struct fq_plan *plan,
+			  __u16 *check)
+{
+	void *l4 = l3 + (p->l4_off - ETH_HLEN);
+
+	nat_rewrite_l4(p, plan, check, l4 + nat_port_off(p->tuple.proto, plan->dir));
+	if (p->family == FQ_AF_INET)
+		nat_rewrite_ip4(p, plan, l3);
+	else
+		nat_rewrite_ip6(p, plan, l3);
+}
+
+/* The same function for each IP version, so that all offsets are constants. */
+fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 family)
+{
+	void *data = ctx_data(ctx), *end = ctx_end(ctx);
+	struct fq_plan plan = {.mode = mode, .family = family};
+	const struct fq_control *c = maps_control();
+	const struct fq_hop *hop;
+	struct ethhdr *eth = data;
+	struct fq_session *s;
+	struct fq_tuple key;
+	struct fq_pkt p;
+	__u16 *check;
+	__u64 now;
+
+	if (!c || !fast_parse(data, end, &p, family))
+		return FAST_NOT;
+	plan.dir = pool_has(&p.tuple.dst) ? FQ_DIR_OUT : FQ_DIR_IN;
+	if (normalise(&p, plan.dir))
+		return FAST_NOT;
+	key = p.tuple;
+	s = session_find(&key);
+	if (!s)
+		return FAST_NOT;
+	now = bpf_ktime_get_coarse_ns();
+	check = data + p.l4_off + nat_check_off(p.tuple.proto);
+	if (!fast_permitted(s, &p, plan.dir, now, READ_ONCE(c->policy_gen)) ||
+	    nat_csum_partial(&p, *check))
+		return FAST_NOT;
+	hop = fast_hop(ctx, s, &p, hops_gen(c, now));
+	if (!hop || xdp_redirect(hop->oif, mode) != XDP_REDIRECT)
+		return FAST_NOT;
+	plan.src = s->src;
+	plan.dst = s->dst;
+	plan.port = s->port;
+	if (xlat_needs_id(&p, family))
+		plan.ip_id = frag_new_id();
+	fast_count(s, &p, now);
+	fast_write(data + ETH_HLEN, &p, &plan, check);
+	__builtin_memcpy(eth->h_dest, hop->dmac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, hop->smac, ETH_ALEN);
+	return XDP_REDIRECT;
+}
+
+/* Return: the verdict; FAST_NOT: nothing has happened, and the packet takes the pipeline. */
+static __noinline int fast_path(fq_ctx *ctx, enum fq_mode mode)
+{
+	const struct ethhdr *eth = ctx_data(ctx);
+
+	if ((const void *)(eth + 1) > ctx_end(ctx))
+		return FAST_NOT;
+	switch (eth->h_proto) {
+	case bpf_htons(ETH_P_IP):
+		return fast_family(ctx, mode, FQ_AF_INET);
+	case bpf_htons(ETH_P_IPV6):
+		return fast_family(ctx, mode, FQ_AF_INET6);
+	default:
+		return FAST_NOT;
+	}
+}
