@@ -10,7 +10,7 @@ build_packages=(
     gcc make pkg-config libc6-dev linux-libc-dev clang-16 bpftool
     libbpf-dev libxdp-dev libelf-dev zlib1g-dev
     libsystemd-dev libc-ares-dev libldns-dev libjansson-dev libyaml-dev
-    libsqlite3-dev libsodium-dev uthash-dev
+    libsqlite3-dev libsodium-dev uthash-dev systemtap-sdt-dev
 )
 demo_packages=(
     iproute2 util-linux mount ethtool nftables procps iputils-ping

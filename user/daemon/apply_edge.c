@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/probe.h"
 #include "daemon/daemon.h"
 
 #define GENERATIONS_AHEAD 65536
@@ -112,6 +113,7 @@ static void state_changed(struct daemon *d, const struct edge_action *a)
 	const char *resource = name_of_resource(d, a->state.resource);
 	const char *gateway = name_of_gateway(d, a->state.gateway);
 
+	PROBE_STATE_CHANGE(a->name->text, a->state.gateway, a->state.from, a->state.to);
 	if (a->state.stored == EDGE_NONE)
 		(void)store_delete_entry(d->store, row.gateway, row.domain, row.resource);
 	else

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/probe.h"
 #include "core/stub.h"
 #include "daemon/daemon.h"
 
@@ -181,6 +182,7 @@ static void answer(struct daemon *d, struct dns_request *req)
 		dns_reply_error(req, RCODE_SERVFAIL);
 		return;
 	}
+	PROBE_DNS_QUERY(reply.name.text, reply.qtype, reply.outcome, reply.reason);
 	/* The packet path is to know a new domain's addresses before the application does. */
 	if (next_domain(d) != next)
 		daemon_drain(d);

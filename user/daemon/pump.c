@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/probe.h"
 #include "daemon/daemon.h"
 
 #define STORE_RETRY_NS NSEC_PER_SEC
@@ -36,6 +37,7 @@ static struct letter *mailbox_take(struct mailbox *box)
 
 	if (!l)
 		return NULL;
+	PROBE_CONTROL_MESSAGE(PROBE_WITHIN, 0, l->msg.event, l->msg.generation, l->msg.domain.text);
 	box->first = l->next;
 	if (!box->first)
 		box->last = NULL;

@@ -9,6 +9,7 @@
 
 #include <uthash.h>
 
+#include "base/probe.h"
 #include "dataplane/internal.h"
 
 /* ---- what is left over from before ---- */
@@ -156,10 +157,12 @@ int dataplane_sync_end(struct dataplane *dp)
 
 static int map_set(struct dataplane *dp, enum dp_map map, const void *key, const void *value)
 {
-	if (bpf_map_update_elem(dp->maps[map], key, value, BPF_ANY) < 0)
-		return -errno;
-	sync_keep(dp, map, key);
-	return 0;
+	int r = bpf_map_update_elem(dp->maps[map], key, value, BPF_ANY) < 0 ? -errno : 0;
+
+	PROBE_MAP_UPDATE(map_specs[map].name, key, 1, r);
+	if (r == 0)
+		sync_keep(dp, map, key);
+	return r;
 }
 
 int dataplane_client_set(struct dataplane *dp, const struct ipprefix *prefix,
@@ -246,6 +249,7 @@ int dataplane_edge_set_all(struct dataplane *dp, const struct fq_addr *proxies, 
 			r = r < 0 ? r : err;
 		}
 	}
+	PROBE_MAP_UPDATE(map_specs[M_EDGE].name, proxies, count, r);
 	for (unsigned int i = 0; i < count; i++)
 		sync_keep(dp, M_EDGE, &proxies[i]);
 	return r;

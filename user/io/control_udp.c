@@ -5,6 +5,7 @@
  * Nothing of a datagram is acted on before every check in control_udp.h's table has passed; a
  * datagram that fails one changes a counter, and no more.
  */
+#include "base/probe.h"
 #include "io/control_udp.h"
 
 #include <errno.h>
@@ -110,6 +111,7 @@ static void deliver(struct control_peer *peer, const struct control_message *msg
 {
 	const struct control_udp_settings *settings = &peer->udp->settings;
 
+	PROBE_CONTROL_MESSAGE(PROBE_IN, peer->id, msg->event, msg->generation, msg->domain.text);
 	if (msg->incarnation)
 		settings->on_incarnation(settings->ctx, peer->id, msg->incarnation);
 	if (msg->event != CONTROL_PROBE_REPLY && msg->event != CONTROL_GOODBYE)

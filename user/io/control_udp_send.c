@@ -2,6 +2,7 @@
 /* Sending control messages: encode, seal, hand over to the socket. */
 #include <errno.h>
 
+#include "base/probe.h"
 #include "io/control_udp_impl.h"
 
 int control_peer_send(struct control_peer *peer, const struct control_to *to,
@@ -23,6 +24,7 @@ int control_peer_send(struct control_peer *peer, const struct control_to *to,
 		if (r < 0)
 			return r;
 	}
+	PROBE_CONTROL_MESSAGE(PROBE_OUT, peer->id, msg->event, msg->generation, msg->domain.text);
 	if (control_socket_send(peer, to->port, bytes, len))
 		peer->counters.sent[msg->event]++;
 	return 0;
