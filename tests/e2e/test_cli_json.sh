@@ -97,6 +97,14 @@ claim "config show" lab_fqdnat config show
 claim "version" lab_fqdnat version
 claim "prog profile" lab_fqdnat -j prog profile 1
 
+# The kernel measures for as long as a file is open: also who is killed leaves nothing switched on.
+lab_spawn profile "$LAB_GW" "$LAB_BUILD/fqdnat" -b "$LAB_BPFFS" prog profile 600
+measures() { readlink "/proc/$1"/fd/* | grep -q '^anon_inode:bpf-stats$'; }
+setting=$(cat /proc/sys/kernel/bpf_stats_enabled)
+claim_until 5 "prog profile measures through a file that ends with it" measures "$(lab_pid profile)"
+claim_eq "and leaves the setting for all as it is" "$setting" "$(cat /proc/sys/kernel/bpf_stats_enabled)"
+lab_stop profile
+
 # The monitor follows live, a line each.
 lab_spawn monitor "$LAB_GW" "$LAB_BUILD/fqdnat" -s "$LAB_SOCKET" -j monitor
 event() {

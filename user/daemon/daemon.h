@@ -181,8 +181,9 @@ void daemon_stop(struct daemon *d);
 void daemon_pump(struct daemon *d);
 
 /*
- * The same, but what there is to write may wait a moment for more: for what happens thousands of times
- * a second, and is harmless to lose when the process is killed, as a known name that is asked for again.
+ * The same, but what there is to write may wait a moment for more: for what happens thousands of
+ * times a second, and is harmless to lose when the process is killed, as a known name that is asked
+ * for again.
  */
 void daemon_pump_gather(struct daemon *d);
 
