@@ -33,7 +33,8 @@ struct options {
 
 static const char usage[] =
 	"usage: bench [OPTIONS]\n"
-	"  --only ns|pps    one measurement: time in the program, or packets per second\n"
+	"  --only ns|pps|new|memory  one measurement: time in the program; packets per second;\n"
+	"                   first packets per second, and memory of a session\n"
 	"  --flows N,N,...  numbers of flows (default: 1,1000,100000 and, for ns, 1000000)\n"
 	"  --full           1000000 flows for pps as well (also: BENCH_FULL=1)\n"
 	"  --rounds N       interleaved rounds (default 9)\n"
@@ -61,6 +62,16 @@ static int parse_number(const char *text, unsigned int max, unsigned int *ret)
 		return usage_error("not a number in range", text);
 	*ret = n;
 	return 0;
+}
+
+static bool section_known(const char *name)
+{
+	static const char *const known[] = {"ns", "pps", "new", "memory"};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(name, known[i]) == 0)
+			return true;
+	return false;
 }
 
 /* Ascending, because sessions are added from one to the next. */
@@ -95,8 +106,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 		switch (c) {
 		case 'o':
 			o->only = optarg;
-			if (strcmp(optarg, "ns") != 0 && strcmp(optarg, "pps") != 0)
-				r = usage_error("neither ns nor pps", optarg);
+			if (!section_known(optarg))
+				r = usage_error("not ns, pps, new or memory", optarg);
 			break;
 		case 'f':
 			r = parse_flows(optarg, o);
@@ -170,10 +181,12 @@ static bool wanted(const struct options *o, const char *section)
 static int measure(const struct options *o, struct report *report)
 {
 	struct bench_plan ns = make_plan(o, true), pps = make_plan(o, o->full);
-	unsigned int tracked = wanted(o, "pps") ? pps.flows[pps.flows_count - 1] : 0;
+	bool opening = wanted(o, "new") || wanted(o, "memory");
+	unsigned int tracked = wanted(o, "pps") || opening ? pps.flows[pps.flows_count - 1] : 0;
 	struct lab lab;
 	int r;
 
+	pps.new_only = !wanted(o, "pps");
 	r = lab_make(&lab, tracked);
 	if (r < 0)
 		return r;
@@ -183,13 +196,19 @@ static int measure(const struct options *o, struct report *report)
 		report_print(report, "ns",
 			     "ns a packet in the program, established session, random flow: median "
 			     "(min..max)");
-	if (r == 0 && wanted(o, "pps"))
+	if (r == 0 && (wanted(o, "pps") || opening))
 		r = bench_pps(&pps, &lab, report);
 	if (r == 0)
 		report_print(
 			report, "pps",
 			"million packets per second on one CPU, client - gateway - net: median "
 			"(min..max)");
+	if (r == 0)
+		report_print(report, "new",
+			     "million first packets of new flows per second on one CPU: median "
+			     "(min..max)");
+	if (r == 0)
+		report_print(report, "memory", "bytes of kernel memory a session");
 	lab_done(&lab);
 	return r;
 }

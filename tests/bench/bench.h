@@ -10,6 +10,7 @@ struct bench_plan {
 	unsigned int rounds;
 	unsigned int flows[REPORT_FLOWS_MAX]; /* ascending */
 	unsigned int flows_count;
+	bool new_only; /* pps: leave established flows out */
 };
 
 /*

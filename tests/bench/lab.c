@@ -23,8 +23,8 @@
 #define LAB_NAME "fqbench"
 
 const char *const lab_path_names[LAB_PATHS] = {
-	[LAB_DIRECT] = "direct", [LAB_BARE] = "bare",     [LAB_KERNEL] = "kernel",
-	[LAB_NFT] = "nft",       [LAB_FQDNAT] = "fqdnat",
+	[LAB_DIRECT] = "direct", [LAB_BARE] = "bare", [LAB_FIB] = "bare+fib",
+	[LAB_KERNEL] = "kernel", [LAB_NFT] = "nft",   [LAB_FQDNAT] = "fqdnat",
 };
 
 static const char mac_client[] = "02:00:00:00:00:01";

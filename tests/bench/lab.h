@@ -18,6 +18,7 @@
 enum lab_path {
 	LAB_DIRECT, /* client and net joined by one veth: what generator and sink cost */
 	LAB_BARE,   /* XDP: new MAC addresses, redirect */
+	LAB_FIB,    /* the same with the kernel's route and neighbour for every packet */
 	LAB_KERNEL, /* routed by the kernel, no netfilter */
 	LAB_NFT,    /* nftables: DNAT by map, masquerade */
 	LAB_FQDNAT,

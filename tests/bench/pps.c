@@ -24,13 +24,17 @@
 #include "bench.h"
 #include "bench.skel.h"
 #include "box.h"
+#include "memory.h"
 #include "rig.h"
 
-#define PPS_SECTION   "pps"
-#define PPS_SAMPLE_NS 250e6
-#define PPS_PROBE     20000 /* packets that tell how many make a sample */
-#define PPS_FILLS     5     /* passes over all flows until every first packet got through */
-#define PPS_LINKS     (LAB_PATHS + 2)
+#define PPS_SECTION        "pps"
+#define PPS_NEW_SECTION    "new"
+#define PPS_MEMORY_SECTION "memory"
+#define PPS_PIECE          5000 /* new flows that make a sample, at least */
+#define PPS_SAMPLE_NS      250e6
+#define PPS_PROBE          20000 /* packets that tell how many make a sample */
+#define PPS_FILLS          5     /* passes over all flows until every first packet got through */
+#define PPS_LINKS          (LAB_PATHS + 3)
 
 struct pps_bench {
 	struct lab *lab;
@@ -38,6 +42,8 @@ struct pps_bench {
 	struct box box;
 	int link_fd[PPS_LINKS];
 	unsigned int links;
+	unsigned int opened; /* flows that are there on every way */
+	unsigned int room;   /* sessions that the table is made for */
 	uint64_t sent, lost;
 };
 
@@ -79,7 +85,8 @@ static int prepare(struct pps_bench *b)
 {
 	struct bench_bpf *skel = b->rig.skel;
 	struct lab *lab = b->lab;
-	const struct lab_links *bare = &lab->path[LAB_BARE], *fqdnat = &lab->path[LAB_FQDNAT];
+	const struct lab_links *bare = &lab->path[LAB_BARE], *fib = &lab->path[LAB_FIB];
+	const struct lab_links *fqdnat = &lab->path[LAB_FQDNAT];
 	int r = 0;
 
 	for (int p = 0; p < LAB_PATHS && r == 0; p++) {
@@ -93,6 +100,10 @@ static int prepare(struct pps_bench *b)
 		r = attach(b, bare->gateway_fd, bpf_program__fd(skel->progs.bare), bare->lan);
 	if (r == 0)
 		r = devmap_set(skel->maps.bare_tx, 0, bare->wan);
+	if (r == 0)
+		r = attach(b, fib->gateway_fd, bpf_program__fd(skel->progs.bare_fib), fib->lan);
+	if (r == 0)
+		r = devmap_set(skel->maps.bare_tx, 1, fib->wan);
 	if (r == 0)
 		r = attach(b, fqdnat->gateway_fd, box_prog_fd(&b->box), fqdnat->lan);
 	return r == 0 ? lab_enter(lab->client_fd) : r;
@@ -155,8 +166,11 @@ static int open_flows(struct pps_bench *b, enum lab_path path, unsigned int flow
 		r = send_to(b, path, flows, &mpps);
 		if (r < 0)
 			return r;
-		if (flows_at(b, path) < 0 || flows_at(b, path) == (long)flows)
-			return 0;
+		if (flows_at(b, path) >= 0 && flows_at(b, path) != (long)flows)
+			continue;
+		if (path == LAB_FQDNAT)
+			b->opened = flows;
+		return 0;
 	}
 	fprintf(stderr, "bench: %s: %ld flows instead of %u\n", lab_path_names[path],
 		flows_at(b, path), flows);
@@ -213,10 +227,68 @@ static int check(struct pps_bench *b, enum lab_path path)
 
 static void add_ratios(struct report *report, unsigned int flows)
 {
-	for (enum lab_path p = LAB_KERNEL; p < LAB_PATHS; p++)
+	for (enum lab_path p = LAB_FIB; p < LAB_PATHS; p++)
 		report_ratio(report, lab_path_names[p], lab_path_names[LAB_BARE], flows);
 	report_ratio(report, lab_path_names[LAB_FQDNAT], lab_path_names[LAB_NFT], flows);
 	report_ratio(report, lab_path_names[LAB_FQDNAT], lab_path_names[LAB_KERNEL], flows);
+}
+
+/*
+ * First packets of flows that are not there yet: @before .. @flows - 1 in as many pieces as there
+ * are rounds, the ways taking turns. Only where a piece is long enough to be timed.
+ */
+static int measure_new(struct pps_bench *b, const struct bench_plan *plan, unsigned int before,
+		       unsigned int flows, struct report *report)
+{
+	static const struct {
+		enum lab_path path;
+		const char *name;
+	} ways[] = {{LAB_NFT, "nft new"}, {LAB_FQDNAT, "fqdnat new"}};
+	unsigned int piece = (flows - before) / plan->rounds;
+	size_t first = report->count;
+	double mpps;
+	int r = 0;
+
+	if (piece < PPS_PIECE)
+		return 0;
+	for (int w = 0; w < 2; w++)
+		if (!report_add(report, PPS_NEW_SECTION, ways[w].name, "Mpps", flows))
+			return -ENOMEM;
+	for (unsigned int round = 0; round < plan->rounds && r == 0; round++) {
+		for (int w = 0; w < 2 && r == 0; w++) {
+			rig_draw_sequence(&b->rig, before + round * piece, flows);
+			r = send_to(b, ways[w].path, piece, &mpps);
+			if (r == 0)
+				figure_sample(&report->figures[first + w], mpps);
+		}
+	}
+	report_ratio(report, ways[1].name, ways[0].name, flows);
+	for (int w = 0; w < 2 && r == 0; w++)
+		r = open_flows(b, ways[w].path, flows);
+	return r;
+}
+
+/* Open the flows, and tell what each way's session takes in memory. */
+static int open_new(struct pps_bench *b, const struct bench_plan *plan, unsigned int before,
+		    unsigned int flows, struct report *report)
+{
+	double slabs = memory_slabs(), ours = memory_of_map(box_sessions_fd(&b->box));
+	size_t first = report->count;
+	struct figure *f;
+	int r = measure_new(b, plan, before, flows, report);
+
+	if (r < 0 || report->count == first)
+		return r;
+	f = report_add(report, PPS_MEMORY_SECTION, "nft session", "B", flows);
+	if (!f)
+		return -ENOMEM;
+	figure_sample(f, (memory_slabs() - slabs) / (flows - before));
+	f = report_add(report, PPS_MEMORY_SECTION, "fqdnat session", "B", flows);
+	if (!f)
+		return -ENOMEM;
+	figure_sample(f, ours / b->room);
+	report_ratio(report, "fqdnat session", "nft session", flows);
+	return 0;
 }
 
 static int measure(struct pps_bench *b, const struct bench_plan *plan, unsigned int flows,
@@ -260,7 +332,8 @@ int bench_pps(const struct bench_plan *plan, struct lab *lab, struct report *rep
 {
 	const struct lab_links *links = &lab->path[LAB_FQDNAT];
 	unsigned int flows_max = plan->flows[plan->flows_count - 1];
-	struct pps_bench b = {.lab = lab};
+	struct pps_bench b = {.lab = lab,
+			      .room = flows_max > BOX_SESSIONS ? flows_max : BOX_SESSIONS};
 	int r;
 
 	r = lab_enter(links->gateway_fd);
@@ -270,8 +343,11 @@ int bench_pps(const struct bench_plan *plan, struct lab *lab, struct report *rep
 		r = rig_open(&b.rig, box_sessions_fd(&b.box), 1);
 	if (r == 0)
 		r = prepare(&b);
-	for (unsigned int i = 0; i < plan->flows_count && r == 0; i++)
-		r = measure(&b, plan, plan->flows[i], report);
+	for (unsigned int i = 0; i < plan->flows_count && r == 0; i++) {
+		r = open_new(&b, plan, b.opened, plan->flows[i], report);
+		if (r == 0 && !plan->new_only)
+			r = measure(&b, plan, plan->flows[i], report);
+	}
 	for (unsigned int i = 0; i < b.links; i++)
 		closep(&b.link_fd[i]);
 	rig_close(&b.rig);
