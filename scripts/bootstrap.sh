@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Install the Debian packages that are missing: for building fqdnat, and with --demo or --test
-# for the lab and the tests, too. Does nothing, quickly, where all of them are there.
+# Install the Debian packages that are missing: for building fqdnat, and with --demo, --test or
+# --bench for the lab, the tests and the benchmark, too. Does nothing, quickly, where all of them are there.
 # It never removes or upgrades a package, and never leaves a service running that it installed.
 set -euo pipefail
 
@@ -23,15 +23,18 @@ test_packages=(
     wireguard-go wireguard-tools
     linux-perf dnsperf
 )
+# What the benchmark compares with; one that is missing is a line in the report.
+bench_packages=(dnsmasq-base unbound dnsperf)
 
 usage() {
     cat <<'USAGE'
-usage: scripts/bootstrap.sh [--demo | --test | --list | --help]
+usage: scripts/bootstrap.sh [--demo | --test | --bench | --list | --help]
 
   (nothing)  what a build needs
   --demo     and what scripts/demo.sh needs
   --test     and what scripts/test.sh needs
-  --list     print the packages of a build, the demo and the tests; install nothing
+  --bench    and what the benchmark compares with
+  --list     print the packages of a build, the demo, the tests and the benchmark; install nothing
 USAGE
 }
 
@@ -75,8 +78,9 @@ main() {
     '') ;;
     --demo) packages+=("${demo_packages[@]}") ;;
     --test) packages+=("${demo_packages[@]}" "${test_packages[@]}") ;;
+    --bench) packages+=("${demo_packages[@]}" "${bench_packages[@]}") ;;
     --list)
-        printf '%s\n' "${packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
+        printf '%s\n' "${packages[@]}" "${demo_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}"
         return
         ;;
     -h | --help)
@@ -84,7 +88,7 @@ main() {
         return
         ;;
     *)
-        echo "bootstrap.sh: \"$1\" is unknown; expected --demo, --test, --list or --help" >&2
+        echo "bootstrap.sh: \"$1\" is unknown; expected --demo, --test, --bench, --list or --help" >&2
         exit 2
         ;;
     esac
@@ -108,6 +112,7 @@ main() {
         die "apt-get install failed for: ${need[*]}"
     disable_new_service knot "${need[@]}"
     disable_new_service coturn "${need[@]}"
+    disable_new_service unbound "${need[@]}"
 
     mapfile -t need < <(missing "${packages[@]}")
     [ ${#need[@]} -eq 0 ] || die "still missing after installation: ${need[*]}"
