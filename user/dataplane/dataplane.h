@@ -209,8 +209,8 @@ int dataplane_hops_fd(const struct dataplane *dp);
 int dataplane_hops_ready(struct dataplane *dp);
 
 /*
- * The same, and let the programs remember next hops for 2.5 s from now on: to be called each second,
- * by who watches dataplane_hops_fd. Return: 0; negative errno.
+ * The same, and let the programs remember next hops for 2.5 s from now on: to be called each
+ * second, by who watches dataplane_hops_fd. Return: 0; negative errno.
  */
 int dataplane_hops_trust(struct dataplane *dp);
 
