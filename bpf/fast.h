@@ -158,6 +158,7 @@ fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 famil
 	struct fq_tuple key;
 	struct fq_pkt p;
 	__u16 *check;
+	__u32 off;
 	__u64 now;
 
 	if (!c || !fast_parse(data, end, &p, family))
@@ -170,7 +171,12 @@ fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 famil
 	if (!s)
 		return FAST_NOT;
 	now = bpf_ktime_get_coarse_ns();
-	check = data + p.l4_off + nat_check_off(p.tuple.proto);
+	/* Kernel 6.1 does not know any more for which protocol the bounds have been checked. */
+	off = p.l4_off + nat_check_off(p.tuple.proto);
+	barrier_var(off);
+	check = data + off;
+	if ((void *)(check + 1) > end)
+		return FAST_NOT;
 	if (!fast_permitted(s, &p, plan.dir, now, READ_ONCE(c->policy_gen)) ||
 	    nat_csum_partial(&p, *check))
 		return FAST_NOT;
