@@ -10,8 +10,8 @@ set -euo pipefail
 # shellcheck source=tests/lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
 
-inner=fqdnat-$$-icmp-inner
-far=fqdnat-$$-icmp-far
+inner=fqdnat-$$-${e2e_name#test_}-inner
+far=fqdnat-$$-${e2e_name#test_}-far
 inner() { ip netns exec "$inner" "$@"; }
 
 # Hosts that believe that their path is as wide as usual, and say so to their peers (advmss).

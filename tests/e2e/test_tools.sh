@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=tests/lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
 
-far=fqdnat-$$-tools-far
+far=fqdnat-$$-${e2e_name#test_}-far
 pieces=$E2E_ROOT/tests/lib/fragments.py
 
 routers() {

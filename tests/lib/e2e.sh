@@ -117,6 +117,7 @@ e2e_end() {
         done
     fi
     [ -z "${LAB_RUN-}" ] || lab_down
+    [[ $(ip netns list) != *"fqdnat-$$-"* ]] || e2e_result 1 "no namespace is left behind"
     echo "1..$e2e_count"
     exit $((e2e_failed > 0))
 }
