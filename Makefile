@@ -146,7 +146,7 @@ SECONDS ?= 60
 
 $(BUILD)/fuzz/fuzz_tcp: FUZZ_ALSO := tests/oracle/oracle_tcp.c tests/oracle/oracle_bytes.c
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard tests/oracle/*.[ch] user/core/*.[ch] user/base/*.[ch] bpf/*.h include/fqdnat/*.h)
+$(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(wildcard tests/oracle/*.[ch] user/core/*.[ch] user/base/*.[ch] bpf/*.h include/fqdnat/*.h)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu17 $(WARN) -fno-strict-aliasing -O1 -g \

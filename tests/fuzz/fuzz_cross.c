@@ -15,39 +15,10 @@
 
 #include "../../bpf/icmp_cross.h"
 
+#include "fuzz.h"
+
 #define FRAME_MAX 2048
 #define PORT      1024
-
-static void require(int truth)
-{
-	if (!truth)
-		abort();
-}
-
-static uint16_t sum(const uint8_t *bytes, size_t len)
-{
-	uint32_t s = 0;
-
-	for (size_t i = 0; i < len; i++)
-		s += i % 2 ? bytes[i] : bytes[i] << 8;
-	while (s >> 16)
-		s = (s & 0xffff) + (s >> 16);
-	return s;
-}
-
-/* Right checksums for IPv4 headers, outer and quoted: the fuzzer would hardly ever find one. */
-static void repair(uint8_t *ip, size_t size)
-{
-	size_t hlen = size ? (ip[0] & 15) * 4 : 0;
-	uint16_t check;
-
-	if (hlen < IP4_HLEN_MIN || size < hlen || ip[0] >> 4 != 4)
-		return;
-	ip[10] = ip[11] = 0;
-	check = ~sum(ip, hlen);
-	ip[10] = check >> 8;
-	ip[11] = check & 0xff;
-}
 
 static bool read_message(struct icmp_xlat *x, const uint8_t *frame, const struct fq_pkt *p,
 			 uint8_t dir)
@@ -58,7 +29,7 @@ static bool read_message(struct icmp_xlat *x, const uint8_t *frame, const struct
 	x->dir = dir;
 	memcpy(x->message, frame + p->l4_off, x->len);
 	if (x->len > sizeof(x->icmp))
-		repair(x->quote, x->len - sizeof(x->icmp));
+		fuzz_repair4(x->quote, x->len - sizeof(x->icmp));
 	return icmp_xlat_read(x) == FQ_OK;
 }
 
@@ -151,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	frame = room + 2;
 	memcpy(frame, data + 1, size - 1);
 	if (size - 1 > ETH_HLEN)
-		repair(frame + ETH_HLEN, size - 1 - ETH_HLEN);
+		fuzz_repair4(frame + ETH_HLEN, size - 1 - ETH_HLEN);
 	if (parse_frame(frame, frame + size - 1, &p) == FQ_R_ICMP_ERROR && p.ttl > 1)
 		take(frame, &p, data[0] & 1);
 	free(room);

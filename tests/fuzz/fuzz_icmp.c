@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * ICMP errors from anyone: reading depends on nothing behind the message; what is translated has
- *the checksums it should, is read as what it was made, and translated back becomes what it was.
+ * the checksums it should, is read as what it was made, and translated back becomes what it was.
  *
  * The first byte says the direction, the rest is a frame.
  *
@@ -15,36 +15,9 @@
 
 #include "../../bpf/icmp_xlat.h"
 
+#include "fuzz.h"
+
 #define FRAME_MAX 2048
-
-static void require(int truth)
-{
-	if (!truth)
-		abort();
-}
-
-static uint16_t sum(const uint8_t *bytes, size_t len, uint32_t seed)
-{
-	for (size_t i = 0; i < len; i++)
-		seed += i % 2 ? bytes[i] : bytes[i] << 8;
-	while (seed >> 16)
-		seed = (seed & 0xffff) + (seed >> 16);
-	return seed;
-}
-
-/* Right checksums for IPv4 headers, outer and quoted: the fuzzer would hardly ever find one. */
-static void repair(uint8_t *ip, size_t size)
-{
-	size_t hlen = size ? (ip[0] & 15) * 4 : 0;
-	uint16_t check;
-
-	if (hlen < IP4_HLEN_MIN || size < hlen || ip[0] >> 4 != 4)
-		return;
-	ip[10] = ip[11] = 0;
-	check = ~sum(ip, hlen, 0);
-	ip[10] = check >> 8;
-	ip[11] = check & 0xff;
-}
 
 /* Sum of the whole message with its pseudo header; 0xffff if the checksum is right. */
 static uint16_t message_sum(const struct icmp_xlat *x, const struct fq_addr *src,
@@ -53,8 +26,8 @@ static uint16_t message_sum(const struct icmp_xlat *x, const struct fq_addr *src
 	uint32_t pseudo = 0;
 
 	if (x->family == FQ_AF_INET6)
-		pseudo = sum(src->b, 16, sum(dst->b, 16, FQ_PROTO_ICMPV6 + x->len));
-	return sum(x->message, x->len, pseudo);
+		pseudo = fuzz_sum(src->b, 16, fuzz_sum(dst->b, 16, FQ_PROTO_ICMPV6 + x->len));
+	return fuzz_sum(x->message, x->len, pseudo);
 }
 
 static void repair_message(struct icmp_xlat *x, const struct fq_pkt *p)
@@ -79,7 +52,7 @@ static enum fq_reason read_message(struct icmp_xlat *x, const uint8_t *frame,
 	x->dir = dir;
 	memcpy(x->message, frame + p->l4_off, x->len);
 	if (x->len > sizeof(x->icmp))
-		repair(x->quote, x->len - sizeof(x->icmp));
+		fuzz_repair4(x->quote, x->len - sizeof(x->icmp));
 	return icmp_xlat_read(x);
 }
 
@@ -179,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	frame = room + 2;
 	memcpy(frame, data + 1, size);
 	if (size > ETH_HLEN)
-		repair(frame + ETH_HLEN, size - ETH_HLEN);
+		fuzz_repair4(frame + ETH_HLEN, size - ETH_HLEN);
 	if (parse_frame(frame, frame + size, &p) == FQ_R_ICMP_ERROR)
 		take(frame, &p, dir);
 	free(room);

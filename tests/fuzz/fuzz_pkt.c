@@ -18,13 +18,9 @@
 #include "../../bpf/parse.h"
 #include "../../bpf/xlat.h"
 
-#define FRAME_MAX 2048
+#include "fuzz.h"
 
-static void require(int truth)
-{
-	if (!truth)
-		abort();
-}
+#define FRAME_MAX 2048
 
 static void rewrite(uint8_t *frame, const struct fq_pkt *p, const struct fq_plan *plan,
 		    bool *ret_partial)
@@ -37,17 +33,6 @@ static void rewrite(uint8_t *frame, const struct fq_pkt *p, const struct fq_plan
 		nat_rewrite_ip6(p, plan, (struct fq_ip6 *)(frame + ETH_HLEN));
 	*ret_partial = nat_rewrite_l4(p, plan, (uint16_t *)(l4 + nat_check_off(p->tuple.proto)),
 				      (__be16 *)(l4 + nat_port_off(p->tuple.proto, plan->dir)));
-}
-
-static uint16_t frame_sum(const uint8_t *bytes, size_t len)
-{
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < len; i++)
-		sum += i % 2 ? bytes[i] : bytes[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
 }
 
 /* There and back again; the parser must find there what was written. */
@@ -167,12 +152,12 @@ static void refuse(const uint8_t *frame, const struct fq_pkt *p)
 	if (!icmp_err_allowed(p))
 		return;
 	memcpy(out + hlen, frame + ETH_HLEN, e.quote_len);
-	e.quote_sum = bpf_htons(frame_sum(out + hlen, e.quote_len));
+	e.quote_sum = bpf_htons(fuzz_sum(out + hlen, e.quote_len, 0));
 	if (p->family == FQ_AF_INET) {
 		icmp_err_write4(&e, (struct fq_ip4 *)out);
 		require(hlen + e.quote_len <= ICMP_ERR_TOTAL4);
-		require(frame_sum(out, sizeof(struct fq_ip4)) == 0xffff);
-		require(frame_sum(out + 20, 8 + e.quote_len) == 0xffff);
+		require(fuzz_sum(out, sizeof(struct fq_ip4), 0) == 0xffff);
+		require(fuzz_sum(out + 20, 8 + e.quote_len, 0) == 0xffff);
 	} else {
 		icmp_err_write6(&e, (struct fq_ip6 *)out);
 		require(hlen + e.quote_len <= ICMP_ERR_TOTAL6);
@@ -182,16 +167,8 @@ static void refuse(const uint8_t *frame, const struct fq_pkt *p)
 /* Half of the IPv4 headers get the right checksum: the fuzzer would hardly ever find one. */
 static void repair(uint8_t *frame, size_t size)
 {
-	uint8_t *ip = frame + ETH_HLEN;
-	size_t hlen = size > ETH_HLEN ? (ip[0] & 15) * 4 : 0;
-	uint16_t check;
-
-	if (size % 2 || hlen < IP4_HLEN_MIN || size < ETH_HLEN + hlen || ip[0] >> 4 != 4)
-		return;
-	ip[10] = ip[11] = 0;
-	check = ~frame_sum(ip, hlen);
-	ip[10] = check >> 8;
-	ip[11] = check & 0xff;
+	if (size % 2 == 0 && size > ETH_HLEN)
+		fuzz_repair4(frame + ETH_HLEN, size - ETH_HLEN);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
