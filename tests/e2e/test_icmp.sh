@@ -9,50 +9,31 @@
 set -euo pipefail
 # shellcheck source=tests/lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
+# shellcheck source=tests/lib/far.sh
+. "$(dirname "$0")/../lib/far.sh"
 
 inner=fqdnat-$$-${e2e_name#test_}-inner
-far=fqdnat-$$-${e2e_name#test_}-far
 inner() { ip netns exec "$inner" "$@"; }
 
-# Hosts that believe that their path is as wide as usual, and say so to their peers (advmss).
-routers() {
+# The client becomes a router, too, for a host that believes that its path is as wide as usual.
+inner_up() {
     lab_netns "$inner"
-    lab_netns "$far"
-    lab_link "$LAB_NET" far0 "$far" eth0
     lab_link "$LAB_CLIENT" inner0 "$inner" eth0
-    lab_address "$LAB_NET" far0 203.0.113.1/24 2001:db8:99::1/64
-    lab_address "$far" eth0 203.0.113.80/24 2001:db8:99::80/64
     lab_address "$LAB_CLIENT" inner0 192.0.2.129/25 2001:db8:1:0:8000::1/65
     lab_address "$inner" eth0 192.0.2.130/25 2001:db8:1:0:8000::2/65
-    lab_sysctl "$LAB_NET" net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1
     lab_sysctl "$LAB_CLIENT" net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1
-    # Linux sends an ICMP error a second to each host; the tools ask more often.
-    lab_sysctl "$LAB_NET" net/ipv4/icmp_ratelimit=0 net/ipv6/icmp/ratelimit=0
-    lab_sysctl "$far" net/ipv4/icmp_ratelimit=0 net/ipv6/icmp/ratelimit=0
-    ip -n "$far" route add default via 203.0.113.1 advmss 1460
-    ip -n "$far" -6 route add default via 2001:db8:99::1 advmss 1440
     ip -n "$inner" route add default via 192.0.2.129 advmss 1460
     ip -n "$inner" -6 route add default via 2001:db8:1:0:8000::1 advmss 1440
-    ip -n "$LAB_GW" route add 203.0.113.0/24 via 198.51.100.2
-    ip -n "$LAB_GW" -6 route add 2001:db8:99::/64 via 2001:db8:2::2
     ip -n "$LAB_GW" route add 192.0.2.128/25 via 192.0.2.2
     ip -n "$LAB_GW" -6 route add 2001:db8:1:0:8000::/65 via 2001:db8:1::2
-    local link
-    for link in "$LAB_NET far0" "$far eth0" "$LAB_CLIENT inner0" "$inner eth0"; do
-        ip -n "${link% *}" link set "${link#* }" mtu 1300
-    done
-    lab_spawn far-servers "$far" /usr/bin/python3 "$LAB_ROOT/scripts/lab-servers.py" \
-        203.0.113.80 2001:db8:99::80
-    lab_spawn far-iperf3 "$far" iperf3 --server --bind 203.0.113.80
-    lab_spawn far-iperf3-6 "$far" iperf3 --server --bind 2001:db8:99::80
-    lab_until 10 grep -qs ready "$LAB_LOG/far-servers.log"
-    lab_zone set far 60 A 203.0.113.80
-    lab_zone set far 60 AAAA 2001:db8:99::80
+    ip -n "$LAB_CLIENT" link set inner0 mtu 1300
+    ip -n "$inner" link set eth0 mtu 1300
 }
 
 LAB_FILTERS='[{tcp: 1-65535}, {udp: 1-65535}, icmp]'
 e2e_lab
-routers
+far_up
+inner_up
 lab_daemons_start
 settle far.corp.example confirmed
 v4=$(address far.corp.example)

@@ -9,32 +9,12 @@
 set -euo pipefail
 # shellcheck source=tests/lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
+# shellcheck source=tests/lib/far.sh
+. "$(dirname "$0")/../lib/far.sh"
 
-far=fqdnat-$$-${e2e_name#test_}-far
 pieces=$E2E_ROOT/tests/lib/fragments.py
 
-routers() {
-    lab_netns "$far"
-    lab_link "$LAB_NET" far0 "$far" eth0
-    lab_address "$LAB_NET" far0 203.0.113.1/24 2001:db8:99::1/64
-    lab_address "$far" eth0 203.0.113.80/24 2001:db8:99::80/64
-    lab_sysctl "$LAB_NET" net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1
-    # Linux sends an ICMP error a second to each host; the tools ask more often.
-    lab_sysctl "$LAB_NET" net/ipv4/icmp_ratelimit=0 net/ipv6/icmp/ratelimit=0
-    lab_sysctl "$far" net/ipv4/icmp_ratelimit=0 net/ipv6/icmp/ratelimit=0
-    ip -n "$far" route add default via 203.0.113.1 advmss 1460
-    ip -n "$far" -6 route add default via 2001:db8:99::1 advmss 1440
-    ip -n "$LAB_GW" route add 203.0.113.0/24 via 198.51.100.2
-    ip -n "$LAB_GW" -6 route add 2001:db8:99::/64 via 2001:db8:2::2
-    ip -n "$LAB_NET" link set far0 mtu 1300
-    ip -n "$far" link set eth0 mtu 1300
-    lab_spawn far-servers "$far" /usr/bin/python3 "$LAB_ROOT/scripts/lab-servers.py" \
-        203.0.113.80 2001:db8:99::80
-    lab_spawn far-iperf3 "$far" iperf3 --server --bind 203.0.113.80
-    lab_spawn far-iperf3-6 "$far" iperf3 --server --bind 2001:db8:99::80
-    lab_until 10 grep -qs ready "$LAB_LOG/far-servers.log"
-    lab_zone set far 60 A 203.0.113.80
-    lab_zone set far 60 AAAA 2001:db8:99::80
+names() {
     lab_zone set far4 60 A 203.0.113.80
     lab_zone set far6 60 AAAA 2001:db8:99::80
     lab_zone set near4 60 A 198.51.100.11
@@ -44,7 +24,8 @@ routers() {
 LAB_FILTERS='[{tcp: 1-65535}, {udp: 1-65535}, icmp]'
 LAB_TRANSLATE=any
 e2e_lab
-routers
+far_up
+names
 lab_daemons_start
 for name in far far4 far6 near4 near6; do
     settle "$name.corp.example" confirmed
