@@ -70,7 +70,10 @@ claim_match "*.corp.example includes corp.example" '^198\.51\.100\.10 ' "$(who 4
 
 claim_eq "no checksum error at the endpoints" 0 "$(checksum_errors)"
 if [ "$LAB_MODE" = tc ]; then
-    claim_eq "partial checksums of the virtual links were left to the kernel" 0 "$(reason csum_partial)"
+    # A name that is asked for and used at once may still be pending: what was held is completed.
+    held=$(reason injected)
+    claim "partial checksums of the virtual links were left to the kernel, but of held packets" \
+        [ "$(reason csum_partial)" -le "$held" ]
 else
     claim "partial checksums of the virtual links were completed" grown csum_partial 0
 fi
