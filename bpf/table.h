@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The session table: a hash table in arrays, a cache line for each direction of a session.
+ *
+ * Pure: no helper, no map; compiled for BPF and natively. Who includes it says where a line is
+ * (table_at, table_at6). Layout, protocol and proof are in docs/session-table.md; its model is
+ * tests/model/table.pml.
+ *
+ * In short: line h is two things, a slot for any entry, and the home of the keys that hash to h.
+ * Those stand in some of 64 slots around it (table_probe), and the home's word @bits says in which.
+ * A key is in the table if and only if a set bit of its home leads to it. So adding is one
+ * compare-and-swap of that word, removing is one atomic AND, and a reader needs one line where the
+ * entry stands at home, two mostly where it does not.
+ *
+ * Two rules carry the proof:
+ *  - Programs run between rcu_read_lock and rcu_read_unlock. What was removed is not freed before
+ *    every program that ran then has ended (a grace period); only user space frees.
+ *  - Entries are complete before their bit is set, and what they are found by never changes.
+ */
+#pragma once
+
+#include "pkt.h"
+
+#define TABLE_PROBES    64
+#define TABLE_SLOTS_MIN 4096 /* all probes of a home are different slots */
+#define TABLE_SLOTS_MAX (1U << 30)
+#define TABLE_TRIES     8 /* compare-and-swaps of a home before a session is refused */
+#define TABLE_KEYS      11
+
+/* fq_slot.state; FREE to CLAIMED to LIVE to LIVE | DEAD to FREE */
+enum table_state {
+	TABLE_FREE = 0,
+	TABLE_CLAIMED = 1, /* being filled by the one that claimed it */
+	TABLE_LIVE = 2,    /* has been in its home's word: user space may look */
+	TABLE_DEAD = 4,    /* is removed, or about to be; to be freed after a grace period */
+};
+
+/* fq_slot.kind */
+#define TABLE_KIND_PROTO 0x03
+#define TABLE_KIND_IP6   0x04
+#define TABLE_KIND_KEY   (TABLE_KIND_PROTO | TABLE_KIND_IP6) /* part of the key */
+#define TABLE_KIND_IN    0x08
+#define TABLE_KIND_TO6   0x10 /* becomes an IPv6 packet */
+
+/*
+ * A line. @bits belongs to the keys whose home this is, everything else to the entry that stands
+ * here. @kind to @to_port are constant while it can be found.
+ */
+struct fq_slot {
+	__u64 bits; /* bit i: a key of this home stands at table_probe(i) */
+	union {
+		__u32 word; /* changed atomically, as a whole */
+		struct {
+			__u8 state;
+			__u8 tcp_seen; /* FQ_TCP_* */
+			__u8 kind;
+			__u8 wscale;
+		};
+	};
+	__be16 sport;
+	__be16 dport;
+	union {
+		struct {
+			__be32 src;
+			__be32 dst;
+			__be32 to_src; /* what the packet becomes; if it forwards: the gateway */
+			__be32 to_dst;
+		};
+		struct {
+			__u64 print; /* TABLE_KIND_IP6: of the key, which stands in fq_slot6 */
+			__u64 zero;
+		};
+	};
+	__be16 to_port;
+	__u16 hop;
+	__u32 last;       /* ticks */
+	__u32 policy_gen; /* fq_control.policy_gen for which the packet was last permitted */
+	__u32 packets;    /* low halves: what carries is added elsewhere */
+	__u32 bytes;
+	union {
+		struct {
+			__u32 ack;
+			__u32 edge;
+			__u32 next;
+		} tcp;
+		__be16 peer_port; /* UDP: last permitted */
+	};
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct fq_slot) == 64, "one cache line");
+_Static_assert(offsetof(struct fq_slot, state) % 4 == 0, "state is byte 0 of word");
+
+/* The addresses of an entry whose key or result is IPv6; same index. */
+struct fq_slot6 {
+	struct fq_addr src;
+	struct fq_addr dst;
+	struct fq_addr to_src;
+	struct fq_addr to_dst;
+};
+
+/* Constant while there are entries. The keys are random, and nobody else's business. */
+struct table {
+	__u64 key[TABLE_KEYS];
+	__u32 slots; /* even, TABLE_SLOTS_MIN to TABLE_SLOTS_MAX */
+};
+
+/* Given by who includes this. Return: NULL only where @index is not below table->slots. */
+static inline struct fq_slot *table_at(const struct table *t, __u32 index);
+static inline struct fq_slot6 *table_at6(const struct table *t, __u32 index);
+
+/*
+ * What other CPUs change. A reader's way from the bits to the entry is an address dependency, which
+ * both x86 and arm64 keep in order (a BPF program has no load-acquire on Linux 6.1): table_after
+ * makes one where the entry stands in the line that was read.
+ */
+#ifdef __bpf__
+#define TABLE_LOAD(x) (*(const volatile __typeof__(x) *)&(x))
+
+fq_inline struct fq_slot *table_after(struct fq_slot *s, __u64 bits)
+{
+	__u64 zero;
+
+	asm volatile("%[zero] = %[bits]\n\t%[zero] &= 0" : [zero] "=r"(zero) : [bits] "r"(bits));
+	return (void *)s + zero;
+}
+#else
+#define TABLE_LOAD(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+
+fq_inline struct fq_slot *table_after(struct fq_slot *s, __u64 bits)
+{
+	(void)bits;
+	return s;
+}
+#endif
+
+/* A state in the word around it. */
+fq_inline __u32 table_word(__u8 state)
+{
+	union {
+		__u8 b[4];
+		__u32 w;
+	} word = {.b = {state, 0, 0, 0}};
+
+	return word.w;
+}
+
+fq_inline __u8 table_kind(const struct fq_tuple *tuple)
+{
+	const struct fq_addr *a = &tuple->src;
+	bool v4 = !a->w[0] && !a->w[1] && a->w[2] == bpf_htonl(0xffff);
+	__u8 proto = tuple->proto == FQ_PROTO_TCP ? 0 : tuple->proto == FQ_PROTO_UDP ? 1 : 2;
+
+	return proto | (v4 ? 0 : TABLE_KIND_IP6);
+}
+
+/* A key that is looked for. */
+struct table_query {
+	const struct fq_tuple *tuple;
+	__u64 hash;
+	__u32 home;
+	__u8 kind;
+};
+
+/*
+ * Multilinear hashing (Lemire and Kaser, "Strongly universal string hashing is fast"): two keys
+ * have the same sum for one choice of random multipliers in 2^33. The mixing behind it
+ * (MurmurHash3's 64-bit finalizer) is not linear: who has found out, by timing, that two keys share
+ * a home has learnt nothing about others.
+ */
+fq_inline __u64 table_hash(const struct table *t, const struct fq_tuple *tuple, __u8 kind)
+{
+	__u32 ports = (__u32)tuple->sport << 16 | tuple->dport;
+	__u64 h = t->key[0] + t->key[1] * tuple->src.w[3] + t->key[2] * tuple->dst.w[3] +
+		  t->key[3] * ports + t->key[4] * kind;
+
+	if (kind & TABLE_KIND_IP6)
+		for (int i = 0; i < 3; i++)
+			h += t->key[5 + i] * tuple->src.w[i] + t->key[8 + i] * tuple->dst.w[i];
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccd;
+	h ^= h >> 33;
+	h *= 0xc4ceb9fe1a85ec53;
+	return h ^ h >> 33;
+}
+
+/* @tuple is referred to as long as the query is used. */
+fq_inline struct table_query table_query(const struct table *t, const struct fq_tuple *tuple)
+{
+	__u8 kind = table_kind(tuple);
+	__u64 hash = table_hash(t, tuple, kind);
+
+	return (struct table_query){
+		.tuple = tuple,
+		.hash = hash,
+		.home = (hash >> 32) * t->slots >> 32,
+		.kind = kind,
+	};
+}
+
+/*
+ * Where keys of a home may stand, best first: at home, in the line that processors fetch together
+ * with it, and then ever farther away, so that crowded homes do not get into each other's way.
+ */
+fq_inline __u32 table_probe(__u32 slots, __u32 home, __u32 i)
+{
+	__u32 index = home + i * (i + 1) / 2;
+
+	if (i == 1)
+		return home ^ 1;
+	return index < slots ? index : index - slots;
+}
+
+fq_inline bool table_same_addr(const struct fq_addr *a, const struct fq_addr *b)
+{
+	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) |
+		 (a->w[3] ^ b->w[3]));
+}
+
+/* Does the key stand there? Only of slots that a bit has led to. */
+fq_inline bool table_is(const struct table *t, const struct fq_slot *s, __u32 index,
+			const struct table_query *q)
+{
+	const struct fq_tuple *k = q->tuple;
+	const struct fq_slot6 *six;
+
+	if ((s->kind & TABLE_KIND_KEY) != q->kind || s->sport != k->sport || s->dport != k->dport)
+		return false;
+	if (!(q->kind & TABLE_KIND_IP6))
+		return s->src == k->src.w[3] && s->dst == k->dst.w[3];
+	if (s->print != q->hash)
+		return false;
+	six = table_at6(t, index);
+	return six && table_same_addr(&six->src, &k->src) && table_same_addr(&six->dst, &k->dst);
+}
+
+/* Look for the key at the places that @bits names. Return: NULL if it is at none of them. */
+fq_inline struct fq_slot *table_scan(const struct table *t, const struct table_query *q, __u64 bits,
+				     __u32 *ret_index)
+{
+	for (int n = 0; n < TABLE_PROBES && bits; n++) {
+		__u32 index = table_probe(t->slots, q->home, __builtin_ctzll(bits));
+		struct fq_slot *s = table_at(t, index);
+
+		if (s && table_is(t, s, index, q)) {
+			*ret_index = index;
+			return s;
+		}
+		bits &= bits - 1;
+	}
+	return NULL;
+}
+
+/*
+ * Find an entry. It stays what it is until the program has ended, even if it is removed meanwhile.
+ *
+ * Return: NULL if there is none.
+ */
+fq_inline struct fq_slot *table_lookup(const struct table *t, const struct table_query *q,
+				       __u32 *ret_index)
+{
+	struct fq_slot *home = table_at(t, q->home), *s;
+	__u64 bits;
+
+	if (!home)
+		return NULL;
+	bits = TABLE_LOAD(home->bits);
+	if (bits & 1) {
+		s = table_after(home, bits);
+		if (table_is(t, s, q->home, q)) {
+			*ret_index = q->home;
+			return s;
+		}
+	}
+	return table_scan(t, q, bits & ~1ULL, ret_index);
+}
+
+/* Is the best place for the key vacant? A hint: another one may be faster. */
+fq_inline bool table_vacant(const struct table *t, const struct table_query *q)
+{
+	struct fq_slot *home = table_at(t, q->home);
+
+	return home && TABLE_LOAD(home->word) == TABLE_FREE;
+}
+
+enum table_result {
+	TABLE_DONE,
+	TABLE_EXISTS, /* another entry has the key, or has just ended */
+	TABLE_FULL,   /* no place for it */
+	TABLE_BUSY,   /* others have been faster too often */
+};
+
+/* An entry in the making. */
+struct table_claim {
+	struct fq_slot *slot;
+	__u64 seen; /* bits of the home behind which the key does not stand */
+	__u32 index;
+	__u32 probe;
+};
+
+/*
+ * Add an entry, first step: a slot. The caller fills it, from tcp_seen on and with everything, and
+ * its companions of the same index; then comes table_publish, or table_abandon.
+ *
+ * Return: DONE; EXISTS; FULL.
+ */
+fq_inline enum table_result table_claim(const struct table *t, const struct table_query *q,
+					struct table_claim *ret_claim)
+{
+	struct fq_slot *home = table_at(t, q->home);
+	struct table_claim c = {};
+
+	if (!home)
+		return TABLE_FULL;
+	c.seen = TABLE_LOAD(home->bits);
+	if (table_scan(t, q, c.seen, &c.index))
+		return TABLE_EXISTS;
+	for (c.probe = 0; c.probe < TABLE_PROBES; c.probe++) {
+		c.index = table_probe(t->slots, q->home, c.probe);
+		c.slot = table_at(t, c.index);
+		if (!c.slot || TABLE_LOAD(c.slot->word) != TABLE_FREE)
+			continue;
+		if (__sync_val_compare_and_swap(&c.slot->word, TABLE_FREE,
+						table_word(TABLE_CLAIMED)) != TABLE_FREE)
+			continue;
+		*ret_claim = c;
+		return TABLE_DONE;
+	}
+	return TABLE_FULL;
+}
+
+/* Give back a slot that nobody has seen. */
+fq_inline void table_abandon(const struct table_claim *c)
+{
+	__sync_lock_test_and_set(&c->slot->word, TABLE_FREE);
+}
+
+/*
+ * Add an entry, last step: from here on it is found. If the home's word is not what it was, only
+ * what has been added since is looked at. A bit that was cleared cannot have been set again: the
+ * slot behind it waits for a grace period, and so for this program.
+ *
+ * Return: DONE; EXISTS or BUSY: the slot is given back.
+ */
+fq_inline enum table_result table_publish(const struct table *t, const struct table_query *q,
+					  struct table_claim *c)
+{
+	struct fq_slot *home = table_at(t, q->home);
+	enum table_result r = TABLE_BUSY;
+	__u32 index;
+
+	for (int n = 0; home && n < TABLE_TRIES; n++) {
+		__u64 bits = __sync_val_compare_and_swap(&home->bits, c->seen,
+							 c->seen | 1ULL << c->probe);
+
+		if (bits == c->seen) {
+			__sync_fetch_and_or(&c->slot->word, table_word(TABLE_LIVE));
+			return TABLE_DONE;
+		}
+		if (table_scan(t, q, bits & ~c->seen, &index)) {
+			r = TABLE_EXISTS;
+			break;
+		}
+		c->seen = bits;
+	}
+	table_abandon(c);
+	return r;
+}
+
+/* Take a dead entry out of its home's word, if it is still there. */
+fq_inline void table_unlink(struct fq_slot *home, __u32 probe)
+{
+	__sync_fetch_and_and(&home->bits, ~(1ULL << probe));
+}
+
+/*
+ * Remove a live entry. It is found no longer, but not free yet.
+ *
+ * Return: false if somebody else has.
+ */
+fq_inline bool table_remove(struct fq_slot *home, struct fq_slot *s, __u32 probe)
+{
+	__u32 dead = table_word(TABLE_DEAD);
+
+	if (__sync_fetch_and_or(&s->word, dead) & dead)
+		return false;
+	table_unlink(home, probe);
+	return true;
+}
+
+#ifndef __bpf__
+/* Free a dead entry that is not linked: a grace period after that, and by user space alone. */
+static inline void table_free(struct fq_slot *s)
+{
+	__atomic_store_n(&s->word, TABLE_FREE, __ATOMIC_RELEASE);
+}
+
+/* Which of its home's probes is the slot? Return: TABLE_PROBES if none. */
+static inline __u32 table_probe_of(__u32 slots, __u32 home, __u32 index)
+{
+	__u32 i = 0;
+
+	while (i < TABLE_PROBES && table_probe(slots, home, i) != index)
+		i++;
+	return i;
+}
+#endif
