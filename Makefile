@@ -49,7 +49,7 @@ SKEL  := $(BUILD)/fqdnat.skel.h $(BUILD)/fqdnat_tc.skel.h
 UNIT  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC) $(SCEN_SRC))
 PROG  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PROG_SRC))
 
-.PHONY: all bpf user tests check check-prog bench bench-full bench-dns bench-domains bench-lab-domains fuzz fuzz-build fuzz-dataplane fmt lint install uninstall clean help
+.PHONY: all bpf user tests check check-prog bench bench-full bench-dns bench-domains bench-lab-domains race model fuzz fuzz-build fuzz-dataplane fmt lint install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -141,6 +141,18 @@ check: tests user
 check-prog: tests
 	$(Q)set -e; for t in $(PROG); do echo "== $$t"; $$t; done
 
+# The session table's protocol: every CPU at once, watched by ThreadSanitizer; every order of steps.
+$(BUILD)/race: tests/unit/test_table_race.c tests/lib/table_lab.h bpf/table.h include/fqdnat/abi.h
+	$(call say,RACE,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fsanitize=thread -o $@ $< -pthread -lcmocka
+
+race: $(BUILD)/race
+	$(Q)TSAN_OPTIONS=halt_on_error=1 $<
+
+model:
+	$(Q)tests/model/check.sh
+
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SECONDS ?= 60
 
@@ -206,6 +218,7 @@ help:
 	@echo 'check           unit and scenario tests; SAN=1 BUILD=build/san: sanitised'
 	@echo 'check-prog      tests of the loaded programs (root)'
 	@echo 'fuzz-build      the fuzz targets'
+	@echo 'race, model     the session table under ThreadSanitizer; its protocol in every order (spin)'
 	@echo 'fuzz            every fuzz target for SECONDS=60 each'
 	@echo 'fuzz-dataplane  RUNS=10000000 packets through the program and the oracle (root); SEED=1'
 	@echo 'bench           the benchmark (root); writes build/bench.json and build/bench.html'

@@ -44,12 +44,12 @@ enum table_state {
 
 /*
  * A line. @bits belongs to the keys whose home this is, everything else to the entry that stands
- * here. @kind to @to_port are constant while it can be found.
+ * here. @kind and the key and result are constant while it can be found.
  */
 struct fq_slot {
 	__u64 bits; /* bit i: a key of this home stands at table_probe(i) */
 	union {
-		__u32 word; /* changed atomically, as a whole */
+		__u32 word; /* changed by atomic operations alone */
 		struct {
 			__u8 state;
 			__u8 tcp_seen; /* FQ_TCP_* */
@@ -88,7 +88,8 @@ struct fq_slot {
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct fq_slot) == 64, "one cache line");
-_Static_assert(offsetof(struct fq_slot, state) % 4 == 0, "state is byte 0 of word");
+_Static_assert(offsetof(struct fq_slot, state) % 4 == 0, "table_word: byte 0");
+_Static_assert(offsetof(struct fq_slot, kind) % 4 == 2, "table_word: byte 2");
 
 /* The addresses of an entry whose key or result is IPv6; same index. */
 struct fq_slot6 {
@@ -104,42 +105,45 @@ struct table {
 	__u32 slots; /* even, TABLE_SLOTS_MIN to TABLE_SLOTS_MAX */
 };
 
-/* Given by who includes this. Return: NULL only where @index is not below table->slots. */
-static inline struct fq_slot *table_at(const struct table *t, __u32 index);
-static inline struct fq_slot6 *table_at6(const struct table *t, __u32 index);
+/* Given by who includes this. Return: NULL only where @index is not below table.slots. */
+static inline struct fq_slot *table_at(__u32 index);
+static inline struct fq_slot6 *table_at6(__u32 index);
+
+#define TABLE_NONE (~0U) /* no index */
 
 /*
  * What other CPUs change. A reader's way from the bits to the entry is an address dependency, which
- * both x86 and arm64 keep in order (a BPF program has no load-acquire on Linux 6.1): table_after
- * makes one where the entry stands in the line that was read.
+ * both x86 and arm64 keep in order; a BPF program has no load-acquire on Linux 6.1, and the branch
+ * on the bit alone orders nothing. table_after makes an index depend on the bits that led to it.
  */
 #ifdef __bpf__
+#define table_global  __attribute__((noinline)) /* as fq_global: the verifier looks at it once */
 #define TABLE_LOAD(x) (*(const volatile __typeof__(x) *)&(x))
 
-fq_inline struct fq_slot *table_after(struct fq_slot *s, __u64 bits)
+fq_inline __u32 table_after(__u32 index, __u64 bits)
 {
-	__u64 zero;
-
-	asm volatile("%[zero] = %[bits]\n\t%[zero] &= 0" : [zero] "=r"(zero) : [bits] "r"(bits));
-	return (void *)s + zero;
+	asm volatile("%[bits] &= 0\n\t%[index] += %[bits]"
+		     : [index] "+r"(index), [bits] "+r"(bits));
+	return index;
 }
 #else
+#define table_global  static inline
 #define TABLE_LOAD(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 
-fq_inline struct fq_slot *table_after(struct fq_slot *s, __u64 bits)
+fq_inline __u32 table_after(__u32 index, __u64 bits)
 {
 	(void)bits;
-	return s;
+	return index;
 }
 #endif
 
-/* A state in the word around it. */
-fq_inline __u32 table_word(__u8 state)
+/* State and kind in the word around them. */
+fq_inline __u32 table_word(__u8 state, __u8 kind)
 {
 	union {
 		__u8 b[4];
 		__u32 w;
-	} word = {.b = {state, 0, 0, 0}};
+	} word = {.b = {state, 0, kind, 0}};
 
 	return word.w;
 }
@@ -153,12 +157,13 @@ fq_inline __u8 table_kind(const struct fq_tuple *tuple)
 	return proto | (v4 ? 0 : TABLE_KIND_IP6);
 }
 
-/* A key that is looked for. */
+/* Where to look for a key. */
 struct table_query {
-	const struct fq_tuple *tuple;
 	__u64 hash;
+	__u32 slots;
 	__u32 home;
-	__u8 kind;
+	__u32 kind; /* TABLE_KIND_KEY of it */
+	__u32 pad;
 };
 
 /*
@@ -183,15 +188,14 @@ fq_inline __u64 table_hash(const struct table *t, const struct fq_tuple *tuple, 
 	return h ^ h >> 33;
 }
 
-/* @tuple is referred to as long as the query is used. */
 fq_inline struct table_query table_query(const struct table *t, const struct fq_tuple *tuple)
 {
 	__u8 kind = table_kind(tuple);
 	__u64 hash = table_hash(t, tuple, kind);
 
 	return (struct table_query){
-		.tuple = tuple,
 		.hash = hash,
+		.slots = t->slots,
 		.home = (hash >> 32) * t->slots >> 32,
 		.kind = kind,
 	};
@@ -217,67 +221,70 @@ fq_inline bool table_same_addr(const struct fq_addr *a, const struct fq_addr *b)
 }
 
 /* Does the key stand there? Only of slots that a bit has led to. */
-fq_inline bool table_is(const struct table *t, const struct fq_slot *s, __u32 index,
-			const struct table_query *q)
+fq_inline bool table_is(const struct fq_slot *s, __u32 index, const struct table_query *q,
+			const struct fq_tuple *key)
 {
-	const struct fq_tuple *k = q->tuple;
 	const struct fq_slot6 *six;
 
-	if ((s->kind & TABLE_KIND_KEY) != q->kind || s->sport != k->sport || s->dport != k->dport)
+	if ((TABLE_LOAD(s->word) & table_word(0, TABLE_KIND_KEY)) != table_word(0, q->kind) ||
+	    s->sport != key->sport || s->dport != key->dport)
 		return false;
 	if (!(q->kind & TABLE_KIND_IP6))
-		return s->src == k->src.w[3] && s->dst == k->dst.w[3];
+		return s->src == key->src.w[3] && s->dst == key->dst.w[3];
 	if (s->print != q->hash)
 		return false;
-	six = table_at6(t, index);
-	return six && table_same_addr(&six->src, &k->src) && table_same_addr(&six->dst, &k->dst);
+	six = table_at6(index);
+	return six && table_same_addr(&six->src, &key->src) &&
+	       table_same_addr(&six->dst, &key->dst);
 }
 
-/* Look for the key at the places that @bits names. Return: NULL if it is at none of them. */
-fq_inline struct fq_slot *table_scan(const struct table *t, const struct table_query *q, __u64 bits,
-				     __u32 *ret_index)
+/* Look for the key at the places that @bits names. Return: its index; TABLE_NONE. */
+table_global __u32 table_scan(const struct table_query *q, const struct fq_tuple *key, __u64 bits)
 {
-	for (int n = 0; n < TABLE_PROBES && bits; n++) {
-		__u32 index = table_probe(t->slots, q->home, __builtin_ctzll(bits));
-		struct fq_slot *s = table_at(t, index);
+	if (!q || !key)
+		return TABLE_NONE;
+	for (__u32 i = 0; i < TABLE_PROBES && bits >> i; i++) {
+		struct fq_slot *s;
+		__u32 index;
 
-		if (s && table_is(t, s, index, q)) {
-			*ret_index = index;
-			return s;
-		}
-		bits &= bits - 1;
+		if (!(bits >> i & 1))
+			continue;
+		index = table_after(table_probe(q->slots, q->home, i), bits);
+		s = table_at(index);
+		if (s && table_is(s, index, q, key))
+			return index;
 	}
-	return NULL;
+	return TABLE_NONE;
 }
 
 /*
  * Find an entry. It stays what it is until the program has ended, even if it is removed meanwhile.
  *
- * Return: NULL if there is none.
+ * Return: its index; TABLE_NONE if there is none.
  */
-fq_inline struct fq_slot *table_lookup(const struct table *t, const struct table_query *q,
-				       __u32 *ret_index)
+fq_inline __u32 table_lookup(const struct table_query *q, const struct fq_tuple *key)
 {
-	struct fq_slot *home = table_at(t, q->home), *s;
+	struct fq_slot *home = table_at(q->home), *s;
+	__u32 index;
 	__u64 bits;
 
 	if (!home)
-		return NULL;
+		return TABLE_NONE;
 	bits = TABLE_LOAD(home->bits);
 	if (bits & 1) {
-		s = table_after(home, bits);
-		if (table_is(t, s, q->home, q)) {
-			*ret_index = q->home;
-			return s;
-		}
+		index = table_after(q->home, bits);
+		s = table_at(index);
+		if (s && table_is(s, index, q, key))
+			return index;
 	}
-	return table_scan(t, q, bits & ~1ULL, ret_index);
+	bits &= ~1ULL;
+	return bits ? table_scan(q, key, bits) : TABLE_NONE;
 }
 
 /* Is the best place for the key vacant? A hint: another one may be faster. */
-fq_inline bool table_vacant(const struct table *t, const struct table_query *q)
+fq_inline bool table_vacant(const struct table_query *q)
 {
-	struct fq_slot *home = table_at(t, q->home);
+	struct fq_slot *home = table_at(q->home);
 
 	return home && TABLE_LOAD(home->word) == TABLE_FREE;
 }
@@ -298,29 +305,32 @@ struct table_claim {
 };
 
 /*
- * Add an entry, first step: a slot. The caller fills it, from tcp_seen on and with everything, and
- * its companions of the same index; then comes table_publish, or table_abandon.
+ * Add an entry, first step: a slot. The caller fills it, everything behind the word, and its
+ * companions of the same index; then comes table_publish, or table_abandon.
+ *
+ * @flags: TABLE_KIND_* that are not part of the key
  *
  * Return: DONE; EXISTS; FULL.
  */
-fq_inline enum table_result table_claim(const struct table *t, const struct table_query *q,
-					struct table_claim *ret_claim)
+fq_inline enum table_result table_claim(const struct table_query *q, const struct fq_tuple *key,
+					__u8 flags, struct table_claim *ret_claim)
 {
-	struct fq_slot *home = table_at(t, q->home);
+	struct fq_slot *home = table_at(q->home);
+	__u8 kind = q->kind | flags;
 	struct table_claim c = {};
 
 	if (!home)
 		return TABLE_FULL;
 	c.seen = TABLE_LOAD(home->bits);
-	if (table_scan(t, q, c.seen, &c.index))
+	if (c.seen && table_scan(q, key, c.seen) != TABLE_NONE)
 		return TABLE_EXISTS;
 	for (c.probe = 0; c.probe < TABLE_PROBES; c.probe++) {
-		c.index = table_probe(t->slots, q->home, c.probe);
-		c.slot = table_at(t, c.index);
+		c.index = table_probe(q->slots, q->home, c.probe);
+		c.slot = table_at(c.index);
 		if (!c.slot || TABLE_LOAD(c.slot->word) != TABLE_FREE)
 			continue;
 		if (__sync_val_compare_and_swap(&c.slot->word, TABLE_FREE,
-						table_word(TABLE_CLAIMED)) != TABLE_FREE)
+						table_word(TABLE_CLAIMED, kind)) != TABLE_FREE)
 			continue;
 		*ret_claim = c;
 		return TABLE_DONE;
@@ -341,22 +351,21 @@ fq_inline void table_abandon(const struct table_claim *c)
  *
  * Return: DONE; EXISTS or BUSY: the slot is given back.
  */
-fq_inline enum table_result table_publish(const struct table *t, const struct table_query *q,
+fq_inline enum table_result table_publish(const struct table_query *q, const struct fq_tuple *key,
 					  struct table_claim *c)
 {
-	struct fq_slot *home = table_at(t, q->home);
+	struct fq_slot *home = table_at(q->home);
 	enum table_result r = TABLE_BUSY;
-	__u32 index;
 
 	for (int n = 0; home && n < TABLE_TRIES; n++) {
 		__u64 bits = __sync_val_compare_and_swap(&home->bits, c->seen,
 							 c->seen | 1ULL << c->probe);
 
 		if (bits == c->seen) {
-			__sync_fetch_and_or(&c->slot->word, table_word(TABLE_LIVE));
+			__sync_fetch_and_or(&c->slot->word, table_word(TABLE_LIVE, 0));
 			return TABLE_DONE;
 		}
-		if (table_scan(t, q, bits & ~c->seen, &index)) {
+		if (bits & ~c->seen && table_scan(q, key, bits & ~c->seen) != TABLE_NONE) {
 			r = TABLE_EXISTS;
 			break;
 		}
@@ -379,7 +388,7 @@ fq_inline void table_unlink(struct fq_slot *home, __u32 probe)
  */
 fq_inline bool table_remove(struct fq_slot *home, struct fq_slot *s, __u32 probe)
 {
-	__u32 dead = table_word(TABLE_DEAD);
+	__u32 dead = table_word(TABLE_DEAD, 0);
 
 	if (__sync_fetch_and_or(&s->word, dead) & dead)
 		return false;

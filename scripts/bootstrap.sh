@@ -18,7 +18,7 @@ demo_packages=(
 )
 test_packages=(
     llvm-16 clang-format-16 libclang-rt-16-dev libcmocka-dev
-    shellcheck mandoc
+    shellcheck mandoc spin
     traceroute iputils-tracepath mtr-tiny nmap hping3 coturn
     wireguard-go wireguard-tools
     linux-perf dnsperf

@@ -27,7 +27,7 @@ usage: scripts/test.sh [-v] [-n] [SUITE [PATTERN]]      (as root)
   SUITE    all (default), or one of
            build   compiles without a warning with gcc and clang
            lint    format, shell scripts, man pages, list of behaviours, this script
-           unit    unit and scenario tests, plain -O2
+           unit    unit and scenario tests, plain -O2; the session table's model and its race under TSan
            san     the same under ASan and UBSan
            clang   tests of the pure packet headers, built with clang
            prog    the BPF programs, by BPF_PROG_TEST_RUN
@@ -182,7 +182,10 @@ suite_lint() {
     check lint rfc scripts/check-rfc.sh
 }
 
-suite_unit() { run_suite unit build/tests/unit/test_* build/tests/scenario/test_*; }
+suite_unit() {
+    run_suite unit build/tests/unit/test_* build/tests/scenario/test_* tests/model/check.sh
+    [ -n "$pattern" ] || check unit table-race-tsan make race
+}
 suite_san() { run_suite san build/san/tests/unit/test_* build/san/tests/scenario/test_*; }
 suite_clang() { run_suite clang build/clang/tests/unit/test_pkt_*; }
 suite_prog() { run_suite prog build/tests/prog/test_*; }

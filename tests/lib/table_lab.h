@@ -10,20 +10,22 @@
 #include "../../bpf/table.h"
 
 struct table_lab {
-	struct table table; /* first */
+	struct table table;
 	struct fq_slot *slot;
 	struct fq_slot6 *slot6;
 	uint64_t random;
 };
 
-static inline struct fq_slot *table_at(const struct table *t, __u32 index)
+static struct table_lab *table_lab_used; /* the one that table_at means: the first one made */
+
+static inline struct fq_slot *table_at(__u32 index)
 {
-	return index < t->slots ? &((const struct table_lab *)t)->slot[index] : NULL;
+	return index < table_lab_used->table.slots ? &table_lab_used->slot[index] : NULL;
 }
 
-static inline struct fq_slot6 *table_at6(const struct table *t, __u32 index)
+static inline struct fq_slot6 *table_at6(__u32 index)
 {
-	return index < t->slots ? &((const struct table_lab *)t)->slot6[index] : NULL;
+	return index < table_lab_used->table.slots ? &table_lab_used->slot6[index] : NULL;
 }
 
 /* SplitMix64 */
@@ -40,6 +42,8 @@ static inline void table_lab_free(struct table_lab *lab)
 {
 	if (!lab)
 		return;
+	if (table_lab_used == lab)
+		table_lab_used = NULL;
 	free(lab->slot);
 	free(lab->slot6);
 	free(lab);
@@ -54,6 +58,8 @@ static inline struct table_lab *table_lab_new(uint32_t slots, uint64_t seed)
 	lab->slot6 = calloc(slots, sizeof(*lab->slot6));
 	assert(lab->slot && lab->slot6);
 	memset(lab->slot, 0, slots * sizeof(*lab->slot));
+	if (!table_lab_used)
+		table_lab_used = lab;
 	lab->table.slots = slots;
 	lab->random = seed;
 	for (int i = 0; i < TABLE_KEYS; i++)
@@ -76,14 +82,11 @@ static inline struct fq_tuple table_lab_tuple(uint32_t src, uint32_t dst, uint16
 
 /* The claimed entry of a key. Its results are all derived from @serial, so that a mixture shows. */
 static inline void table_lab_fill(struct table_lab *lab, const struct table_claim *c,
-				  const struct table_query *q, uint32_t serial)
+				  const struct table_query *q, const struct fq_tuple *k,
+				  uint32_t serial)
 {
 	struct fq_slot *s = c->slot;
-	const struct fq_tuple *k = q->tuple;
 
-	s->kind = q->kind;
-	s->tcp_seen = 0;
-	s->wscale = 0;
 	s->sport = k->sport;
 	s->dport = k->dport;
 	if (q->kind & TABLE_KIND_IP6) {

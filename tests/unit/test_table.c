@@ -30,21 +30,21 @@ static enum table_result add(struct table_lab *lab, const struct fq_tuple *tuple
 {
 	struct table_query q = table_query(&lab->table, tuple);
 	struct table_claim c;
-	enum table_result r = table_claim(&lab->table, &q, &c);
+	enum table_result r = table_claim(&q, tuple, 0, &c);
 
 	if (r != TABLE_DONE)
 		return r;
-	table_lab_fill(lab, &c, &q, c.index);
+	table_lab_fill(lab, &c, &q, tuple, c.index);
 	*ret_index = c.index;
-	return table_publish(&lab->table, &q, &c);
+	return table_publish(&q, tuple, &c);
 }
 
 static struct fq_slot *find(struct table_lab *lab, const struct fq_tuple *tuple)
 {
 	struct table_query q = table_query(&lab->table, tuple);
-	uint32_t index;
+	uint32_t index = table_lookup(&q, tuple);
 
-	return table_lookup(&lab->table, &q, &index);
+	return index == TABLE_NONE ? NULL : &lab->slot[index];
 }
 
 /* Without freeing it. */
@@ -169,7 +169,7 @@ static enum table_result add_reply(struct table_lab *lab, uint32_t *ret_index)
 		struct fq_tuple in = table_lab_tuple(0xc0000000 | (r & 0xffff), 0xc6336401, 0,
 						     (uint16_t)((r >> 16) + i), FQ_PROTO_UDP);
 		struct table_query q = table_query(&lab->table, &in);
-		bool vacant = table_vacant(&lab->table, &q);
+		bool vacant = table_vacant(&q);
 
 		if ((best.proto && !vacant) || find(lab, &in))
 			continue;
