@@ -142,7 +142,7 @@ check-prog: tests
 	$(Q)set -e; for t in $(PROG); do echo "== $$t"; $$t; done
 
 # The session table's protocol: every CPU at once, watched by ThreadSanitizer; every order of steps.
-$(BUILD)/race: tests/unit/test_table_race.c tests/lib/table_lab.h bpf/table.h include/fqdnat/abi.h
+$(BUILD)/race: tests/unit/test_table_race.c tests/lib/table_lab.h include/fqdnat/table.h include/fqdnat/abi.h
 	$(call say,RACE,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fsanitize=thread -o $@ $< -pthread -lcmocka

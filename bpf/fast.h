@@ -93,23 +93,40 @@ fq_inline bool fast_parse(const void *data, const void *end, struct fq_pkt *p, c
 	       !addr_is_broadcast(&p->tuple.src, family) && fast_parse_l4(data, end, p);
 }
 
-/* Of a session that is translated here and in this IP version, and permitted as it is? */
-fq_inline bool fast_permitted(const struct fq_session *s, const struct fq_pkt *p, __u8 dir,
-			      __u64 now, __u32 policy_gen)
+/* The addresses once more: to keep them meanwhile takes more of the stack than there is. */
+fq_inline void fast_reload6(const void *data, struct fq_pkt *p)
 {
-	__u64 expires = READ_ONCE(s->grant_expires);
-	__u8 seen = READ_ONCE(s->tcp_seen);
+	const struct fq_ip6 *ip = data + ETH_HLEN;
+
+	asm volatile("" ::: "memory");
+	p->tuple.src = ip->src;
+	p->tuple.dst = ip->dst;
+}
+
+/* Copies, because only what is known by no address stays in registers. */
+fq_inline __u32 fast_find(const struct fq_control *c, const struct fq_pkt *p)
+{
+	const struct fq_tuple key = p->tuple;
+	const struct table_query q = table_query(&c->table, &key);
+
+	return table_lookup(&q, &key);
+}
+
+/* Of a session that is translated here and in this IP version, and permitted as it is? */
+fq_inline bool fast_permitted(const struct fq_slot *s, const struct fq_pkt *p, __u8 dir,
+			      const struct fq_control *c, __u64 now)
+{
+	__u8 seen = READ_ONCE(s->tcp_seen), to = p->family == FQ_AF_INET6 ? TABLE_KIND_TO6 : 0;
 
 	if (p->tuple.proto == FQ_PROTO_TCP &&
 	    ((seen & FQ_TCP_LOCAL) || tcp_needs_peer(seen, p->tcp_flags)))
 		return false;
-	return !READ_ONCE(s->gateway) && addr_family(&s->dst) == p->family &&
-	       READ_ONCE(s->policy_gen) == policy_gen && (!expires || now < expires) &&
-	       READ_ONCE(s->peer_port) == session_peer_port(p, dir);
+	return (s->kind & (TABLE_KIND_FORWARD | TABLE_KIND_TO6)) == to &&
+	       session_permitted(s, p, dir, c, now);
 }
 
 /* The next hop that the session remembers, if it takes this packet. */
-fq_inline const struct fq_hop *fast_hop(const fq_ctx *ctx, const struct fq_session *s,
+fq_inline const struct fq_hop *fast_hop(const fq_ctx *ctx, const struct fq_slot *s,
 					const struct fq_pkt *p, __u32 gen)
 {
 	const struct fq_hop *hop = hop_find(s, gen, xlat_tos(p));
@@ -124,26 +141,48 @@ fq_inline const struct fq_hop *fast_hop(const fq_ctx *ctx, const struct fq_sessi
 	return hop;
 }
 
-fq_inline void fast_count(struct fq_session *s, const struct fq_pkt *p, __u64 now)
+fq_inline void fast_count(struct fq_slot *s, __u32 index, const struct fq_pkt *p, __u64 now)
 {
 	if (p->tuple.proto == FQ_PROTO_TCP)
 		tcp_advance(s, p, false);
-	session_keep(s, p, now, true);
+	session_keep(s, index, p, now, true);
 	stats_count(FQ_R_TRANSLATED, p->l3_len);
 }
 
-/* Write the translation. The header has been parsed there: @l3 and what follows are in the frame.
- */
-fq_inline void fast_write(void *l3, const struct fq_pkt *p, const struct fq_plan *plan,
-			  __u16 *check)
+/* The header has been parsed there: @l4 and its port are in the frame. */
+fq_inline void fast_write_l4(void *l4, const struct fq_pkt *p, const struct fq_plan *plan,
+			     __u16 *check, __u64 addr_diff)
 {
-	void *l4 = l3 + (p->l4_off - ETH_HLEN);
+	__be16 *port = l4 + nat_port_off(p->tuple.proto, plan->dir);
+	__u64 diff = csum_diff16(*port, plan->port);
 
-	nat_rewrite_l4(p, plan, check, l4 + nat_port_off(p->tuple.proto, plan->dir));
-	if (p->family == FQ_AF_INET)
-		nat_rewrite_ip4(p, plan, l3);
-	else
-		nat_rewrite_ip6(p, plan, l3);
+	if (p->tuple.proto != FQ_PROTO_ICMP)
+		diff += addr_diff;
+	nat_update_check(p->tuple.proto, check, diff);
+	*port = plan->port;
+}
+
+fq_inline void fast_write4(void *l3, const struct fq_slot *s, const struct fq_pkt *p,
+			   struct fq_plan *plan, __u16 *check)
+{
+	addr_set4(&plan->src, s->to_src);
+	addr_set4(&plan->dst, s->to_dst);
+	fast_write_l4(l3 + sizeof(struct fq_ip4), p, plan, check, nat_addr_diff(p, plan));
+	nat_rewrite_ip4(p, plan, l3);
+}
+
+/* From memory to memory: eight words of addresses do not stay in registers. */
+fq_inline void fast_write6(void *l3, const struct fq_slot6 *six, const struct fq_pkt *p,
+			   const struct fq_plan *plan, __u16 *check)
+{
+	struct fq_ip6 *ip = l3;
+	__u64 diff = csum_diff_addr(&ip->src, &six->to_src, FQ_AF_INET6) +
+		     csum_diff_addr(&ip->dst, &six->to_dst, FQ_AF_INET6);
+
+	fast_write_l4(ip + 1, p, plan, check, diff);
+	ip->src = six->to_src;
+	ip->dst = six->to_dst;
+	ip->hop_limit = p->ttl - 1;
 }
 
 /* The same function for each IP version, so that all offsets are constants. */
@@ -152,13 +191,13 @@ fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 famil
 	void *data = ctx_data(ctx), *end = ctx_end(ctx);
 	struct fq_plan plan = {.mode = mode, .family = family};
 	const struct fq_control *c = maps_control();
+	const struct fq_slot6 *six = NULL;
 	const struct fq_hop *hop;
 	struct ethhdr *eth = data;
-	struct fq_session *s;
-	struct fq_tuple key;
+	struct fq_slot *s;
 	struct fq_pkt p;
+	__u32 off, index;
 	__u16 *check;
-	__u32 off;
 	__u64 now;
 
 	if (!c || !fast_parse(data, end, &p, family))
@@ -166,8 +205,10 @@ fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 famil
 	plan.dir = pool_has(&p.tuple.dst) ? FQ_DIR_OUT : FQ_DIR_IN;
 	if (normalise(&p, plan.dir))
 		return FAST_NOT;
-	key = p.tuple;
-	s = session_find(&key);
+	index = fast_find(c, &p);
+	if (family == FQ_AF_INET6)
+		fast_reload6(data, &p);
+	s = session_at(index);
 	if (!s)
 		return FAST_NOT;
 	now = bpf_ktime_get_coarse_ns();
@@ -177,26 +218,38 @@ fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 famil
 	check = data + off;
 	if ((void *)(check + 1) > end)
 		return FAST_NOT;
-	if (!fast_permitted(s, &p, plan.dir, now, READ_ONCE(c->policy_gen)) ||
-	    nat_csum_partial(&p, *check))
+	if (!fast_permitted(s, &p, plan.dir, c, now) || nat_csum_partial(&p, *check))
 		return FAST_NOT;
 	hop = fast_hop(ctx, s, &p, hops_gen(c, now));
+	if (family == FQ_AF_INET6 && !(six = bpf_map_lookup_elem(&sessions_six, &index)))
+		return FAST_NOT;
 	if (!hop || xdp_redirect(hop->oif, mode) != XDP_REDIRECT)
 		return FAST_NOT;
-	plan.src = s->src;
-	plan.dst = s->dst;
-	plan.port = s->port;
+	plan.port = s->to_port;
 	if (xlat_needs_id(&p, family))
 		plan.ip_id = frag_new_id();
-	fast_count(s, &p, now);
-	fast_write(data + ETH_HLEN, &p, &plan, check);
+	fast_count(s, index, &p, now);
+	if (family == FQ_AF_INET)
+		fast_write4(data + ETH_HLEN, s, &p, &plan, check);
+	else
+		fast_write6(data + ETH_HLEN, six, &p, &plan, check);
 	__builtin_memcpy(eth->h_dest, hop->dmac, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, hop->smac, ETH_ALEN);
 	return XDP_REDIRECT;
 }
 
+static __noinline int fast_ip4(fq_ctx *ctx, enum fq_mode mode)
+{
+	return fast_family(ctx, mode, FQ_AF_INET);
+}
+
+static __noinline int fast_ip6(fq_ctx *ctx, enum fq_mode mode)
+{
+	return fast_family(ctx, mode, FQ_AF_INET6);
+}
+
 /* Return: the verdict; FAST_NOT: nothing has happened, and the packet takes the pipeline. */
-static __noinline int fast_path(fq_ctx *ctx, enum fq_mode mode)
+fq_inline int fast_path(fq_ctx *ctx, enum fq_mode mode)
 {
 	const struct ethhdr *eth = ctx_data(ctx);
 
@@ -204,9 +257,9 @@ static __noinline int fast_path(fq_ctx *ctx, enum fq_mode mode)
 		return FAST_NOT;
 	switch (eth->h_proto) {
 	case bpf_htons(ETH_P_IP):
-		return fast_family(ctx, mode, FQ_AF_INET);
+		return fast_ip4(ctx, mode);
 	case bpf_htons(ETH_P_IPV6):
-		return fast_family(ctx, mode, FQ_AF_INET6);
+		return fast_ip6(ctx, mode);
 	default:
 		return FAST_NOT;
 	}

@@ -37,32 +37,32 @@ fq_inline bool forwarded_judged(__u32 ifindex)
  * it has moved, to the first one (the in entry's) or the present one (the out entry's): answers of
  * the first may still be on their way. A route that has changed is noticed here, too.
  */
-static __noinline bool forwarded_back(fq_ctx *ctx, const struct fq_session *s,
-				      const struct fq_pkt *p, __u64 now)
+static __noinline bool forwarded_back(fq_ctx *ctx, const struct fq_slot *s, const struct fq_pkt *p,
+				      __u64 now, __u32 domain)
 {
-	struct fq_plan again = {.gateway = s->gateway, .domain = s->domain};
+	struct fq_plan again = {.gateway = session_gateway(s), .domain = domain};
 	struct fq_tuple out = forwarded_partner(&p->tuple);
 	__u32 ifindex = p->ifindex;
-	const struct fq_session *partner;
+	const struct fq_slot *partner;
 
 	if (gateway_leads(again.gateway, ifindex) || !forwarded_judged(ifindex))
 		return true;
-	partner = session_find(&out);
+	partner = session_at(session_find(&out));
 	if (partner)
-		again.gateway = READ_ONCE(partner->gateway);
+		again.gateway = session_gateway(partner);
 	route_gateway(ctx, p, &again, now);
 	return gateway_leads(again.gateway, ifindex);
 }
 
 /* The same of an ICMP error about the session of tuple @in. No route is asked: replies do that. */
-fq_inline bool forwarded_error_back(const struct fq_session *s, const struct fq_tuple *in,
+fq_inline bool forwarded_error_back(const struct fq_slot *s, const struct fq_tuple *in,
 				    __u32 ifindex)
 {
 	struct fq_tuple out = forwarded_partner(in);
-	const struct fq_session *partner;
+	const struct fq_slot *partner;
 
-	if (gateway_leads(s->gateway, ifindex) || !forwarded_judged(ifindex))
+	if (gateway_leads(session_gateway(s), ifindex) || !forwarded_judged(ifindex))
 		return true;
-	partner = session_find(&out);
-	return partner && gateway_leads(READ_ONCE(partner->gateway), ifindex);
+	partner = session_at(session_find(&out));
+	return partner && gateway_leads(session_gateway(partner), ifindex);
 }

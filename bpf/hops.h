@@ -2,13 +2,12 @@
 /*
  * Next hops that sessions remember, so that not every packet asks the kernel (fast.h).
  *
- * A session's entry names an element of the map "hops", the generation of the kernel's answers
- * (fq_control.route_gen) in which that was right, and the type of service for which. With the
- * session the question has the same addresses and ports each time; the interface by which the
- * packet came stands in the element. The daemon begins a new generation when routes, rules,
- * neighbours, links or addresses have changed, and vouches for the present one until an instant
- * (hops_until): once that has passed, as it does when nobody is there to listen, nothing is
- * remembered.
+ * A session's entry names an element of the map "hops" beside the generation (fq_control.gen) in
+ * which that was right. With the session the question has the same addresses and ports each time;
+ * the interface by which the packet came and the type of service stand in the element. The daemon
+ * begins a new generation when routes, rules, neighbours, links or addresses have changed, and
+ * vouches for the present one until an instant (hops_until): once that has passed, as it does when
+ * nobody is there to listen, nothing is remembered.
  *
  * Elements are written once and then only read, as long as their generation lasts. One of an
  * earlier generation is used again if its contents are the same, or for something else when no
@@ -26,16 +25,10 @@
 
 _Static_assert(!(FQ_HOPS_MAX & (FQ_HOPS_MAX - 1)), "a power of 2");
 
-/* fq_session.hop. Of generation 0 there is none. */
-fq_inline __u64 hop_word(__u32 gen, __u8 tos, __u32 index)
-{
-	return (__u64)gen << 32 | (__u32)tos << 16 | index;
-}
-
 /* The generation that is vouched for at @now; 0: none. */
 fq_inline __u32 hops_gen(const struct fq_control *c, __u64 now)
 {
-	return now < READ_ONCE(c->hops_until) ? READ_ONCE(c->route_gen) : 0;
+	return now < READ_ONCE(c->hops_until) ? READ_ONCE(c->gen) : 0;
 }
 
 /* The same for who is about to ask the kernel: before, so that a change meanwhile is one after. */
@@ -46,17 +39,21 @@ fq_inline __u32 hops_gen_now(__u64 now)
 	return c ? hops_gen(c, now) : 0;
 }
 
-/* The session's next hop for packets like this one, of generation @gen; NULL: ask the kernel. */
-fq_inline const struct fq_hop *hop_find(const struct fq_session *s, __u32 gen, __u8 tos)
+/*
+ * The session's next hop for packets like this one; NULL: ask the kernel.
+ *
+ * @gen: of hops_gen, and that of the session's permission
+ */
+fq_inline const struct fq_hop *hop_find(const struct fq_slot *s, __u32 gen, __u8 tos)
 {
-	__u64 word = READ_ONCE(s->hop);
-	__u32 index = (__u16)word;
+	const struct fq_slot way = {.way = READ_ONCE(s->way)};
+	__u32 index = way.hop;
 	const struct fq_hop *hop;
 
-	if (!gen || word >> 16 != hop_word(gen, tos, 0) >> 16)
+	if (!gen || way.gen != gen)
 		return NULL;
 	hop = bpf_map_lookup_elem(&hops, &index);
-	return hop && READ_ONCE(hop->gen) == gen ? hop : NULL;
+	return hop && READ_ONCE(hop->gen) == gen && hop->tos == tos ? hop : NULL;
 }
 
 fq_inline bool hop_same(const struct fq_hop *a, const struct fq_hop *b)
@@ -64,8 +61,8 @@ fq_inline bool hop_same(const struct fq_hop *a, const struct fq_hop *b)
 	const __u32 *x = (const __u32 *)&a->iif, *y = (const __u32 *)&b->iif;
 	__u32 differs = 0;
 
-	_Static_assert(offsetof(struct fq_hop, iif) == 4 && sizeof(*a) == 32, "seven words");
-	for (int i = 0; i < 7; i++)
+	_Static_assert(offsetof(struct fq_hop, iif) == 4 && sizeof(*a) == 36, "eight words");
+	for (int i = 0; i < 8; i++)
 		differs |= x[i] ^ y[i];
 	return !differs;
 }
@@ -86,6 +83,7 @@ fq_inline bool hop_claim(struct fq_hop *hop, const struct fq_hop *want, bool qui
 	hop->iif = want->iif;
 	hop->oif = want->oif;
 	hop->mtu = want->mtu;
+	hop->tos = want->tos;
 	__builtin_memcpy(hop->here, want->here, sizeof(hop->here));
 	__builtin_memcpy(hop->smac, want->smac, sizeof(hop->smac));
 	__builtin_memcpy(hop->dmac, want->dmac, sizeof(hop->dmac));
@@ -98,13 +96,16 @@ fq_inline bool hop_claim(struct fq_hop *hop, const struct fq_hop *want, bool qui
  * The session's packets go where this one goes. @plan has been routed, in generation
  * plan->route_gen: the present one, or one that is over, and then this is of no consequence.
  */
-static __noinline void hop_note(fq_ctx *ctx, struct fq_session *s, const struct fq_pkt *p,
+static __noinline void hop_note(fq_ctx *ctx, struct fq_slot *s, const struct fq_pkt *p,
 				const struct fq_plan *plan, __u64 now)
 {
 	const struct ethhdr *eth = ctx_data(ctx);
 	const struct fq_control *c = maps_control();
-	struct fq_hop want = {
-		.gen = plan->route_gen, .iif = p->ifindex, .oif = plan->oif, .mtu = plan->mtu};
+	struct fq_hop want = {.gen = plan->route_gen,
+			      .iif = p->ifindex,
+			      .oif = plan->oif,
+			      .mtu = plan->mtu,
+			      .tos = xlat_tos(p)};
 	__u32 at;
 	bool quiet;
 
@@ -113,15 +114,15 @@ static __noinline void hop_note(fq_ctx *ctx, struct fq_session *s, const struct 
 	__builtin_memcpy(want.here, eth->h_dest, ETH_ALEN);
 	__builtin_memcpy(want.smac, plan->smac, ETH_ALEN);
 	__builtin_memcpy(want.dmac, plan->dmac, ETH_ALEN);
-	quiet = now > READ_ONCE(c->route_at) + HOPS_GRACE_NS;
+	quiet = now > READ_ONCE(c->gen_at) + HOPS_GRACE_NS;
 	at = nat_mix(nat_mix(want.oif, want.iif), *(__u32 *)&want.dmac[2]);
-	at = nat_finish(nat_mix(at, want.mtu));
+	at = nat_finish(nat_mix(at, (__u32)want.mtu << 8 | want.tos));
 	for (int i = 0; i < HOPS_PROBES; i++) {
 		__u32 index = (at + i) & (FQ_HOPS_MAX - 1);
 		struct fq_hop *hop = bpf_map_lookup_elem(&hops, &index);
 
 		if (hop && hop_claim(hop, &want, quiet)) {
-			WRITE_ONCE(s->hop, hop_word(want.gen, xlat_tos(p), index));
+			session_set_way(s, want.gen, index);
 			return;
 		}
 	}

@@ -85,7 +85,7 @@ fq_global bool icmp_valid(fq_ctx *ctx, const struct fq_pkt *p, const struct fq_p
  * one whose tuple a socket of this host has now, is the kernel's.
  */
 fq_inline enum fq_reason icmp_match_in(fq_ctx *ctx, const struct fq_pkt *p, struct icmp_xlat *x,
-				       const struct fq_session *s)
+				       const struct fq_slot *s)
 {
 	enum fq_reason r;
 
@@ -95,9 +95,9 @@ fq_inline enum fq_reason icmp_match_in(fq_ctx *ctx, const struct fq_pkt *p, stru
 		r = late_packet(ctx, &x->key, x->peer_port);
 		return r == FQ_R_NOT_OURS ? FQ_R_ICMP_ERROR : r;
 	}
-	if (s->dir != FQ_DIR_IN)
+	if (session_dir(s) != FQ_DIR_IN)
 		return FQ_R_ICMP_ERROR;
-	if (fq_settings.source_check != FQ_SOURCE_NONE && s->gateway &&
+	if (fq_settings.source_check != FQ_SOURCE_NONE && session_gateway(s) &&
 	    !forwarded_error_back(s, &x->key, p->ifindex))
 		return FQ_R_WRONG_GATEWAY;
 	return READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL ? FQ_R_LOCAL_SOCKET : FQ_OK;
@@ -108,12 +108,13 @@ fq_inline enum fq_reason icmp_match_in(fq_ctx *ctx, const struct fq_pkt *p, stru
  * packet that the session has brought it.
  */
 fq_inline enum fq_reason icmp_match_out(const struct fq_pkt *p, const struct icmp_xlat *x,
-					const struct fq_session *s)
+					const struct fq_slot *s, const struct fq_cold *cold)
 {
 	const struct fq_client *client = policy_client(&p->tuple.src);
 
-	if (!s || s->dir != FQ_DIR_OUT || (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL) ||
-	    !addr_equal(&x->key.dst, &p->tuple.dst) || !client || client->client != s->client)
+	if (!s || !cold || session_dir(s) != FQ_DIR_OUT ||
+	    (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL) || !addr_equal(&x->key.dst, &p->tuple.dst) ||
+	    !client || client->client != cold->client)
 		return FQ_R_ICMP_NO_SESSION;
 	return FQ_OK;
 }
@@ -124,27 +125,29 @@ fq_inline enum fq_reason icmp_match_out(const struct fq_pkt *p, const struct icm
  * address. What is forwarded stays as it is.
  */
 fq_inline bool icmp_keeps_source(const struct fq_pkt *p, const struct icmp_xlat *x,
-				 const struct fq_session *s)
+				 const struct fq_slot *s)
 {
-	return s->gateway ||
-	       (s->dir == FQ_DIR_IN && fq_settings.show_hops && addr_family(&s->dst) == p->family &&
-		!addr_equal(&p->tuple.src, &x->key.src));
+	return session_gateway(s) ||
+	       (session_dir(s) == FQ_DIR_IN && fq_settings.show_hops &&
+		session_family(s) == p->family && !addr_equal(&p->tuple.src, &x->key.src));
 }
 
-/* What becomes of the error but for its way, as of any packet of the session. */
-fq_inline void icmp_plan(const struct fq_pkt *p, const struct icmp_xlat *x,
-			 const struct fq_session *s, struct fq_plan *plan)
+/*
+ * What becomes of the error but for its way, as of any packet of the session. @from: where those
+ * packets come from then
+ */
+fq_inline void icmp_plan(const struct fq_pkt *p, const struct icmp_xlat *x, const struct fq_slot *s,
+			 __u32 domain, const struct fq_addr *from, struct fq_plan *plan)
 {
 	bool cut;
 
 	plan->error = 1;
-	plan->src = icmp_keeps_source(p, x, s) ? p->tuple.src : s->src;
-	plan->dst = s->dst;
-	plan->family = addr_family(&s->dst);
-	plan->domain = s->domain;
-	plan->forwarded = s->gateway != 0;
+	plan->src = icmp_keeps_source(p, x, s) ? p->tuple.src : *from;
+	plan->family = session_family(s);
+	plan->domain = domain;
+	plan->forwarded = session_gateway(s) != 0;
 	if (plan->dir == FQ_DIR_OUT)
-		plan->gateway = READ_ONCE(s->gateway);
+		plan->gateway = session_gateway(s);
 	/* Of whatever length it is now: it will be short enough to be fragmented, see cross_keep.
 	 */
 	cut = p->family == FQ_AF_INET6 && plan->family == FQ_AF_INET;
@@ -181,9 +184,12 @@ fq_inline enum fq_reason icmp_route(fq_ctx *ctx, const struct fq_pkt *p, struct 
  */
 fq_global enum fq_reason icmp_stage(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan)
 {
-	const struct fq_session *s;
+	const struct fq_cold *cold;
+	const struct fq_slot *s;
+	struct fq_addr from = {};
 	struct icmp_xlat *x;
 	enum fq_reason r;
+	__u32 index;
 
 	if (!p || !plan)
 		return FQ_R_ICMP_ERROR;
@@ -194,22 +200,25 @@ fq_global enum fq_reason icmp_stage(fq_ctx *ctx, const struct fq_pkt *p, struct 
 	r = icmp_read(ctx, p, plan);
 	if (r)
 		return r;
-	s = session_find(&x->key);
-	r = plan->dir == FQ_DIR_IN ? icmp_match_in(ctx, p, x, s) : icmp_match_out(p, x, s);
-	if (r || !s)
+	index = session_find(&x->key);
+	s = session_at(index);
+	cold = session_cold(index);
+	r = plan->dir == FQ_DIR_IN ? icmp_match_in(ctx, p, x, s) : icmp_match_out(p, x, s, cold);
+	if (r || !s || !cold)
 		return r;
 	if (!icmp_valid(ctx, p, plan))
 		return FQ_R_ICMP_BAD_CHECKSUM;
 
-	icmp_plan(p, x, s, plan);
+	session_result(s, index, &x->key, &from, &plan->dst);
+	icmp_plan(p, x, s, READ_ONCE(cold->domain), &from, plan);
 	r = icmp_route(ctx, p, plan);
 	if (r)
 		return r;
 	if (plan->family == p->family) {
-		icmp_xlat_rewrite(x, p, plan, &s->dst, &s->src, s->port);
+		icmp_xlat_rewrite(x, p, plan, &plan->dst, &from, s->to_port);
 		return FQ_OK;
 	}
-	return icmp_cross_rewrite(x, p, plan, s->port) ? FQ_OK : FQ_R_ICMP_NO_COUNTERPART;
+	return icmp_cross_rewrite(x, p, plan, s->to_port) ? FQ_OK : FQ_R_ICMP_NO_COUNTERPART;
 }
 
 /*

@@ -19,6 +19,9 @@
 #include <fqdnat/abi.h>
 #include <fqdnat/config.h>
 #include <fqdnat/reason.h>
+#include <fqdnat/session.h>
+
+#define FQ_SLOTS_DEFAULT 655360 /* of 262144 sessions */
 
 const volatile struct fq_settings fq_settings;
 
@@ -30,12 +33,30 @@ const volatile struct fq_settings fq_settings;
  */
 #define fq_global __attribute__((noinline))
 
+/* The session table: elements of the same index belong together. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 2 * 262144); /* one entry a direction */
-	__type(key, struct fq_tuple);
-	__type(value, struct fq_session);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FQ_SLOTS_DEFAULT);
+	__type(key, __u32);
+	__type(value, struct fq_slot);
 } sessions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FQ_SLOTS_DEFAULT);
+	__type(key, __u32);
+	__type(value, struct fq_cold);
+} sessions_cold SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FQ_SLOTS_DEFAULT);
+	__type(key, __u32);
+	__type(value, struct fq_slot6);
+} sessions_six SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -180,6 +180,15 @@ fq_inline __u32 nat_sum_diff(const struct fq_pkt *p, const struct fq_plan *plan,
 	return csum_fold(l4_diff);
 }
 
+/* Of a whole checksum. UDP's of 0 is none, and stays. */
+fq_inline void nat_update_check(__u8 proto, __u16 *check, __u64 diff)
+{
+	if (proto != FQ_PROTO_UDP)
+		*check = csum_update(*check, diff);
+	else if (*check)
+		*check = csum_udp_nonzero(csum_update(*check, diff));
+}
+
 /*
  * Write a translation into the L4 header.
  *
@@ -206,10 +215,8 @@ fq_inline bool nat_rewrite_l4(const struct fq_pkt *p, const struct fq_plan *plan
 	if (partial)
 		*check =
 			csum_fold(csum_pseudo(&plan->src, &plan->dst, p->family, proto, p->l4_len));
-	else if (proto != FQ_PROTO_UDP)
-		*check = csum_update(*check, diff);
-	else if (*check)
-		*check = csum_udp_nonzero(csum_update(*check, diff));
+	else
+		nat_update_check(proto, check, diff);
 	*port = plan->port;
 	return partial;
 }

@@ -2,9 +2,10 @@
 /*
  * Opening a session: source address, quota, port, and both entries of the map.
  *
- * Two CPUs may open the same session, or different ones that want the same port. BPF_NOEXIST
- * decides both races: the in entry claims the port, the out entry claims the flow. The in entry
- * comes first, because a reply can only follow the packet that is still in our hands.
+ * Two CPUs may open the same session, or different ones that want the same port. That a key stands
+ * in the table once decides both races: the in entry claims the port, the out entry claims the
+ * flow. The in entry comes first, because a reply can only follow the packet that is still in our
+ * hands.
  *
  * A port that a socket of this host uses is not taken, and the kernel's own ephemeral range
  * is left to it where the source address is this host's. Nothing is evicted to make room.
@@ -21,13 +22,7 @@
 #include "upcall.h"
 
 /*
- * What map updates return is compared as int: up to kernel 6.3 the upper half of the register is
- * not the sign's.
- */
-#define EEXIST 17
-
-/*
- * What the steps find out about a new flow, and the entries under construction. Too large for the
+ * What the steps find out about a new flow, and the keys of its entries. Too large for the
  * 512 bytes of stack that a chain of calls has.
  */
 struct open_work {
@@ -37,12 +32,12 @@ struct open_work {
 	struct fq_addr real;
 	struct fq_addr nat;
 	__u32 domain;
-	__u32 policy_gen;
+	__u32 gen;
 	__u16 gateway;
 	struct nat_ports ports;
 	struct fq_tuple in;
-	struct fq_session s_out;
-	struct fq_session s_in;
+	struct fq_tuple out;
+	__be16 client_port;
 };
 
 struct {
@@ -256,24 +251,117 @@ fq_inline bool open_free(const struct fq_tuple *in, const struct fq_addr *client
 	return !t || addr_equal(&t->client, client);
 }
 
+/* What the packets of @key become, in the same words: not yet to be found by anybody. */
+fq_inline void open_fill(const struct open_work *w, const struct fq_tuple *key, bool in,
+			 struct fq_slot *s)
+{
+	bool v6 = s->kind & TABLE_KIND_IP6;
+
+	s->sport = key->sport;
+	s->dport = key->dport;
+	s->to_port = in ? w->client_port : w->in.dport;
+	s->hop = TABLE_HOP_NONE;
+	s->gen = w->gen;
+	s->last = 0;
+	s->packets = 0;
+	s->bytes = 0;
+	s->tcp.ack = 0;
+	s->tcp.edge = 0;
+	s->tcp.next = 0;
+	if (key->proto == FQ_PROTO_UDP)
+		s->peer_port = w->ask.port;
+	if (!v6) {
+		s->src = key->src.w[3];
+		s->dst = key->dst.w[3];
+		s->to_src = in ? w->out.dst.w[3] : w->nat.w[3];
+		s->to_dst = in ? w->out.src.w[3] : w->real.w[3];
+	}
+	if (w->gateway)
+		s->gateway = w->gateway;
+}
+
+fq_inline void open_fill_cold(const struct open_work *w, struct fq_cold *cold)
+{
+	cold->created = w->ask.now;
+	cold->domain = w->domain;
+	cold->resource = w->right.resource;
+	cold->client = w->ask.client;
+	cold->carry = 0;
+	cold->syn_end = 0;
+	cold->syn_len = 0;
+	cold->syn_wscale = 0;
+	cold->syn_pending = 0;
+}
+
+fq_inline void open_fill_six(const struct open_work *w, const struct fq_tuple *key, bool in,
+			     struct fq_slot6 *six)
+{
+	six->src = key->src;
+	six->dst = key->dst;
+	six->to_src = in ? w->out.dst : w->nat;
+	six->to_dst = in ? w->out.src : w->real;
+}
+
+/*
+ * Add one of the entries.
+ *
+ * Return: FQ_OK; NO_PORT if there is one; TABLE_FULL.
+ */
+fq_global enum fq_reason open_add(__u32 slot, bool in)
+{
+	const struct fq_control *c = maps_control();
+	struct open_work *w = open_work(slot);
+	const struct fq_tuple *key;
+	enum table_result r;
+	struct table_claim claim;
+	struct table_query q;
+	struct fq_slot6 *six;
+	struct fq_cold *cold;
+	__u8 kind;
+
+	if (!w || !c)
+		return FQ_R_TABLE_FULL;
+	key = in ? &w->in : &w->out;
+	kind = in ? TABLE_KIND_IN : 0;
+	kind |= w->gateway ? TABLE_KIND_FORWARD : 0;
+	kind |= addr_is_mapped(in ? &w->out.src : &w->real) ? 0 : TABLE_KIND_TO6;
+	q = table_query(&c->table, key);
+	r = table_claim(&q, key, kind, &claim);
+	if (r != TABLE_DONE)
+		return r == TABLE_EXISTS ? FQ_R_NO_PORT : FQ_R_TABLE_FULL;
+	cold = session_cold(claim.index);
+	six = table_at6(&q, claim.index);
+	if (!cold || !six) {
+		table_abandon(&claim);
+		return FQ_R_TABLE_FULL;
+	}
+	open_fill(w, key, in, claim.slot);
+	open_fill_cold(w, cold);
+	if ((q.kind | kind) & (TABLE_KIND_IP6 | TABLE_KIND_TO6)) {
+		open_fill_six(w, key, in, six);
+		if (q.kind & TABLE_KIND_IP6)
+			claim.slot->print = q.hash;
+	}
+	r = table_publish(&q, key, &claim);
+	if (r == TABLE_DONE)
+		return FQ_OK;
+	return r == TABLE_EXISTS ? FQ_R_NO_PORT : FQ_R_TABLE_FULL;
+}
+
 /* Try to claim a port. Return: FQ_OK; NO_PORT if it is taken; TABLE_FULL. */
 fq_global enum fq_reason open_claim(fq_ctx *ctx, __u32 slot, __be16 rport, __u32 port)
 {
 	struct open_work *w = open_work(slot);
-	int err;
 
 	if (!w)
 		return FQ_R_NO_PORT;
 	w->in.dport = bpf_htons(port);
-	if (!open_free(&w->in, &w->s_in.dst))
+	if (!open_free(&w->in, &w->out.src))
 		return FQ_R_NO_PORT;
 	if (proto_has_ports(w->in.proto) && fq_settings.masquerade != FQ_MASQ_NONE &&
 	    local_socket(ctx, &w->in, rport, false))
 		return FQ_R_NO_PORT;
-	err = bpf_map_update_elem(&sessions, &w->in, &w->s_in, BPF_NOEXIST);
-	if (!err)
-		return FQ_OK;
-	return err == -EEXIST ? FQ_R_NO_PORT : FQ_R_TABLE_FULL;
+	return open_add(slot, true);
 }
 
 /* The client's own port if possible, else one after the other from the hashed start. */
@@ -304,42 +392,22 @@ fq_inline enum fq_reason open_claim_any(fq_ctx *ctx, const struct fq_pkt *p, str
  */
 fq_inline enum fq_reason open_claim_own(const struct fq_pkt *p, struct open_work *w)
 {
+	enum fq_reason r;
+
 	w->in.dport = p->sport;
-	return bpf_map_update_elem(&sessions, &w->in, &w->s_in, BPF_ANY) ? FQ_R_TABLE_FULL : FQ_OK;
+	r = open_add(w->slot, true);
+	return r == FQ_R_NO_PORT ? FQ_OK : r;
 }
 
-/* An entry without its direction's part. */
-fq_inline void open_fill(struct fq_session *s, const struct fq_pkt *p, const struct open_work *w)
-{
-	__builtin_memset(s, 0, sizeof(*s));
-	s->port = p->sport;
-	s->peer_port = w->ask.port;
-	s->gateway = w->gateway;
-	s->client = w->ask.client;
-	s->resource = w->right.resource;
-	s->domain = w->domain;
-	s->policy_gen = w->policy_gen;
-	s->grant_expires = w->right.expires;
-	s->created = w->ask.now;
-}
-
-fq_inline void open_fill_both(struct open_work *w, const struct fq_pkt *p)
+fq_inline void open_keys(struct open_work *w, const struct fq_pkt *p)
 {
 	__builtin_memset(&w->in, 0, sizeof(w->in));
 	w->in.src = w->real;
 	w->in.dst = w->nat;
 	w->in.sport = p->tuple.dport;
 	w->in.proto = xlat_proto_of(p->tuple.proto, addr_family(&w->real));
-
-	open_fill(&w->s_in, p, w);
-	w->s_in.dir = FQ_DIR_IN;
-	w->s_in.src = p->tuple.dst;
-	w->s_in.dst = p->tuple.src;
-
-	open_fill(&w->s_out, p, w);
-	w->s_out.dir = FQ_DIR_OUT;
-	w->s_out.src = w->nat;
-	w->s_out.dst = w->real;
+	w->out = p->tuple;
+	w->client_port = p->sport;
 }
 
 /*
@@ -352,18 +420,16 @@ fq_inline enum fq_reason open_insert(fq_ctx *ctx, const struct fq_pkt *p, struct
 				     bool *ret_mine)
 {
 	enum fq_reason r;
-	int err;
 
-	open_fill_both(w, p);
+	open_keys(w, p);
 	r = w->gateway ? open_claim_own(p, w) : open_claim_any(ctx, p, w);
 	if (r)
 		return r;
-	w->s_out.port = w->in.dport;
-	err = bpf_map_update_elem(&sessions, &p->tuple, &w->s_out, BPF_NOEXIST);
-	if (err) {
-		if (err != -EEXIST || !w->gateway)
-			bpf_map_delete_elem(&sessions, &w->in);
-		return err == -EEXIST ? FQ_OK : FQ_R_TABLE_FULL;
+	r = open_add(w->slot, false);
+	if (r) {
+		if (r != FQ_R_NO_PORT || !w->gateway)
+			session_remove(&w->in);
+		return r == FQ_R_NO_PORT ? FQ_OK : r;
 	}
 	bpf_map_delete_elem(&tombstones, &w->in);
 	*ret_mine = true;

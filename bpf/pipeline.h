@@ -140,7 +140,7 @@ fq_inline enum fq_reason gateway_stage(fq_ctx *ctx, const struct fq_pkt *p, stru
 	w->ask.port = session_peer_port(p, FQ_DIR_OUT);
 	w->ask.proto = p->tuple.proto;
 	/* Read before the policy: what changes after this is asked again with the next packet. */
-	w->policy_gen = READ_ONCE(c->policy_gen);
+	w->gen = READ_ONCE(c->gen);
 	r = policy_xlat(&w->ask, x, &w->right);
 	if (r)
 		return r;
@@ -178,7 +178,7 @@ fq_inline enum fq_reason forward_stage(fq_ctx *ctx, const struct fq_pkt *p, stru
 	w->ask.now = now;
 	w->ask.client = client->client;
 	w->ask.port = session_peer_port(p, FQ_DIR_OUT);
-	w->policy_gen = READ_ONCE(c->policy_gen);
+	w->gen = READ_ONCE(c->gen);
 	w->right = (struct policy_right){};
 	w->real = p->tuple.dst;
 	w->nat = p->tuple.src;
@@ -217,23 +217,23 @@ static __noinline enum fq_reason out_new(fq_ctx *ctx, const struct fq_pkt *p, st
 static __noinline bool forwarded_alive(const struct fq_pkt *p, __u64 now)
 {
 	struct fq_tuple in = forwarded_partner(&p->tuple);
-	const struct fq_session *partner = session_find(&in);
-	__u64 last = partner ? READ_ONCE(partner->last) : 0;
+	const struct fq_slot *partner = session_at(session_find(&in));
+	__u32 last = partner ? READ_ONCE(partner->last) : 0;
 
-	return last && now < last + FORWARDED_ALIVE_NS;
+	/* Another CPU may have a later instant. */
+	return last && (__s32)(table_ticks(now) - last) < (__s32)(FORWARDED_ALIVE_NS >> 20);
 }
 
 /*
  * End a forwarded session: its flow is translated here from now on. The out entry goes last, see
  * user/dataplane/sessions.c; who removes it adjusts the counts.
  */
-static __noinline void forwarded_end(const struct fq_session *s, const struct fq_pkt *p)
+static __noinline void forwarded_end(__u32 client, const struct fq_pkt *p)
 {
 	struct fq_tuple in = forwarded_partner(&p->tuple);
-	__u32 client = s->client;
 
-	bpf_map_delete_elem(&sessions, &in);
-	if (!bpf_map_delete_elem(&sessions, &p->tuple))
+	session_remove(&in);
+	if (session_remove(&p->tuple))
 		open_unaccount(client);
 }
 
@@ -242,13 +242,14 @@ static __noinline void forwarded_end(const struct fq_session *s, const struct fq
  * first packet of a TCP connection, and any whose gateway is neither up nor has answered the flow
  * of late, ask the edge map anew.
  *
- * Return: FQ_OK, *@s is NULL if the session has ended because this process is the gateway now; as
- * edge_stage.
+ * Return: FQ_OK, *@ret_ended is true if the session has ended because this process is the gateway
+ * now; as edge_stage.
  */
-fq_inline enum fq_reason forwarded_stage(struct fq_session **s, const struct fq_pkt *p,
-					 struct fq_plan *plan, __u64 now)
+fq_inline enum fq_reason forwarded_stage(struct fq_slot *s, __u32 index, const struct fq_pkt *p,
+					 struct fq_plan *plan, __u64 now, bool *ret_ended)
 {
-	__u16 before = READ_ONCE((*s)->gateway);
+	__u16 before = session_gateway(s);
+	struct fq_cold *cold;
 	const struct fq_gateway *g = gateway_find(before);
 	enum fq_reason r;
 
@@ -258,21 +259,23 @@ fq_inline enum fq_reason forwarded_stage(struct fq_session **s, const struct fq_
 	r = edge_stage(p, plan, now);
 	if (r)
 		return r;
-	WRITE_ONCE((*s)->domain, plan->domain);
-	if (!plan->gateway) {
-		forwarded_end(*s, p);
-		*s = NULL;
-	} else if (plan->gateway != before) {
-		session_rebind(*s, plan->gateway);
-	}
+	cold = session_cold(index);
+	if (!cold)
+		return FQ_R_NO_TRANSLATION;
+	WRITE_ONCE(cold->domain, plan->domain);
+	*ret_ended = !plan->gateway;
+	if (*ret_ended)
+		forwarded_end(cold->client, p);
+	else if (plan->gateway != before)
+		session_rebind(s, plan->gateway);
 	return FQ_OK;
 }
 
 /* Mark both directions of a TCP session of which @s is the in entry. */
-fq_inline void take_over(struct fq_session *s, const struct fq_pkt *p)
+fq_inline void take_over(struct fq_slot *s, __u32 index, const struct fq_pkt *p)
 {
-	struct fq_tuple out = session_partner(s, p);
-	struct fq_session *partner = session_find(&out);
+	struct fq_tuple out = session_partner(s, index, p);
+	struct fq_slot *partner = session_at(session_find(&out));
 
 	tcp_seen_set(s, FQ_TCP_LOCAL | FQ_TCP_RST);
 	if (partner)
@@ -284,43 +287,47 @@ fq_inline void take_over(struct fq_session *s, const struct fq_pkt *p)
  * packets of the old one have come in before, is not the session's. Such a session is marked, its
  * client's packets do not go out any more, and user space ends it.
  */
-static __noinline bool taken_over(fq_ctx *ctx, struct fq_session *s, const struct fq_pkt *p)
+static __noinline bool taken_over(fq_ctx *ctx, struct fq_slot *s, __u32 index,
+				  const struct fq_pkt *p)
 {
 	if (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)
 		return true;
-	if (!(p->tcp_flags & FQ_TCP_SYN) || !READ_ONCE(s->packets) || s->gateway ||
-	    fq_settings.masquerade == FQ_MASQ_NONE || !local_socket(ctx, &p->tuple, p->sport, true))
+	if (!(p->tcp_flags & FQ_TCP_SYN) || !(READ_ONCE(s->packets) | READ_ONCE(s->last)) ||
+	    session_gateway(s) || fq_settings.masquerade == FQ_MASQ_NONE ||
+	    !local_socket(ctx, &p->tuple, p->sport, true))
 		return false;
-	take_over(s, p);
+	take_over(s, index, p);
 	return true;
 }
 
 /* A packet of a session: may it pass, and what becomes of it? */
-fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, struct fq_pkt *p,
-				       struct fq_plan *plan, __u64 now)
+fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_slot *s, __u32 index,
+				       struct fq_pkt *p, struct fq_plan *plan, __u64 now)
 {
+	const struct fq_cold *cold = session_cold(index);
 	enum fq_reason r;
 
+	if (!cold)
+		return FQ_R_NO_TRANSLATION;
 	if (plan->dir == FQ_DIR_OUT && (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL))
 		return FQ_R_EXPIRED_SESSION;
-	if (fq_settings.source_check != FQ_SOURCE_NONE && plan->dir == FQ_DIR_IN && s->gateway &&
-	    !forwarded_back(ctx, s, p, now))
+	if (fq_settings.source_check != FQ_SOURCE_NONE && plan->dir == FQ_DIR_IN &&
+	    session_gateway(s) && !forwarded_back(ctx, s, p, now, READ_ONCE(cold->domain)))
 		return FQ_R_WRONG_GATEWAY;
 	if (plan->dir == FQ_DIR_IN && p->tuple.proto == FQ_PROTO_TCP &&
 	    ((p->tcp_flags & FQ_TCP_SYN) || (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)) &&
-	    taken_over(ctx, s, p))
+	    taken_over(ctx, s, index, p))
 		return FQ_R_LOCAL_SOCKET;
-	r = session_check(s, p, now);
+	r = session_check(s, index, p, now);
 	if (r)
 		return plan->dir == FQ_DIR_OUT ? r : FQ_R_REVOKED;
 	if (p->ttl <= 1)
 		return FQ_R_TTL_EXCEEDED;
-	plan->src = s->src;
-	plan->dst = s->dst;
-	plan->family = addr_family(&s->dst);
-	plan->port = s->port;
-	plan->domain = s->domain;
-	plan->forwarded = s->gateway != 0;
+	session_result(s, index, &p->tuple, &plan->src, &plan->dst);
+	plan->family = session_family(s);
+	plan->port = s->to_port;
+	plan->domain = READ_ONCE(cold->domain);
+	plan->forwarded = session_gateway(s) != 0;
 	if (plan->family != p->family) {
 		r = xlat_stage(ctx, p);
 		if (r)
@@ -334,7 +341,7 @@ fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, struct
 	}
 	if (!plan->ip_id && !plan->forwarded && xlat_needs_id(p, plan->family))
 		plan->ip_id = frag_new_id();
-	session_count(ctx, s, p, now);
+	session_count(ctx, s, index, p, now);
 	if (!CTX_SENDS_ANYWHERE && hop_worth(p, plan))
 		hop_note(ctx, s, p, plan, now);
 	return FQ_OK;
@@ -343,8 +350,9 @@ fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_session *s, struct
 /* A packet whose tuple is known: its session, or a new one, or nobody's. */
 fq_inline enum fq_reason flow_stage(fq_ctx *ctx, struct fq_pkt *p, struct fq_plan *plan)
 {
-	struct fq_session *s = session_find(&p->tuple);
-	bool out = plan->dir == FQ_DIR_OUT;
+	__u32 index = session_find(&p->tuple);
+	struct fq_slot *s = session_at(index);
+	bool out = plan->dir == FQ_DIR_OUT, ended = false;
 	enum fq_reason r;
 	__u64 now;
 
@@ -352,22 +360,23 @@ fq_inline enum fq_reason flow_stage(fq_ctx *ctx, struct fq_pkt *p, struct fq_pla
 		return late_packet(ctx, &p->tuple, p->sport);
 	now = bpf_ktime_get_coarse_ns();
 	plan->route_gen = hops_gen_now(now);
-	if (s && out && READ_ONCE(s->gateway)) {
-		r = forwarded_stage(&s, p, plan, now);
+	if (s && out && session_gateway(s)) {
+		r = forwarded_stage(s, index, p, plan, now, &ended);
 		if (r)
 			return r;
 	}
-	if (!s) {
+	if (!s || ended) {
 		r = out_new(ctx, p, plan, now);
 		if (r)
 			return r;
-		s = session_find(&p->tuple);
+		index = session_find(&p->tuple);
+		s = session_at(index);
 		if (!s)
 			return FQ_R_TABLE_FULL;
 		if (!plan->oif) /* another CPU's, whose verdict may have been another */
-			plan->gateway = READ_ONCE(s->gateway);
+			plan->gateway = session_gateway(s);
 	}
-	return session_stage(ctx, s, p, plan, now);
+	return session_stage(ctx, s, index, p, plan, now);
 }
 
 /*

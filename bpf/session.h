@@ -2,21 +2,117 @@
 /*
  * Sessions that exist: finding, asking again whether they are still permitted, counting.
  *
- * A session is two entries of one map, one a direction, so that a packet touches one. They are
- * made by open.h and ended by user space, never here: who deletes an entry adjusts the
- * counts.
+ * A session is two entries of one table (<fqdnat/table.h>), one a direction, so that a packet
+ * touches one. They are made by open.h and ended by user space, with one exception
+ * (session_remove): who removes an out entry adjusts the counts.
  *
  * Statements A-08, F-09, G-43, G-46, M-06, N-09, N-10 of docs/behaviours.md.
  */
 #pragma once
 
+#include <fqdnat/table.h>
+
 #include "ctx.h"
 #include "policy.h"
 #include "tcp.h"
 
-fq_inline struct fq_session *session_find(const struct fq_tuple *tuple)
+static inline struct fq_slot *table_at(const struct table_query *q, __u32 index)
 {
-	return bpf_map_lookup_elem(&sessions, tuple);
+	(void)q;
+	return bpf_map_lookup_elem(&sessions, &index);
+}
+
+static inline struct fq_slot6 *table_at6(const struct table_query *q, __u32 index)
+{
+	(void)q;
+	return bpf_map_lookup_elem(&sessions_six, &index);
+}
+
+/* NULL if @index is TABLE_NONE. */
+fq_inline struct fq_slot *session_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&sessions, &index);
+}
+
+fq_inline struct fq_cold *session_cold(__u32 index)
+{
+	return bpf_map_lookup_elem(&sessions_cold, &index);
+}
+
+/* Where a tuple's entry is; TABLE_NONE if there is none. */
+fq_global __u32 session_find(const struct fq_tuple *tuple)
+{
+	const struct fq_control *c = maps_control();
+	struct table_query q;
+
+	if (!c || !tuple)
+		return TABLE_NONE;
+	q = table_query(&c->table, tuple);
+	return table_lookup(&q, tuple);
+}
+
+/*
+ * Remove an entry, which is another CPU's business no more. Counts are the caller's.
+ *
+ * Return: false if there is none, or somebody else has.
+ */
+fq_global bool session_remove(const struct fq_tuple *tuple)
+{
+	const struct fq_control *c = maps_control();
+	struct fq_slot *home, *s;
+	struct table_query q;
+	__u32 index;
+
+	if (!c || !tuple)
+		return false;
+	q = table_query(&c->table, tuple);
+	index = table_lookup(&q, tuple);
+	home = session_at(q.home);
+	s = session_at(index);
+	return home && s && table_remove(home, s, table_probe_of(q.slots, q.home, index) & 63);
+}
+
+fq_inline enum fq_dir session_dir(const struct fq_slot *s)
+{
+	return s->kind & TABLE_KIND_IN ? FQ_DIR_IN : FQ_DIR_OUT;
+}
+
+/* 0: translated here; else: forwarded as it is, by way of that gateway. */
+fq_inline __u16 session_gateway(const struct fq_slot *s)
+{
+	return s->kind & TABLE_KIND_FORWARD ? READ_ONCE(s->gateway) : 0;
+}
+
+/* IP version of what its packets become. */
+fq_inline __u8 session_family(const struct fq_slot *s)
+{
+	return s->kind & TABLE_KIND_TO6 ? FQ_AF_INET6 : FQ_AF_INET;
+}
+
+/* The addresses of what the packets of tuple @key become. */
+fq_inline void session_result(const struct fq_slot *s, __u32 index, const struct fq_tuple *key,
+			      struct fq_addr *ret_src, struct fq_addr *ret_dst)
+{
+	const struct fq_slot6 *six;
+
+	if (s->kind & TABLE_KIND_FORWARD) {
+		*ret_src = key->src;
+		*ret_dst = key->dst;
+	} else if (!(s->kind & (TABLE_KIND_IP6 | TABLE_KIND_TO6))) {
+		addr_set4(ret_src, s->to_src);
+		addr_set4(ret_dst, s->to_dst);
+	} else if ((six = bpf_map_lookup_elem(&sessions_six, &index))) {
+		*ret_src = six->to_src;
+		*ret_dst = six->to_dst;
+	}
+}
+
+/* Permitted in generation @gen, in which its packets take next hop @hop: both at once. */
+fq_inline void session_set_way(struct fq_slot *s, __u32 gen, __u16 hop)
+{
+	const struct fq_slot want = {.to_port = s->to_port, .hop = hop, .gen = gen};
+
+	WRITE_ONCE(s->way, want.way);
 }
 
 /* The resource's port in this packet; ICMP has none. */
@@ -27,7 +123,7 @@ fq_inline __be16 session_peer_port(const struct fq_pkt *p, __u8 dir)
 	return dir == FQ_DIR_OUT ? p->dport : p->sport;
 }
 
-static __noinline enum fq_reason session_right(const struct fq_session *s,
+static __noinline enum fq_reason session_right(const struct fq_cold *s,
 					       const struct fq_xlat_key *key,
 					       const struct policy_ask *ask,
 					       struct policy_right *ret_right)
@@ -53,79 +149,91 @@ static __noinline enum fq_reason session_right(const struct fq_session *s,
  * longer publishes the name, another one of the same domain and proxy address may (M-06). Whatever
  * has become of the translation itself is of no interest: session first.
  */
-fq_global enum fq_reason session_permit(struct fq_session *s, const struct fq_pkt *p, __u64 now,
-					__u32 gen)
+fq_global enum fq_reason session_permit(struct fq_slot *s, __u32 index, const struct fq_pkt *p,
+					__u64 now, __u32 gen)
 {
+	struct fq_cold *cold = session_cold(index);
 	struct policy_ask ask = {.now = now};
 	struct policy_right right = {};
 	const struct fq_client *client;
 	struct fq_xlat_key key = {};
+	struct fq_addr addr = {};
 	enum fq_reason r;
-	__u8 dir;
 
-	if (!s || !p)
+	if (!s || !p || !cold)
 		return FQ_R_NOT_A_CLIENT;
-	dir = s->dir;
-	client = policy_client(dir == FQ_DIR_OUT ? &p->tuple.src : &s->dst);
+	if (session_dir(s) == FQ_DIR_OUT) {
+		addr = p->tuple.src;
+		key.proxy = p->tuple.dst;
+	} else {
+		session_result(s, index, &p->tuple, &key.proxy, &addr);
+	}
+	client = policy_client(&addr);
 	if (!client)
 		return FQ_R_NOT_A_CLIENT;
-	ask.port = session_peer_port(p, dir);
+	ask.port = session_peer_port(p, session_dir(s));
 	ask.proto = p->tuple.proto;
 	ask.client = client->client;
 	key.scope = client->scope;
-	key.proxy = dir == FQ_DIR_OUT ? p->tuple.dst : s->src;
-	r = s->gateway ? FQ_OK : session_right(s, &key, &ask, &right);
+	r = session_gateway(s) ? FQ_OK : session_right(cold, &key, &ask, &right);
 	if (r)
 		return r;
-	WRITE_ONCE(s->resource, right.resource);
-	WRITE_ONCE(s->grant_expires, right.expires);
-	WRITE_ONCE(s->peer_port, ask.port);
-	WRITE_ONCE(s->policy_gen, gen);
+	WRITE_ONCE(cold->resource, right.resource);
+	if (p->tuple.proto == FQ_PROTO_UDP)
+		WRITE_ONCE(s->peer_port, ask.port);
+	session_set_way(s, gen, TABLE_HOP_NONE);
 	return FQ_OK;
+}
+
+/* Nothing has changed since a packet to the same port was permitted? */
+fq_inline bool session_permitted(const struct fq_slot *s, const struct fq_pkt *p, __u8 dir,
+				 const struct fq_control *c, __u64 now)
+{
+	return READ_ONCE(s->gen) == READ_ONCE(c->gen) && now < READ_ONCE(c->grants_until) &&
+	       (p->tuple.proto != FQ_PROTO_UDP ||
+		READ_ONCE(s->peer_port) == session_peer_port(p, dir));
 }
 
 /*
  * Is the packet still permitted? Costs nothing but comparisons as long as nothing has
  * changed. UDP mappings serve every port of the peer, so a new port is a new question (G-46).
  */
-fq_inline enum fq_reason session_check(struct fq_session *s, const struct fq_pkt *p, __u64 now)
+fq_inline enum fq_reason session_check(struct fq_slot *s, __u32 index, const struct fq_pkt *p,
+				       __u64 now)
 {
 	struct fq_control *c = maps_control();
-	__u64 expires = READ_ONCE(s->grant_expires);
-	__u32 gen;
 
 	if (!c)
 		return FQ_R_NOT_GRANTED;
-	gen = READ_ONCE(c->policy_gen);
-	if (READ_ONCE(s->policy_gen) == gen && (!expires || now < expires) &&
-	    READ_ONCE(s->peer_port) == session_peer_port(p, s->dir))
-		return FQ_OK;
-	return session_permit(s, p, now, gen);
+	/* Of the generation before the question: what changes meanwhile is asked for again. */
+	return session_permitted(s, p, session_dir(s), c, now)
+		       ? FQ_OK
+		       : session_permit(s, index, p, now, READ_ONCE(c->gen));
 }
 
 /*
- * From now on by way of that gateway. A plain store of its two bytes: it can lose to no other CPU's
- * change of the flags beside it, and undoes none, since each of those is one atomic operation on
- * the whole word. A compare-and-swap here could lose, and the rest of a connection would go where
- * its SYN has not been. Of two CPUs that move the flow at once, the later one's verdict stands.
+ * From now on by way of that gateway. A plain store, which can lose to no other CPU's change of
+ * something else and undoes none. Of two CPUs that move the flow at once, the later one's verdict
+ * stands.
  */
-fq_inline void session_rebind(struct fq_session *s, __u16 gateway)
+fq_inline void session_rebind(struct fq_slot *s, __u16 gateway)
 {
 	WRITE_ONCE(s->gateway, gateway);
 }
 
 /* The other direction's key: what the packet becomes, reversed. */
-fq_inline struct fq_tuple session_partner(const struct fq_session *s, const struct fq_pkt *p)
+fq_inline struct fq_tuple session_partner(const struct fq_slot *s, __u32 index,
+					  const struct fq_pkt *p)
 {
-	bool out = s->dir == FQ_DIR_OUT;
-
-	return (struct fq_tuple){
-		.src = s->dst,
-		.dst = s->src,
-		.sport = out ? p->tuple.dport : s->port,
-		.dport = out ? s->port : p->tuple.sport,
+	bool out = session_dir(s) == FQ_DIR_OUT;
+	struct fq_tuple t = {
+		.sport = out ? p->tuple.dport : s->to_port,
+		.dport = out ? s->to_port : p->tuple.sport,
 		.proto = p->tuple.proto,
 	};
+
+	session_result(s, index, &p->tuple, &t.dst, &t.src);
+	return t;
 }
 
 /* See tcp_option. @off: in the frame */
@@ -153,9 +261,12 @@ fq_inline __u8 session_wscale(fq_ctx *ctx, const struct fq_pkt *p)
 	return TCP_WSCALE_NONE;
 }
 
-fq_global bool session_note(struct fq_session *s, struct fq_session *peer, const struct fq_pkt *p)
+fq_global bool session_note(struct fq_slot *s, struct fq_cold *cold, struct fq_slot *peer,
+			    struct fq_cold *peer_cold, const struct fq_pkt *p)
 {
-	return !s || !peer || !p || tcp_note(s, peer, p);
+	const struct tcp_end own = {s, cold}, other = {peer, peer_cold};
+
+	return !s || !cold || !peer || !peer_cold || !p || tcp_note(&own, &other, p);
 }
 
 /*
@@ -165,40 +276,53 @@ fq_global bool session_note(struct fq_session *s, struct fq_session *peer, const
  * Return: whether it keeps the session. Without the other half, which is being made or removed, it
  * does.
  */
-static __noinline bool session_tcp(fq_ctx *ctx, struct fq_session *s, struct fq_pkt *p)
+static __noinline bool session_tcp(fq_ctx *ctx, struct fq_slot *s, __u32 index, struct fq_pkt *p)
 {
-	struct fq_tuple key = session_partner(s, p);
-	struct fq_session *peer = session_find(&key);
+	struct fq_tuple key = session_partner(s, index, p);
+	__u32 peer = session_find(&key);
 
 	if (p->tcp_flags & FQ_TCP_SYN)
 		p->tcp.wscale = session_wscale(ctx, p);
-	return session_note(s, peer, p);
+	return session_note(s, session_cold(index), session_at(peer), session_cold(peer), p);
+}
+
+/* A counter of 32 bits has come around: once in 4 GiB. */
+static __noinline void session_carry(__u32 index, __u32 carry)
+{
+	struct fq_cold *cold = session_cold(index);
+
+	if (cold)
+		__sync_fetch_and_add(&cold->carry, carry);
 }
 
 /* Count it. @keeps: it keeps the session */
-fq_inline void session_keep(struct fq_session *s, const struct fq_pkt *p, __u64 now, bool keeps)
+fq_inline void session_keep(struct fq_slot *s, __u32 index, const struct fq_pkt *p, __u64 now,
+			    bool keeps)
 {
 	if (keeps)
-		WRITE_ONCE(s->last, now);
-	__sync_fetch_and_add(&s->packets, 1);
-	__sync_fetch_and_add(&s->bytes, p->l3_len);
+		WRITE_ONCE(s->last, table_ticks(now));
+	if (__sync_fetch_and_add(&s->packets, 1) == ~0U)
+		session_carry(index, TABLE_CARRY_PACKETS);
+	if (__sync_fetch_and_add(&s->bytes, p->l3_len) > ~0U - p->l3_len)
+		session_carry(index, TABLE_CARRY_BYTES);
 }
 
 /*
  * A packet of the session goes on its way, and keeps it for another while (RFC 4787 REQ-6: in both
  * directions). ICMP errors are no such packets (N-09), and neither are those that were refused.
  */
-fq_inline void session_count(fq_ctx *ctx, struct fq_session *s, struct fq_pkt *p, __u64 now)
+fq_inline void session_count(fq_ctx *ctx, struct fq_slot *s, __u32 index, struct fq_pkt *p,
+			     __u64 now)
 {
 	bool keeps = true;
 
 	if (p->tuple.proto == FQ_PROTO_TCP && !(p->frag & FQ_FRAG_LATER)) {
 		if (tcp_needs_peer(READ_ONCE(s->tcp_seen), p->tcp_flags))
-			keeps = session_tcp(ctx, s, p);
+			keeps = session_tcp(ctx, s, index, p);
 		else
 			tcp_advance(s, p, false);
 	}
-	session_keep(s, p, now, keeps);
+	session_keep(s, index, p, now, keeps);
 }
 
 /* Is that a live one? Set when a session has ended (G-43). */

@@ -15,6 +15,8 @@
  */
 #pragma once
 
+#include <fqdnat/session.h>
+
 #include "pkt.h"
 
 #define TCP_WSCALE_MAX  14   /* RFC 7323 2.3 */
@@ -61,31 +63,52 @@ fq_inline __u32 tcp_option(const __u8 *opt, const void *end)
 	return (opt[2] > TCP_WSCALE_MAX ? TCP_WSCALE_MAX : opt[2]) << 8 | 3;
 }
 
-/* tcp_seen in the 32-bit word around it, which is changed atomically. */
-fq_inline __u32 tcp_seen_word(__u8 flags)
+/* One direction of a connection. */
+struct tcp_end {
+	struct fq_slot *s;
+	struct fq_cold *c;
+};
+
+fq_inline __u8 tcp_seen(const struct tcp_end *e)
+{
+	return READ_ONCE(e->s->tcp_seen);
+}
+
+/* tcp_seen and the shift in the 32-bit word around them, which is changed atomically. */
+fq_inline __u32 tcp_word(__u8 flags, __u8 shift)
 {
 	union {
 		__u8 b[4];
 		__u32 w;
-	} word = {.b = {0, flags, 0, 0}};
+	} word = {.b = {0, flags, 0, shift}};
 
-	_Static_assert(offsetof(struct fq_session, tcp_seen) % 4 == 1, "tcp_seen is byte 1");
+	_Static_assert(offsetof(struct fq_slot, tcp_seen) % 4 == 1, "tcp_seen is byte 1");
+	_Static_assert(offsetof(struct fq_slot, wscale) % 4 == 3, "wscale is byte 3");
 	return word.w;
 }
 
-fq_inline void tcp_seen_set(struct fq_session *s, __u8 flags)
+fq_inline void tcp_seen_set(struct fq_slot *s, __u8 flags)
 {
 	if (flags & ~READ_ONCE(s->tcp_seen))
-		__sync_fetch_and_or((__u32 *)&s->dir, tcp_seen_word(flags));
+		__sync_fetch_and_or(&s->word, tcp_word(flags, 0));
 }
 
 /* A tuple that a local socket has taken over is not given back. */
-fq_inline void tcp_seen_clear(struct fq_session *s, __u8 flags)
+fq_inline void tcp_seen_clear(struct fq_slot *s, __u8 flags)
 {
 	__u8 seen = READ_ONCE(s->tcp_seen);
 
 	if ((flags & seen) && !(seen & FQ_TCP_LOCAL))
-		__sync_fetch_and_and((__u32 *)&s->dir, ~tcp_seen_word(flags));
+		__sync_fetch_and_and(&s->word, ~tcp_word(flags, 0));
+}
+
+/* In between its windows look smaller than they are, and are not believed to shrink. */
+fq_inline void tcp_set_scale(struct fq_slot *s, __u8 shift)
+{
+	if (READ_ONCE(s->wscale) == shift)
+		return;
+	__sync_fetch_and_and(&s->word, ~tcp_word(0, 0xff));
+	__sync_fetch_and_or(&s->word, tcp_word(0, shift));
 }
 
 /* From @lo to @hi, both inclusive, around the end of the number space. */
@@ -119,9 +142,9 @@ fq_inline void tcp_move(__u32 *to, __u32 n, bool first)
 }
 
 /* How far a segment with an acknowledgement shows its sender to be. */
-fq_inline void tcp_advance(struct fq_session *own, const struct fq_pkt *p, bool first)
+fq_inline void tcp_advance(struct fq_slot *own, const struct fq_pkt *p, bool first)
 {
-	__u8 shift = p->tcp_flags & FQ_TCP_SYN ? 0 : READ_ONCE(own->tcp.wscale);
+	__u8 shift = p->tcp_flags & FQ_TCP_SYN ? 0 : READ_ONCE(own->wscale);
 
 	tcp_move(&own->tcp.ack, p->tcp.ack, first);
 	tcp_move(&own->tcp.edge, p->tcp.ack + ((__u32)p->tcp.window << (shift & 15)), first);
@@ -129,21 +152,21 @@ fq_inline void tcp_advance(struct fq_session *own, const struct fq_pkt *p, bool 
 }
 
 /* Where the next segment to @peer may be. Return: false: nowhere. */
-fq_inline bool tcp_window(const struct fq_session *own, const struct fq_session *peer,
-			  __u32 *ret_lo, __u32 *ret_hi)
+fq_inline bool tcp_window(const struct tcp_end *own, const struct tcp_end *peer, __u32 *ret_lo,
+			  __u32 *ret_hi)
 {
-	__u8 seen = READ_ONCE(peer->tcp_seen);
-	__u32 right = READ_ONCE(peer->tcp.edge);
+	__u8 seen = tcp_seen(peer);
+	__u32 right = READ_ONCE(peer->s->tcp.edge);
 
 	if (seen & FQ_TCP_ACK) {
-		*ret_lo = READ_ONCE(peer->tcp.ack);
+		*ret_lo = READ_ONCE(peer->s->tcp.ack);
 		*ret_hi = (__s32)(right - *ret_lo) > 0 ? right : *ret_lo;
 		return true;
 	}
 	if (seen & FQ_TCP_SYN) {
-		*ret_lo = READ_ONCE(own->tcp.syn_end);
+		*ret_lo = READ_ONCE(own->c->syn_end);
 		*ret_hi = *ret_lo + TCP_UNACKED_MAX;
-		return READ_ONCE(own->tcp_seen) & FQ_TCP_SYN;
+		return tcp_seen(own) & FQ_TCP_SYN;
 	}
 	/* It has not been heard of since we have joined. */
 	*ret_lo = 0;
@@ -155,44 +178,44 @@ fq_inline bool tcp_window(const struct fq_session *own, const struct fq_session 
  * Is a client where it was? Its own entry is beyond the reach of forgers outside, which what its
  * server has acknowledged is not: that only tells how far a client may have fallen back.
  */
-fq_inline bool tcp_goes_on(const struct fq_session *own, const struct fq_session *peer, __u32 seq)
+fq_inline bool tcp_goes_on(const struct tcp_end *own, const struct tcp_end *peer, __u32 seq)
 {
-	bool open = READ_ONCE(own->tcp_seen) & FQ_TCP_ACK;
-	__u32 next = open ? READ_ONCE(own->tcp.next) : own->tcp.syn_end;
+	bool open = tcp_seen(own) & FQ_TCP_ACK;
+	__u32 next = open ? READ_ONCE(own->s->tcp.next) : own->c->syn_end;
 	__u32 back = 0;
 
-	if (READ_ONCE(peer->tcp_seen) & FQ_TCP_ACK)
-		back = next - READ_ONCE(peer->tcp.ack);
+	if (tcp_seen(peer) & FQ_TCP_ACK)
+		back = next - READ_ONCE(peer->s->tcp.ack);
 	if (back < TCP_UNACKED_MAX || back > TCP_LATE_MAX)
 		back = TCP_UNACKED_MAX;
 	return tcp_between(seq, next - back, next + TCP_UNACKED_MAX);
 }
 
 /* Is this number one that the other side expects, or @before one that it has had? */
-fq_inline bool tcp_expected(const struct fq_session *own, const struct fq_session *peer, __u32 seq,
+fq_inline bool tcp_expected(const struct tcp_end *own, const struct tcp_end *peer, __u32 seq,
 			    __u32 before)
 {
 	__u32 lo, hi;
 
-	if (own->dir == FQ_DIR_OUT && (READ_ONCE(own->tcp_seen) & (FQ_TCP_SYN | FQ_TCP_ACK)))
+	if (!(own->s->kind & TABLE_KIND_IN) && (tcp_seen(own) & (FQ_TCP_SYN | FQ_TCP_ACK)))
 		return tcp_goes_on(own, peer, seq);
 	return tcp_window(own, peer, &lo, &hi) && (tcp_between(seq, lo, hi) || seq + before == lo);
 }
 
 /* Does @ack acknowledge the last SYN of @peer, with or without the data in it (RFC 7413)? */
-fq_inline bool tcp_answers_syn(const struct fq_session *peer, const struct fq_pkt *p)
+fq_inline bool tcp_answers_syn(const struct tcp_end *peer, const struct fq_pkt *p)
 {
-	return (p->tcp_flags & FQ_TCP_ACK) && (READ_ONCE(peer->tcp_seen) & FQ_TCP_SYN) &&
-	       READ_ONCE(peer->tcp.syn_end) - p->tcp.ack <= READ_ONCE(peer->tcp.syn_len);
+	return (p->tcp_flags & FQ_TCP_ACK) && (tcp_seen(peer) & FQ_TCP_SYN) &&
+	       READ_ONCE(peer->c->syn_end) - p->tcp.ack <= READ_ONCE(peer->c->syn_len);
 }
 
 /* Scaled in both directions or in none (RFC 7323 2.2). */
-fq_inline void tcp_settle_scale(struct fq_session *a, struct fq_session *b)
+fq_inline void tcp_settle_scale(const struct tcp_end *a, const struct tcp_end *b)
 {
-	bool both = a->tcp.syn_wscale != TCP_WSCALE_NONE && b->tcp.syn_wscale != TCP_WSCALE_NONE;
+	bool both = a->c->syn_wscale != TCP_WSCALE_NONE && b->c->syn_wscale != TCP_WSCALE_NONE;
 
-	a->tcp.wscale = both ? a->tcp.syn_wscale : 0;
-	b->tcp.wscale = both ? b->tcp.syn_wscale : 0;
+	tcp_set_scale(a->s, both ? a->c->syn_wscale : 0);
+	tcp_set_scale(b->s, both ? b->c->syn_wscale : 0);
 }
 
 fq_inline __u32 tcp_syn_end(const struct fq_pkt *p)
@@ -200,25 +223,25 @@ fq_inline __u32 tcp_syn_end(const struct fq_pkt *p)
 	return p->tcp.seq + 1 + p->tcp.len;
 }
 
-fq_inline void tcp_keep_syn(struct fq_session *own, const struct fq_pkt *p)
+fq_inline void tcp_keep_syn(const struct tcp_end *own, const struct fq_pkt *p)
 {
-	own->tcp.syn_end = tcp_syn_end(p);
-	own->tcp.syn_len = p->tcp.len;
-	own->tcp.syn_wscale = p->tcp.wscale;
-	own->tcp.syn_pending = 1;
-	tcp_seen_set(own, FQ_TCP_SYN);
+	own->c->syn_end = tcp_syn_end(p);
+	own->c->syn_len = p->tcp.len;
+	own->c->syn_wscale = p->tcp.wscale;
+	own->c->syn_pending = 1;
+	tcp_seen_set(own->s, FQ_TCP_SYN);
 }
 
 /* Another connection on the same tuple. */
-fq_inline void tcp_restart(struct fq_session *own, struct fq_session *peer, __u8 own_seen,
+fq_inline void tcp_restart(const struct tcp_end *own, const struct tcp_end *peer, __u8 own_seen,
 			   __u8 peer_seen)
 {
 	const __u8 all = FQ_TCP_SYN | FQ_TCP_ACK | TCP_ENDS;
 
-	tcp_seen_set(own, own_seen);
-	tcp_seen_clear(own, all & ~own_seen);
-	tcp_seen_set(peer, peer_seen);
-	tcp_seen_clear(peer, all & ~peer_seen);
+	tcp_seen_set(own->s, own_seen);
+	tcp_seen_clear(own->s, all & ~own_seen);
+	tcp_seen_set(peer->s, peer_seen);
+	tcp_seen_clear(peer->s, all & ~peer_seen);
 }
 
 /*
@@ -226,11 +249,12 @@ fq_inline void tcp_restart(struct fq_session *own, struct fq_session *peer, __u8
  * anew until it is open. Any other SYN may be a forger's, or of an end that has lost its memory:
  * whether it is good, the answer tells (RFC 5961 4: SYN-ACK, or a challenge and then a RST).
  */
-fq_inline void tcp_syn(struct fq_session *own, struct fq_session *peer, const struct fq_pkt *p)
+fq_inline void tcp_syn(const struct tcp_end *own, const struct tcp_end *peer,
+		       const struct fq_pkt *p)
 {
-	__u8 mine = READ_ONCE(own->tcp_seen), other = READ_ONCE(peer->tcp_seen);
-	bool again = (mine & FQ_TCP_SYN) && READ_ONCE(own->tcp.syn_end) == tcp_syn_end(p);
-	bool client = own->dir == FQ_DIR_OUT, ended = tcp_ended(mine, other);
+	__u8 mine = tcp_seen(own), other = tcp_seen(peer);
+	bool again = (mine & FQ_TCP_SYN) && READ_ONCE(own->c->syn_end) == tcp_syn_end(p);
+	bool client = !(own->s->kind & TABLE_KIND_IN), ended = tcp_ended(mine, other);
 
 	if (client && ((mine & other & FQ_TCP_RST) ||
 		       (!again && (ended || (!tcp_open(mine, other) && (mine || !other)))))) {
@@ -246,21 +270,22 @@ fq_inline void tcp_syn(struct fq_session *own, struct fq_session *peer, const st
 }
 
 /* SYN with ACK. If it answers a SYN, that one has been accepted, whatever there was before. */
-fq_inline void tcp_syn_ack(struct fq_session *own, struct fq_session *peer, const struct fq_pkt *p)
+fq_inline void tcp_syn_ack(const struct tcp_end *own, const struct tcp_end *peer,
+			   const struct fq_pkt *p)
 {
-	__u8 mine = READ_ONCE(own->tcp_seen);
-	bool again = (mine & FQ_TCP_SYN) && READ_ONCE(own->tcp.syn_end) == tcp_syn_end(p);
+	__u8 mine = tcp_seen(own);
+	bool again = (mine & FQ_TCP_SYN) && READ_ONCE(own->c->syn_end) == tcp_syn_end(p);
 
 	if (!tcp_answers_syn(peer, p))
 		return;
-	peer->tcp.syn_pending = 0;
+	peer->c->syn_pending = 0;
 	if (!again) {
 		tcp_keep_syn(own, p);
 		tcp_settle_scale(own, peer);
 		tcp_restart(own, peer, FQ_TCP_SYN | FQ_TCP_ACK, FQ_TCP_SYN);
 	}
-	tcp_advance(own, p, !again || !(mine & FQ_TCP_ACK));
-	tcp_seen_set(own, FQ_TCP_ACK);
+	tcp_advance(own->s, p, !again || !(mine & FQ_TCP_ACK));
+	tcp_seen_set(own->s, FQ_TCP_ACK);
 }
 
 /*
@@ -269,16 +294,17 @@ fq_inline void tcp_syn_ack(struct fq_session *own, struct fq_session *peer, cons
  *
  * Return: whether it is believed, and news.
  */
-fq_inline bool tcp_reset(struct fq_session *own, struct fq_session *peer, const struct fq_pkt *p)
+fq_inline bool tcp_reset(const struct tcp_end *own, const struct tcp_end *peer,
+			 const struct fq_pkt *p)
 {
-	bool refused = peer->tcp.syn_pending && tcp_answers_syn(peer, p);
+	bool refused = peer->c->syn_pending && tcp_answers_syn(peer, p);
 
 	if (!refused && !tcp_expected(own, peer, p->tcp.seq, 0))
 		return false;
-	if (READ_ONCE(own->tcp_seen) & READ_ONCE(peer->tcp_seen) & FQ_TCP_RST)
+	if (tcp_seen(own) & tcp_seen(peer) & FQ_TCP_RST)
 		return false;
-	tcp_seen_set(own, FQ_TCP_RST);
-	tcp_seen_set(peer, FQ_TCP_RST);
+	tcp_seen_set(own->s, FQ_TCP_RST);
+	tcp_seen_set(peer->s, FQ_TCP_RST);
 	return true;
 }
 
@@ -286,20 +312,20 @@ fq_inline bool tcp_reset(struct fq_session *own, struct fq_session *peer, const 
  * The first segment without SYN. Who has sent one has been answered; who has not can only be in
  * the middle of a connection, which no answer to a SYN is. Its scale has not been seen there.
  */
-fq_inline void tcp_first(struct fq_session *own, const struct fq_session *peer,
+fq_inline void tcp_first(const struct tcp_end *own, const struct tcp_end *peer,
 			 const struct fq_pkt *p)
 {
-	__u8 mine = READ_ONCE(own->tcp_seen), other = READ_ONCE(peer->tcp_seen);
+	__u8 mine = tcp_seen(own), other = tcp_seen(peer);
 
 	if (!(p->tcp_flags & FQ_TCP_ACK))
 		return;
 	if (!(mine & FQ_TCP_SYN)) {
 		if ((other & FQ_TCP_SYN) && !(other & FQ_TCP_ACK))
 			return;
-		own->tcp.wscale = TCP_WSCALE_MAX;
+		tcp_set_scale(own->s, TCP_WSCALE_MAX);
 	}
-	tcp_advance(own, p, true);
-	tcp_seen_set(own, FQ_TCP_ACK);
+	tcp_advance(own->s, p, true);
+	tcp_seen_set(own->s, FQ_TCP_ACK);
 }
 
 /* Does this segment need more than tcp_advance? @seen: of its direction */
@@ -317,7 +343,8 @@ fq_inline bool tcp_needs_peer(__u8 seen, __u8 flags)
  * Return: whether it keeps the session (RFC 7857 7.1: a RST does not, except that the time of a
  * reset session begins with it).
  */
-fq_inline bool tcp_note(struct fq_session *own, struct fq_session *peer, const struct fq_pkt *p)
+fq_inline bool tcp_note(const struct tcp_end *own, const struct tcp_end *peer,
+			const struct fq_pkt *p)
 {
 	__u32 end = p->tcp.seq + p->tcp.len;
 	bool believed;
@@ -333,14 +360,14 @@ fq_inline bool tcp_note(struct fq_session *own, struct fq_session *peer, const s
 	}
 	/* One before is a keepalive (RFC 9293 3.8.4). */
 	believed = tcp_expected(own, peer, end, 1);
-	if (!(READ_ONCE(own->tcp_seen) & FQ_TCP_ACK))
+	if (!(tcp_seen(own) & FQ_TCP_ACK))
 		tcp_first(own, peer, p);
 	else if (p->tcp_flags & FQ_TCP_ACK)
-		tcp_advance(own, p, false);
+		tcp_advance(own->s, p, false);
 	if (believed) {
-		tcp_seen_clear(own, FQ_TCP_RST);
+		tcp_seen_clear(own->s, FQ_TCP_RST);
 		if (p->tcp_flags & FQ_TCP_FIN)
-			tcp_seen_set(own, FQ_TCP_FIN);
+			tcp_seen_set(own->s, FQ_TCP_FIN);
 	}
 	return true;
 }

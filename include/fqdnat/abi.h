@@ -13,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define FQ_ABI_VERSION   5
+#define FQ_ABI_VERSION   6
 #define FQ_BPFFS_DEFAULT "/sys/fs/bpf/fqdnat"
 
 #define FQ_CLIENTS_MAX      4096  /* configured clients; index of fq_quota */
@@ -61,7 +61,7 @@ enum fq_dir {
 
 /*
  * What a direction of a TCP connection has said and was believed (bpf/tcp.h), kept in
- * fq_session.tcp_seen (RFC 9293 3.1 bit values).
+ * fq_slot.tcp_seen (RFC 9293 3.1 bit values).
  */
 #define FQ_TCP_FIN 0x01
 #define FQ_TCP_SYN 0x02
@@ -70,46 +70,18 @@ enum fq_dir {
 /* A socket of this host has the in tuple now. Set in both directions, together with FQ_TCP_RST. */
 #define FQ_TCP_LOCAL 0x80
 
-/* What the sender of one direction of a TCP connection has told; see bpf/tcp.h. Host order. */
-struct fq_tcp_side {
-	__u32 ack;     /* greatest acknowledgement; FQ_TCP_ACK */
-	__u32 edge;    /* of the window offered with it: the first number beyond */
-	__u32 next;    /* after what it has sent; FQ_TCP_ACK */
-	__u32 syn_end; /* number after its last SYN and the data in that; FQ_TCP_SYN */
-	__u16 syn_len; /* of that data */
-	__u8 syn_wscale;
-	__u8 wscale;      /* shift of its windows */
-	__u8 syn_pending; /* no answer to that SYN has come yet */
-	__u8 pad[3];
-};
-
 /*
- * One direction of a session. What the packet becomes: source @src, destination @dst, and
- * the client's side port or id @port (source of out, destination of in). The partner
- * entry's key is that result, reversed.
- *
- * With a @gateway the result is the tuple itself: an edge forwards the flow and translates
- * nothing. @gateway may change as long as neither value is 0, in the out entry only.
+ * sessions, sessions_cold, sessions_six: BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, by the same index: the
+ * session table, see <fqdnat/table.h>. Both directions of a session are entries of their own. What
+ * an entry's packets become, reversed, is the other one's key.
  */
-struct fq_session {
-	struct fq_addr src;
-	struct fq_addr dst;
-	__be16 port;      /* client-side port or id after translation */
-	__be16 peer_port; /* resource's port: of the tuple (TCP), last permitted (UDP), 0 (ICMP) */
-	__u8 dir;         /* enum fq_dir */
-	__u8 tcp_seen;    /* FQ_TCP_* */
-	__u16 gateway;    /* 0: translated here; else: as it is, by way of that gateway */
-	__u32 client;
-	__u32 resource;
-	__u32 domain;
-	__u32 policy_gen;    /* fq_control.policy_gen for which the packet was last permitted */
-	__u64 grant_expires; /* instant; 0: never */
-	__u64 created;       /* instant */
-	__u64 last;          /* instant of the last packet in this direction; 0: none yet */
-	__u64 packets;
-	__u64 bytes; /* L3 lengths */
-	struct fq_tcp_side tcp;
-	__u64 hop; /* where its packets go: see bpf/hops.h; 0: not known */
+#define FQ_TABLE_KEYS 11
+
+/* Constant while there are entries. The keys are random, and nobody else's business. */
+struct fq_table {
+	__u64 key[FQ_TABLE_KEYS];
+	__u32 slots; /* even, TABLE_SLOTS_MIN to TABLE_SLOTS_MAX */
+	__u32 pad;   /* zero */
 };
 
 /*
@@ -117,13 +89,14 @@ struct fq_session {
  * what the kernel's FIB has answered in generation @gen.
  */
 struct fq_hop {
-	__u32 gen; /* fq_control.route_gen; 0: never used */
+	__u32 gen; /* fq_control.gen; 0: never used */
 	__u32 iif;
 	__u32 oif;
 	__u16 mtu;
 	__u8 here[6];
 	__u8 smac[6];
 	__u8 dmac[6];
+	__u32 tos; /* type of service that the kernel was asked with */
 };
 
 /* clients: BPF_MAP_TYPE_LPM_TRIE */
@@ -246,16 +219,21 @@ struct fq_quota {
 /* control: BPF_MAP_TYPE_ARRAY, one element, BPF_F_MMAPABLE */
 struct fq_control {
 	__u32 abi_version; /* FQ_ABI_VERSION; written once by the loader */
-	__u32 policy_gen;  /* incremented after clients, grants or filters have changed */
-	__u32 sessions;    /* open now, atomically */
-	__u32 sessions_max;
+	/*
+	 * Incremented after clients, grants or filters have changed, or what decides about next
+	 * hops: for every session both are asked anew. Never 0.
+	 */
+	__u32 gen;
 	__u32 monitors; /* somebody wants FQ_UPCALL_SESSION */
 	__u32 vlans;    /* VLAN devices in map vlans; 0: nobody needs to look there */
-	/* Incremented after what decides about next hops has changed; 0: none is remembered. */
-	__u32 route_gen;
-	__u32 pad;        /* zero */
-	__u64 route_at;   /* instant of that, written before */
-	__u64 hops_until; /* instant until which the daemon listens for such changes */
+	__u64 gen_at;   /* instant of the last increment, written before */
+	/* Instant until which the daemon listens for changes of routes and neighbours. */
+	__u64 hops_until;
+	/* No grant expires before this instant. From then on every packet asks for its own. */
+	__u64 grants_until;
+	struct fq_table table;
+	__u32 sessions; /* open now, atomically */
+	__u32 sessions_max;
 };
 
 /* stats: BPF_MAP_TYPE_PERCPU_ARRAY by enum fq_reason */
@@ -337,10 +315,9 @@ struct fq_upcall {
 
 FQ_ASSERT_SIZE(struct fq_addr, 16);
 FQ_ASSERT_SIZE(struct fq_tuple, 40);
-FQ_ASSERT_SIZE(struct fq_tcp_side, 24);
-FQ_ASSERT_SIZE(struct fq_session, 128);
-FQ_ASSERT_SIZE(struct fq_hop, 32);
-FQ_ASSERT_SIZE(struct fq_control, 48);
+FQ_ASSERT_SIZE(struct fq_hop, 36);
+FQ_ASSERT_SIZE(struct fq_control, 144);
+FQ_ASSERT_SIZE(struct fq_table, 96);
 FQ_ASSERT_SIZE(struct fq_tombstone, 24);
 FQ_ASSERT_SIZE(struct fq_prefix, 20);
 FQ_ASSERT_SIZE(struct fq_port_range, 6);

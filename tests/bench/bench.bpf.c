@@ -64,7 +64,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
 	__type(key, struct fq_tuple);
-	__type(value, struct fq_session);
+	__type(value, struct session_entry);
 } sessions SEC(".maps");
 
 static __always_inline __u32 draw_flow(void)
@@ -225,7 +225,7 @@ int hash_lookup(struct xdp_md *ctx)
 {
 	__u8 *bytes = (void *)(long)ctx->data;
 	struct fq_tuple key = {.proto = IPPROTO_UDP};
-	struct fq_session *s;
+	struct session_entry *s;
 
 	if (bytes + BENCH_LEN4 > (__u8 *)(long)ctx->data_end)
 		return XDP_ABORTED;

@@ -87,7 +87,7 @@ static int put_policy(struct fqdnat_bpf *skel, unsigned int sessions_max)
 	static const char *const clients[] = {BOX_CLIENT4, BOX_CLIENT6};
 	const uint32_t zero = 0, client_id = BOX_CLIENT, resource = BOX_RESOURCE;
 	struct fq_control control = {.abi_version = FQ_ABI_VERSION,
-				     .policy_gen = 1,
+				     .gen = 1,
 				     .sessions_max = sessions_max,
 				     .route_gen = 1,
 				     .hops_until = UINT64_MAX};

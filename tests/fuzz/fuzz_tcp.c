@@ -16,6 +16,7 @@
 
 #include "../../bpf/parse.h"
 #include "../../bpf/tcp.h"
+#include "../lib/tcp_track.h"
 #include "../oracle/oracle.h"
 
 #define SEGMENT_LEN  8
@@ -42,15 +43,6 @@ static uint8_t wscale_of(const uint8_t *tcp, uint32_t hlen, const uint8_t *end)
 			return off > hlen ? TCP_WSCALE_NONE : option >> 8;
 	}
 	return TCP_WSCALE_NONE;
-}
-
-/* As session_count does. */
-static bool track(struct fq_session side[2], uint8_t dir, const struct fq_pkt *p)
-{
-	if (tcp_needs_peer(side[dir].tcp_seen, p->tcp_flags))
-		return tcp_note(&side[dir], &side[!dir], p);
-	tcp_advance(&side[dir], p, false);
-	return true;
 }
 
 static void put32(uint8_t *at, uint32_t v)
@@ -95,7 +87,7 @@ static uint8_t flags_of(const struct orc_tcp_end *e)
 }
 
 /* Return: bytes of the input that it has taken. */
-static size_t take(struct fq_session side[2], struct orc_tcp_end end[2], const uint8_t *in,
+static size_t take(struct tcp_half side[2], struct orc_tcp_end end[2], const uint8_t *in,
 		   size_t size)
 {
 	struct pkt frame = {0};
@@ -108,9 +100,9 @@ static size_t take(struct fq_session side[2], struct orc_tcp_end end[2], const u
 	q.tuple.proto = FQ_PROTO_TCP;
 	require(parse_tcp(tcp, tcp + q.l4_len, &q) == FQ_OK);
 	q.tcp.wscale = wscale_of(tcp, hlen, tcp + q.l4_len);
-	require(track(side, dir, &q) == orc_tcp(end, dir, &p));
+	require(tcp_track(side, dir, &q) == orc_tcp(end, dir, &p));
 	for (int i = 0; i < 2; i++)
-		require(side[i].tcp_seen == flags_of(&end[i]));
+		require(side[i].slot.tcp_seen == flags_of(&end[i]));
 	hlen -= 20;
 	return SEGMENT_LEN + (size - SEGMENT_LEN < hlen ? size - SEGMENT_LEN : hlen);
 }
@@ -119,9 +111,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct fq_session side[2] = {{.dir = FQ_DIR_OUT}, {.dir = FQ_DIR_IN}};
+	struct tcp_half side[2];
 	struct orc_tcp_end end[2] = {0};
 
+	tcp_halves(side);
 	for (int i = 0; i < SEGMENTS_MAX && size >= SEGMENT_LEN; i++) {
 		size_t taken = take(side, end, data, size);
 

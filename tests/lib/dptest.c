@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "dataplane/internal.h"
+#include "table_put.h"
 
 static struct {
 	char dir[64], bpffs[80];
@@ -323,9 +324,10 @@ unsigned int dpt_links(void)
 	return n;
 }
 
-static void put(struct dataplane *dp, const struct fq_tuple *key, const struct fq_session *entry)
+static void put(struct dataplane *dp, const struct fq_tuple *key, const struct session_entry *entry)
 {
-	assert_int_equal(bpf_map_update_elem(dp->maps[M_SESSIONS], key, entry, BPF_NOEXIST), 0);
+	assert_true(table_find(&dp->table, key) == TABLE_NONE);
+	table_put(&dp->table, key, entry);
 }
 
 void dpt_session(struct dataplane *dp, const struct dpt_session *s)
@@ -338,7 +340,7 @@ void dpt_session(struct dataplane *dp, const struct dpt_session *s)
 		.dport = tcp_port,
 		.proto = s->proto,
 	};
-	struct fq_session out = {
+	struct session_entry out = {
 		.src = dpt_addr(s->nat ?: DPT_GW4),
 		.dst = dpt_addr(s->real ?: DPT_SERVER4),
 		.port = htons(s->nat_port),
@@ -352,7 +354,7 @@ void dpt_session(struct dataplane *dp, const struct dpt_session *s)
 		.created = s->created,
 		.last = s->last_out,
 	};
-	struct fq_session in = out;
+	struct session_entry in = out;
 	struct fq_tuple in_key = session_partner(&key, &out);
 
 	in.src = key.dst;
@@ -372,6 +374,33 @@ void dpt_session(struct dataplane *dp, const struct dpt_session *s)
 	dp->quota[out.client].sessions++;
 }
 
+static int pinned_map(enum dp_map map)
+{
+	char path[DP_PATH_MAX];
+	int fd;
+
+	assert_int_equal(dp_path_map(path, lab.bpffs, map), 0);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static uint64_t live_sessions(void)
+{
+	_cleanup_(closep) int slot = pinned_map(M_SESSIONS), six = pinned_map(M_SESSIONS_SIX);
+	_cleanup_(closep) int cold = pinned_map(M_SESSIONS_COLD), control = pinned_map(M_CONTROL);
+	struct session_table table;
+	const uint32_t zero = 0;
+	struct fq_control c;
+	uint64_t n;
+
+	assert_int_equal(bpf_map_lookup_elem(control, &zero, &c), 0);
+	assert_int_equal(table_map(&table, slot, six, cold, &c.table, false), 0);
+	n = table_live(&table);
+	table_unmap(&table);
+	return n;
+}
+
 uint64_t dpt_entries(const char *name)
 {
 	for (enum dp_map m = 0; m < M_COUNT; m++) {
@@ -381,6 +410,8 @@ uint64_t dpt_entries(const char *name)
 
 		if (strcmp(map_specs[m].name, name) != 0)
 			continue;
+		if (m == M_SESSIONS)
+			return live_sessions();
 		assert_int_equal(dp_path_map(path, lab.bpffs, m), 0);
 		fd = bpf_obj_get(path);
 		assert_true(fd >= 0);

@@ -39,7 +39,7 @@ struct fq_tuple err_out_key(const struct err_flow *f)
 struct fq_tuple err_in_key(struct prog *t, const struct err_flow *f)
 {
 	const struct fq_tuple key = err_out_key(f);
-	const struct fq_session s = prog_session(t, &key);
+	const struct session_entry s = prog_session(t, &key);
 
 	return prog_partner(&key, &s);
 }

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -165,6 +167,22 @@ static int load_tc(struct prog *t, const struct fq_settings *settings, bool all)
 	return fqdnat_tc_bpf__load(t->tc);
 }
 
+/* Keys of a table that is the same in every run. */
+static void map_table(struct prog *t)
+{
+	uint64_t z = 1;
+
+	t->control = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED,
+			  bpf_map__fd(t->skel->maps.control), 0);
+	assert(t->control != MAP_FAILED);
+	t->control->table.slots = PROG_SLOTS;
+	for (int i = 0; i < FQ_TABLE_KEYS; i++)
+		t->control->table.key[i] = z = z * 0x5851f42d4c957f2d + 0x14057b7ef767814f;
+	assert(table_map(&t->table, bpf_map__fd(t->skel->maps.sessions),
+			 bpf_map__fd(t->skel->maps.sessions_six),
+			 bpf_map__fd(t->skel->maps.sessions_cold), &t->control->table, true) == 0);
+}
+
 struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
 {
 	struct fq_settings usual = prog_settings();
@@ -180,7 +198,9 @@ struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
 	assert(skel);
 	settings = settings ? settings : &usual;
 	skel->rodata->fq_settings = *settings;
-	assert(bpf_map__set_max_entries(skel->maps.sessions, PROG_SESSIONS_CAP) == 0);
+	assert(bpf_map__set_max_entries(skel->maps.sessions, PROG_SLOTS) == 0);
+	assert(bpf_map__set_max_entries(skel->maps.sessions_cold, PROG_SLOTS) == 0);
+	assert(bpf_map__set_max_entries(skel->maps.sessions_six, PROG_SLOTS) == 0);
 	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp, native) == 0);
 	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp_inject, native) == 0);
 	assert(bpf_program__set_autoload(skel->progs.fqdnat_xdp_generic, generic) == 0);
@@ -191,6 +211,7 @@ struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
 	t->fd = bpf_program__fd(tc       ? t->tc->progs.fqdnat_tc
 				: native ? skel->progs.fqdnat_xdp
 					 : skel->progs.fqdnat_xdp_generic);
+	map_table(t);
 	t->ring = ring_buffer__new(bpf_map__fd(skel->maps.upcalls), on_upcall, t, NULL);
 	assert(t->ring);
 	if (kind == PROG_VLAN)
@@ -204,6 +225,9 @@ void prog_free(struct prog *t)
 	if (!t)
 		return;
 	ring_buffer__free(t->ring);
+	table_unmap(&t->table);
+	if (t->control)
+		munmap(t->control, sysconf(_SC_PAGESIZE));
 	fqdnat_tc_bpf__destroy(t->tc);
 	fqdnat_bpf__destroy(t->skel);
 	free(t);

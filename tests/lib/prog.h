@@ -18,6 +18,7 @@
 #include <fqdnat/config.h>
 #include <fqdnat/reason.h>
 
+#include "dataplane/table.h"
 #include "pkt.h"
 
 struct fqdnat_bpf;
@@ -47,7 +48,8 @@ struct ring_buffer;
 #define DOMAIN   9
 
 #define PROG_UPCALLS      16
-#define PROG_SESSIONS_CAP 2048 /* entries of the session map, two a session */
+#define PROG_SESSIONS_CAP 2048 /* entries of the session table, two a session */
+#define PROG_SLOTS        4096
 
 /* A struct fq_upcall with room for its frame. */
 struct prog_upcall {
@@ -74,9 +76,11 @@ struct prog {
 	struct fqdnat_bpf *skel; /* its maps are those of the tc program, too */
 	struct fqdnat_tc_bpf *tc;
 	struct ring_buffer *ring;
-	int fd;            /* of the program that is run */
-	uint32_t gso_size; /* tc: of the packets that it is given; 0: each is one */
-	uint32_t trunk;    /* PROG_VLAN: interface on which all packets come in; else 0 */
+	struct fq_control *control; /* mapped */
+	struct session_table table; /* mapped */
+	int fd;                     /* of the program that is run */
+	uint32_t gso_size;          /* tc: of the packets that it is given; 0: each is one */
+	uint32_t trunk;             /* PROG_VLAN: interface on which all packets come in; else 0 */
 	struct prog_upcall upcall[PROG_UPCALLS];
 	unsigned int upcalls; /* received since prog_reset */
 };
@@ -148,12 +152,15 @@ struct fq_tuple prog_tuple(uint8_t proto, const char *src, uint16_t sport, const
 
 /* Sessions: entries in the map; one by tuple (fails if it is not there, or the tuple is). */
 unsigned int prog_sessions(struct prog *t);
-struct fq_session prog_session(struct prog *t, const struct fq_tuple *key);
+struct session_entry prog_session(struct prog *t, const struct fq_tuple *key);
 bool prog_has_session(struct prog *t, const struct fq_tuple *key);
-void prog_set_session(struct prog *t, const struct fq_tuple *key, const struct fq_session *s);
+/* Remove an entry and free it. Return: false if there is none. */
+bool prog_drop_session(struct prog *t, const struct fq_tuple *key);
 
-/* The partner entry's key: what the packet becomes, reversed (struct fq_session). */
-struct fq_tuple prog_partner(const struct fq_tuple *key, const struct fq_session *s);
+void prog_set_session(struct prog *t, const struct fq_tuple *key, const struct session_entry *s);
+
+/* The partner entry's key: what the packet becomes, reversed. */
+struct fq_tuple prog_partner(const struct fq_tuple *key, const struct session_entry *s);
 
 /* The port that the session of a UDP or ICMP out tuple has got. */
 uint16_t prog_nat_port(struct prog *t, const struct fq_tuple *out);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "prog.h"
+#include "table_put.h"
 
 #include "fqdnat.skel.h" /* needs the types of prog.h */
 
@@ -44,7 +45,7 @@ static void zero_per_cpu(const struct bpf_map *map, uint32_t entries, size_t val
 }
 
 /* Sessions of earlier tests are gone, but not what the programs have kept of their next hops. */
-static uint32_t routes_gen;
+static uint32_t generation;
 
 void prog_reset(struct prog *t)
 {
@@ -52,13 +53,14 @@ void prog_reset(struct prog *t)
 	const uint32_t resource = RESOURCE, zero = 0;
 	const struct fq_control control = {
 		.abi_version = FQ_ABI_VERSION,
-		.policy_gen = 1,
+		.gen = ++generation,
 		.sessions_max = PROG_SESSIONS_CAP / 2,
-		.route_gen = ++routes_gen,
 		.hops_until = UINT64_MAX,
+		.grants_until = UINT64_MAX,
+		.table = t->control->table,
 	};
 
-	empty(t->skel->maps.sessions);
+	table_clear(&t->table);
 	empty(t->skel->maps.tombstones);
 	empty(t->skel->maps.clients);
 	empty(t->skel->maps.grants);
@@ -109,39 +111,44 @@ struct fq_tuple prog_tuple(uint8_t proto, const char *src, uint16_t sport, const
 
 unsigned int prog_sessions(struct prog *t)
 {
-	int fd = bpf_map__fd(t->skel->maps.sessions);
-	struct fq_tuple key, *prev = NULL;
-	unsigned int n = 0;
+	return table_live(&t->table);
+}
 
-	while (bpf_map_get_next_key(fd, prev, &key) == 0) {
-		prev = &key;
-		n++;
-	}
-	return n;
+static bool find_session(struct prog *t, const struct fq_tuple *key, struct session_entry *ret)
+{
+	uint32_t index = table_find(&t->table, key);
+	struct fq_tuple same;
+
+	return index != TABLE_NONE && table_read(&t->table, index, instant_now(), &same, ret);
 }
 
 bool prog_has_session(struct prog *t, const struct fq_tuple *key)
 {
-	struct fq_session s;
+	struct session_entry s;
 
-	return bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.sessions), key, &s) == 0;
+	return find_session(t, key, &s);
 }
 
-struct fq_session prog_session(struct prog *t, const struct fq_tuple *key)
+struct session_entry prog_session(struct prog *t, const struct fq_tuple *key)
 {
-	struct fq_session s;
+	struct session_entry s;
 
-	if (bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.sessions), key, &s) < 0)
+	if (!find_session(t, key, &s))
 		fail_msg("no such session");
 	return s;
 }
 
-void prog_set_session(struct prog *t, const struct fq_tuple *key, const struct fq_session *s)
+void prog_set_session(struct prog *t, const struct fq_tuple *key, const struct session_entry *s)
 {
-	update(t->skel->maps.sessions, key, s);
+	table_put(&t->table, key, s);
 }
 
-struct fq_tuple prog_partner(const struct fq_tuple *key, const struct fq_session *s)
+bool prog_drop_session(struct prog *t, const struct fq_tuple *key)
+{
+	return table_drop(&t->table, key);
+}
+
+struct fq_tuple prog_partner(const struct fq_tuple *key, const struct session_entry *s)
 {
 	struct fq_tuple p = {.src = s->dst, .dst = s->src, .proto = key->proto};
 
@@ -175,6 +182,8 @@ void prog_grant(struct prog *t, uint32_t client, uint32_t resource, uint64_t exp
 	const struct fq_grant value = {.expires = expires};
 
 	update(t->skel->maps.grants, &key, &value);
+	if (expires && expires < t->control->grants_until)
+		t->control->grants_until = expires;
 }
 
 void prog_revoke(struct prog *t, uint32_t client, uint32_t resource)
@@ -263,7 +272,7 @@ void prog_routes_changed(struct prog *t)
 	struct fq_control c = prog_get_control(t);
 	const uint32_t zero = 0;
 
-	c.route_gen = ++routes_gen;
+	c.gen = ++generation;
 	update(t->skel->maps.control, &zero, &c);
 }
 
@@ -325,7 +334,7 @@ void prog_policy_changed(struct prog *t)
 	struct fq_control c = prog_get_control(t);
 	const uint32_t zero = 0;
 
-	c.policy_gen++;
+	c.gen = ++generation;
 	update(t->skel->maps.control, &zero, &c);
 }
 

@@ -1,31 +1,43 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A session table in ordinary memory, for the tests of bpf/table.h. */
+/* A session table in ordinary memory, for the tests of fqdnat/table.h. */
 #pragma once
 
 #include <assert.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../bpf/table.h"
+#include <fqdnat/table.h>
 
 struct table_lab {
-	struct table table;
+	struct fq_table table;
 	struct fq_slot *slot;
 	struct fq_slot6 *slot6;
 	uint64_t random;
 };
 
-static struct table_lab *table_lab_used; /* the one that table_at means: the first one made */
-
-static inline struct fq_slot *table_at(__u32 index)
+static inline struct fq_slot *table_at(const struct table_query *q, __u32 index)
 {
-	return index < table_lab_used->table.slots ? &table_lab_used->slot[index] : NULL;
+	const struct table_lab *lab = q->arrays;
+
+	return index < lab->table.slots ? &lab->slot[index] : NULL;
 }
 
-static inline struct fq_slot6 *table_at6(__u32 index)
+static inline struct fq_slot6 *table_at6(const struct table_query *q, __u32 index)
 {
-	return index < table_lab_used->table.slots ? &table_lab_used->slot6[index] : NULL;
+	const struct table_lab *lab = q->arrays;
+
+	return index < lab->table.slots ? &lab->slot6[index] : NULL;
+}
+
+static inline struct table_query table_lab_query(const struct table_lab *lab,
+						 const struct fq_tuple *tuple)
+{
+	struct table_query q = table_query(&lab->table, tuple);
+
+	q.arrays = lab;
+	return q;
 }
 
 /* SplitMix64 */
@@ -42,8 +54,6 @@ static inline void table_lab_free(struct table_lab *lab)
 {
 	if (!lab)
 		return;
-	if (table_lab_used == lab)
-		table_lab_used = NULL;
 	free(lab->slot);
 	free(lab->slot6);
 	free(lab);
@@ -58,11 +68,9 @@ static inline struct table_lab *table_lab_new(uint32_t slots, uint64_t seed)
 	lab->slot6 = calloc(slots, sizeof(*lab->slot6));
 	assert(lab->slot && lab->slot6);
 	memset(lab->slot, 0, slots * sizeof(*lab->slot));
-	if (!table_lab_used)
-		table_lab_used = lab;
 	lab->table.slots = slots;
 	lab->random = seed;
-	for (int i = 0; i < TABLE_KEYS; i++)
+	for (int i = 0; i < FQ_TABLE_KEYS; i++)
 		lab->table.key[i] = table_lab_random(lab);
 	return lab;
 }
@@ -91,7 +99,7 @@ static inline void table_lab_fill(struct table_lab *lab, const struct table_clai
 	s->dport = k->dport;
 	if (q->kind & TABLE_KIND_IP6) {
 		s->print = q->hash;
-		s->zero = 0;
+		s->gateway = s->zero = 0;
 		lab->slot6[c->index] = (struct fq_slot6){.src = k->src, .dst = k->dst};
 	} else {
 		s->src = k->src.w[3];
@@ -102,7 +110,7 @@ static inline void table_lab_fill(struct table_lab *lab, const struct table_clai
 	s->to_port = (uint16_t)serial;
 	s->hop = 0;
 	s->last = serial;
-	s->policy_gen = serial;
+	s->gen = serial;
 	s->packets = 0;
 	s->bytes = 0;
 	s->tcp.ack = s->tcp.edge = s->tcp.next = 0;
@@ -111,7 +119,7 @@ static inline void table_lab_fill(struct table_lab *lab, const struct table_clai
 /* The key of an IPv4 entry. */
 static inline struct fq_tuple table_lab_key(const struct table_lab *lab, uint32_t index)
 {
-	static const uint8_t proto[] = {FQ_PROTO_TCP, FQ_PROTO_UDP, FQ_PROTO_ICMP};
+	static const uint8_t proto[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
 	const struct fq_slot *s = &lab->slot[index];
 
 	return (struct fq_tuple){
@@ -132,8 +140,8 @@ static inline void table_lab_same_home(const struct table_lab *lab, uint32_t hom
 	for (unsigned int i = 0; i < n; src++) {
 		struct table_query q;
 
-		keys[i] = table_lab_tuple(src, 0x64600001, 4000, 0, FQ_PROTO_UDP);
-		q = table_query(&lab->table, &keys[i]);
+		keys[i] = table_lab_tuple(src, 0x64600001, 4000, 0, IPPROTO_UDP);
+		q = table_lab_query(lab, &keys[i]);
 		i += q.home == home;
 	}
 }

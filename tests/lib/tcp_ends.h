@@ -34,7 +34,7 @@ struct queue {
 struct world {
 	struct end end[2];                 /* FQ_DIR_OUT: the client */
 	struct queue before[2], behind[2]; /* by direction */
-	struct fq_session side[2];
+	struct tcp_half side[2];
 	bool made, forgot, lossless;
 	uint32_t random;
 };

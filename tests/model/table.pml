@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The session table's protocol (bpf/table.h, docs/session-table.md): programs that look for, add and
+ * The session table's protocol (include/fqdnat/table.h, docs/session-table.md): programs that look for, add and
  * undo entries, and user space that removes and frees them.
  *
  * One home with SLOTS slots, two keys that both have it, PROGRAMS programs. The first one runs once, for

@@ -113,8 +113,7 @@ struct orc_world {
 
 struct orc_half {  /* what each direction keeps for itself */
 	bool seen; /* a packet has gone this way */
-	uint32_t resource, policy_gen, domain;
-	uint64_t expires;
+	uint32_t resource, gen, domain;
 	uint16_t peer_port, gateway;
 	uint64_t packets, bytes;
 	uint64_t age_ns; /* of the last packet, or of the beginning */

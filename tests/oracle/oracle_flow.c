@@ -262,7 +262,7 @@ enum fq_reason orc_flow_open(struct orc *o, const struct orc_pkt *p, const struc
 		f.proto[FQ_DIR_IN] = orc_v4(&f.real) ? 1 : 58;
 	f.client_port = p->sport;
 	f.peer_port = p->kind == ORC_TCP ? p->dport : 0;
-	f.half[FQ_DIR_OUT].policy_gen = o->w.control.policy_gen;
+	f.half[FQ_DIR_OUT].gen = o->w.control.gen;
 	f.half[FQ_DIR_OUT].peer_port = orc_peer_port(p, FQ_DIR_OUT);
 	f.half[FQ_DIR_IN] = f.half[FQ_DIR_OUT];
 	f.nat_port = f.client_port;

@@ -151,8 +151,7 @@ static enum fq_reason open_translated(struct orc *o, unsigned int side, const st
 		r = nat_address(o, p, plan->side, &f);
 	if (r)
 		return r;
-	f.half[FQ_DIR_OUT] = (struct orc_half){
-		.domain = x->domain, .resource = right.resource, .expires = right.expires};
+	f.half[FQ_DIR_OUT] = (struct orc_half){.domain = x->domain, .resource = right.resource};
 	f.half[FQ_DIR_IN].bytes = o->w.ifindex[side];
 	return orc_flow_open(o, p, &f, res);
 }

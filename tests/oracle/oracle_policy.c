@@ -118,7 +118,7 @@ static enum fq_reason right_of(const struct orc_world *w, const struct fq_client
 
 /*
  * Is a packet of a session still permitted (A-01, A-08, F-09, G-46)? Nothing is asked as long as
- * neither policy nor port have changed nor the grant has expired.
+ * neither policy nor port have changed nor any grant has expired.
  */
 enum fq_reason orc_permit_again(const struct orc_world *w, struct orc_flow *f,
 				const struct orc_pkt *p, enum fq_dir dir)
@@ -129,8 +129,7 @@ enum fq_reason orc_permit_again(const struct orc_world *w, struct orc_flow *f,
 	struct orc_right right = {0};
 	enum fq_reason r;
 
-	if (h->policy_gen == w->control.policy_gen && h->peer_port == port &&
-	    (!h->expires || w->now < h->expires))
+	if (h->gen == w->control.gen && h->peer_port == port && w->now < w->control.grants_until)
 		return FQ_OK;
 	client = orc_client(w, &f->client);
 	if (!client)
@@ -139,8 +138,7 @@ enum fq_reason orc_permit_again(const struct orc_world *w, struct orc_flow *f,
 	if (r)
 		return r;
 	h->resource = right.resource;
-	h->expires = right.expires;
 	h->peer_port = port;
-	h->policy_gen = w->control.policy_gen;
+	h->gen = w->control.gen;
 	return FQ_OK;
 }

@@ -18,7 +18,7 @@ void rig_age(struct rig *b, unsigned int seconds)
 
 		for (int dir = 0; f->live && dir < 2; dir++) {
 			const struct fq_tuple key = orc_flow_tuple(f, dir);
-			struct fq_session s;
+			struct session_entry s;
 
 			f->half[dir].age_ns += ns;
 			if (!prog_has_session(b->t, &key))
@@ -60,8 +60,8 @@ static void expire(struct rig *b, struct orc_flow *f)
 	struct fq_quota q = prog_get_quota(b->t, f->client_id);
 	const uint32_t zero = 0;
 
-	rig_set(b->t->skel->maps.sessions, &in, NULL);
-	rig_set(b->t->skel->maps.sessions, &out, NULL);
+	prog_drop_session(b->t, &in);
+	prog_drop_session(b->t, &out);
 	c.sessions--;
 	rig_set(b->t->skel->maps.control, &zero, &c);
 	uncount(b, f->client_id);

@@ -147,6 +147,23 @@ static void change_client(struct rig *b, const int *arg)
 	PUT(b->o.w.clients, b->t->skel->maps.clients, key, value, arg[1]);
 }
 
+/* As user space does: lower at once, anew with the next generation. */
+static void set_grants_until(struct rig *b, uint64_t until)
+{
+	if (until < b->o.w.control.grants_until)
+		b->t->control->grants_until = b->o.w.control.grants_until = until;
+}
+
+static void set_grants_until_anew(struct rig *b)
+{
+	if (b->o.w.control.grants_until > b->o.w.now)
+		return;
+	b->t->control->grants_until = b->o.w.control.grants_until = UINT64_MAX;
+	for (unsigned int i = 0; i < b->o.w.grants.n; i++)
+		if (b->o.w.grants.entry[i].value.expires)
+			set_grants_until(b, b->o.w.grants.entry[i].value.expires);
+}
+
 static void change_grant(struct rig *b, const int *arg)
 {
 	const struct fq_grant_key key = {.client = arg[0], .resource = arg[1]};
@@ -155,6 +172,8 @@ static void change_grant(struct rig *b, const int *arg)
 								: 0};
 
 	PUT(b->o.w.grants, b->t->skel->maps.grants, key, value, arg[2]);
+	if (arg[2] && value.expires)
+		set_grants_until(b, value.expires);
 }
 
 static void change_filter(struct rig *b, const int *arg)
@@ -218,7 +237,7 @@ static void change_quota(struct rig *b, uint32_t key, uint32_t max, uint32_t sco
 			b->o.w.quotas.entry[i].value = old;
 }
 
-static void change_control(struct rig *b, const struct step *s)
+static void change_control_word(struct rig *b, const struct step *s)
 {
 	struct fq_control c = prog_get_control(b->t);
 	struct fq_control *mine = &b->o.w.control;
@@ -229,8 +248,21 @@ static void change_control(struct rig *b, const struct step *s)
 	else if (s->op == STEP_MONITOR)
 		c.monitors = mine->monitors = s->arg[0];
 	else
-		c.policy_gen = ++mine->policy_gen;
+		c.gen = ++mine->gen;
 	rig_set(b->t->skel->maps.control, &zero, &c);
+}
+
+static void change_control(struct rig *b, const struct step *s)
+{
+	if (s->op != STEP_LIMIT && s->op != STEP_MONITOR)
+		set_grants_until_anew(b);
+	change_control_word(b, s);
+}
+
+static void routes_changed(struct rig *b)
+{
+	prog_routes_changed(b->t);
+	b->o.w.control.gen = b->t->control->gen;
 }
 
 static void change_dev(struct rig *b, const struct step *s)
@@ -251,7 +283,7 @@ static void change_dev(struct rig *b, const struct step *s)
 		dev->nat4 = dev->nat6 = (struct fq_addr){0};
 	}
 	rig_set(b->t->skel->maps.devs, &b->o.w.ifindex[side], dev);
-	prog_routes_changed(b->t);
+	routes_changed(b);
 }
 
 /* Another program; what the maps say of an interface without Ethernet header. */
@@ -260,7 +292,7 @@ static void change_hook(struct rig *b, const int *arg)
 	b->o.w.hook[arg[0]] = arg[1];
 	b->o.w.dev[arg[0]].bare = arg[1] == ORC_TC_BARE;
 	rig_set(b->t->skel->maps.devs, &b->o.w.ifindex[arg[0]], &b->o.w.dev[arg[0]]);
-	prog_routes_changed(b->t);
+	routes_changed(b);
 }
 
 static void change_tx(struct rig *b, const int *arg)
@@ -285,7 +317,7 @@ static void change_forwarding(struct rig *b, const int *arg)
 		assert(to && fputc(off ? '0' : '1', to) != EOF && fclose(to) == 0);
 	}
 	is_off[arg[0]] = b->o.w.forwarding_off[arg[0]] = off;
-	prog_routes_changed(b->t);
+	routes_changed(b);
 }
 
 void rig_change(struct rig *b, const struct step *s)
@@ -408,7 +440,7 @@ void rig_world_clear(struct rig *b)
 		for (int dir = 0; b->o.flow[i].live && dir < 2; dir++) {
 			const struct fq_tuple key = orc_flow_tuple(&b->o.flow[i], dir);
 
-			rig_set(b->t->skel->maps.sessions, &key, NULL);
+			prog_drop_session(b->t, &key);
 		}
 	}
 	CLEAR(b->o.w.clients, b->t->skel->maps.clients);
@@ -424,8 +456,11 @@ void rig_world_clear(struct rig *b)
 void rig_world_standard(struct rig *b)
 {
 	static const uint32_t quotas[] = {1, 2, 3, FQ_CLIENTS_MAX + 1};
-	static const struct fq_control control = {
-		.abi_version = FQ_ABI_VERSION, .policy_gen = 1, .hops_until = UINT64_MAX};
+	const struct fq_control control = {.abi_version = FQ_ABI_VERSION,
+					   .gen = 1,
+					   .hops_until = UINT64_MAX,
+					   .grants_until = UINT64_MAX,
+					   .table = b->t->control->table};
 	static const struct fq_quota none;
 	const uint32_t zero = 0;
 

@@ -24,7 +24,10 @@
 
 #include "core/edge.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/table.h"
 #include "store/store.h"
+
+#include "../lib/table_put.h"
 
 #define SESSIONS_MAX 1024
 #define DOMAIN       7
@@ -52,7 +55,7 @@ struct flow {
 	uint64_t out, in; /* packets of 100 bytes */
 };
 
-static void put_session(int map, const struct flow *f)
+static void put_session(struct session_table *table, const struct flow *f)
 {
 	bool tcp = f->proto == IPPROTO_TCP;
 	uint64_t now = (uint64_t)instant_now().ns;
@@ -70,7 +73,7 @@ static void put_session(int map, const struct flow *f)
 		.dport = htons(f->nat_port),
 		.proto = f->proto,
 	};
-	struct fq_session out = {
+	struct session_entry out = {
 		.src = in_key.dst,
 		.dst = in_key.src,
 		.port = htons(f->nat_port),
@@ -85,7 +88,7 @@ static void put_session(int map, const struct flow *f)
 		.bytes = f->out * 100,
 		.tcp_seen = f->proto == IPPROTO_TCP ? FQ_TCP_SYN | FQ_TCP_ACK : 0,
 	};
-	struct fq_session in = out;
+	struct session_entry in = out;
 
 	in.src = out_key.dst;
 	in.dst = out_key.src;
@@ -94,8 +97,19 @@ static void put_session(int map, const struct flow *f)
 	in.last = f->in ? now : 0;
 	in.packets = f->in;
 	in.bytes = f->in * 100;
-	assert_int_equal(bpf_map_update_elem(map, &out_key, &out, BPF_ANY), 0);
-	assert_int_equal(bpf_map_update_elem(map, &in_key, &in, BPF_ANY), 0);
+	table_put(table, &out_key, &out);
+	table_put(table, &in_key, &in);
+}
+
+static int pinned(const char *map)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/maps/%s", bpffs, map);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	return fd;
 }
 
 static void put_sessions(void)
@@ -110,15 +124,21 @@ static void put_sessions(void)
 		{IPPROTO_ICMP, "192.0.2.3", "100.96.0.1", "198.51.100.1", "198.51.100.10", 77, 78,
 		 0, 5, 5},
 	};
-	char path[96];
-	int map;
+	int slot = pinned("sessions"), six = pinned("sessions_six"), cold = pinned("sessions_cold");
+	int control = pinned("control");
+	struct session_table table;
+	struct fq_control c;
+	const uint32_t zero = 0;
 
-	snprintf(path, sizeof(path), "%s/maps/sessions", bpffs);
-	map = bpf_obj_get(path);
-	assert_true(map >= 0);
+	assert_int_equal(bpf_map_lookup_elem(control, &zero, &c), 0);
+	assert_int_equal(table_map(&table, slot, six, cold, &c.table, true), 0);
 	for (size_t i = 0; i < sizeof(flows) / sizeof(*flows); i++)
-		put_session(map, &flows[i]);
-	close(map);
+		put_session(&table, &flows[i]);
+	table_unmap(&table);
+	close(slot);
+	close(six);
+	close(cold);
+	close(control);
 }
 
 static void put_proxies(void)

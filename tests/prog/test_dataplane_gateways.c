@@ -25,6 +25,7 @@
 #include "dataplane/internal.h"
 
 #include "../lib/dptest.h"
+#include "../lib/table_put.h"
 
 #define PORT    7
 #define GATEWAY 3
@@ -273,25 +274,25 @@ static void forwarded(struct dataplane *dp, uint16_t port, uint64_t last_out, ui
 			       .dst = dpt_addr(DPT_PROXY4),
 			       .sport = htons(port),
 			       .proto = IPPROTO_UDP};
-	struct fq_session out = {.src = key.src,
-				 .dst = key.dst,
-				 .port = key.sport,
-				 .peer_port = htons(53),
-				 .dir = FQ_DIR_OUT,
-				 .gateway = GATEWAY,
-				 .client = DPT_CLIENT,
-				 .domain = DPT_DOMAIN,
-				 .created = S(1),
-				 .last = last_out};
+	struct session_entry out = {.src = key.src,
+				    .dst = key.dst,
+				    .port = key.sport,
+				    .peer_port = htons(53),
+				    .dir = FQ_DIR_OUT,
+				    .gateway = GATEWAY,
+				    .client = DPT_CLIENT,
+				    .domain = DPT_DOMAIN,
+				    .created = S(1),
+				    .last = last_out};
 	struct fq_tuple in_key = session_partner(&key, &out);
-	struct fq_session in = out;
+	struct session_entry in = out;
 
 	in.src = key.dst;
 	in.dst = key.src;
 	in.dir = FQ_DIR_IN;
 	in.last = last_in;
-	assert_int_equal(bpf_map_update_elem(dp->maps[M_SESSIONS], &key, &out, BPF_NOEXIST), 0);
-	assert_int_equal(bpf_map_update_elem(dp->maps[M_SESSIONS], &in_key, &in, BPF_NOEXIST), 0);
+	table_put(&dp->table, &key, &out);
+	table_put(&dp->table, &in_key, &in);
 	dp->control->sessions++;
 	dp->quota[DPT_CLIENT].sessions++;
 }
@@ -306,7 +307,7 @@ static void forwarded_sessions_expire(void **state)
 	forwarded(dp, 1, S(600), S(650)); /* idle for 350 s */
 	forwarded(dp, 2, S(700), S(950)); /* replied to 50 s ago */
 	forwarded(dp, 3, S(870), 0);      /* never answered, 130 s */
-	assert_int_equal(dataplane_sweep(dp, (struct instant){S(1000)}, 64, &sweep), 0);
+	sweep = dataplane_sweep(dp, (struct instant){S(1000)}, 65536);
 
 	assert_int_equal(sweep.expired, 2);
 	assert_int_equal(sweep.orphans, 0);
@@ -341,17 +342,12 @@ static void a_forwarded_session_has_a_gateway_and_no_real_address(void **state)
 	assert_int_equal(row.port, 53);
 
 	/* Nor is it found by what it has not got. */
-	assert_int_equal(dataplane_flush(dp, &(struct dp_match){.real = &proxy},
-					 (struct instant){S(3)}, &flushed),
-			 0);
+	flushed = dataplane_flush(dp, &(struct dp_match){.real = &proxy}, (struct instant){S(3)});
 	assert_int_equal(flushed, 0);
-	assert_int_equal(dataplane_flush(dp, &(struct dp_match){.nat = &client, .nats = 1},
-					 (struct instant){S(3)}, &flushed),
-			 0);
+	flushed = dataplane_flush(dp, &(struct dp_match){.nat = &client, .nats = 1},
+				  (struct instant){S(3)});
 	assert_int_equal(flushed, 0);
-	assert_int_equal(dataplane_flush(dp, &(struct dp_match){.proxy = &proxy},
-					 (struct instant){S(3)}, &flushed),
-			 0);
+	flushed = dataplane_flush(dp, &(struct dp_match){.proxy = &proxy}, (struct instant){S(3)});
 	assert_int_equal(flushed, 1);
 	assert_int_equal(dpt_entries("sessions"), 0);
 }
@@ -424,7 +420,7 @@ static void sessions_count_for_their_scope_too(void **state)
 	dataplane_quota_set(dp, 3, 0, 100);
 	assert_int_equal(dataplane_scope_quota_used(dp, 7), 1);
 	assert_int_equal(dataplane_scope_quota_used(dp, 8), 1);
-	assert_int_equal(dataplane_sweep(dp, (struct instant){S(1000)}, 64, &sweep), 0);
+	sweep = dataplane_sweep(dp, (struct instant){S(1000)}, 65536);
 	assert_int_equal(sweep.expired, 3);
 	assert_int_equal(dataplane_scope_quota_used(dp, 7), 0);
 	assert_int_equal(dataplane_scope_quota_used(dp, 8), 0);

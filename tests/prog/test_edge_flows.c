@@ -239,7 +239,7 @@ static void a_leftover_in_entry_is_replaced(void **state)
 	struct prog *t = *state;
 
 	fwd_out_to(t, FWD_UDP, FWD_ANY, FWD_MAC_A);
-	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(t->skel->maps.sessions), &key), 0);
+	assert_true(prog_drop_session(t, &key));
 	fwd_out_to(t, FWD_UDP, FWD_ANY, FWD_MAC_A);
 	fwd_in_from(t, FWD_UDP, FWD_ANY);
 	assert_int_equal(prog_sessions(t), 2);

@@ -74,7 +74,7 @@ static void both_entries_are_the_tuple_itself(void **state)
 	struct prog *t = *state;
 	const struct fq_tuple key = fwd_key(FWD_TCP);
 	const struct fq_tuple in_key = prog_tuple(PKT_TCP, PROXY4, 443, CLIENT4, FWD_PORT);
-	struct fq_session s;
+	struct session_entry s;
 	struct fq_tuple partner;
 
 	fwd_out_to(t, FWD_TCP, FWD_SYN, FWD_MAC_A);

@@ -39,7 +39,7 @@ static void replies_come_by_their_gateways_interface(void **state)
 	struct prog *t = *state;
 	struct fq_tuple in_key;
 	struct fq_tuple key;
-	struct fq_session s;
+	struct session_entry s;
 
 	for (size_t i = 0; i < FWD_FLOWS_COUNT; i++) {
 		const struct fwd_flow *f = &FWD_FLOWS[i];

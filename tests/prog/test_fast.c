@@ -272,7 +272,7 @@ static void next_hops_of_the_past_make_room(void **state)
 static void no_room_is_no_harm(void **state)
 {
 	struct prog *t = *state;
-	const struct fq_hop other = {.gen = prog_get_control(t).route_gen, .iif = 77};
+	const struct fq_hop other = {.gen = prog_get_control(t).gen, .iif = 77};
 	struct prog_result res;
 
 	for (uint32_t at = 0; at < FQ_HOPS_MAX; at++)
@@ -321,7 +321,7 @@ static void send_nth(struct prog *t, unsigned int i, unsigned int n, struct prog
 	assert_int_equal(ret_res->reason, FQ_R_TRANSLATED);
 }
 
-static struct fq_session only_session_out(struct prog *t, unsigned int i)
+static struct session_entry only_session_out(struct prog *t, unsigned int i)
 {
 	const struct pkt_spec *spec = &FLOWS[i].spec;
 	const struct fq_tuple key =
@@ -340,7 +340,7 @@ static void both_ways_write_the_same(void **state)
 
 	for (unsigned int i = 0; i < sizeof(FLOWS) / sizeof(FLOWS[0]); i++) {
 		const bool own_id = FLOWS[i].spec.no_df;
-		struct fq_session a, b;
+		struct session_entry a, b;
 
 		for (int straight = 0; straight < 2; straight++) {
 			prog_reset(t);
@@ -358,7 +358,7 @@ static void both_ways_write_the_same(void **state)
 		assert_int_equal(a.packets, b.packets);
 		assert_int_equal(a.bytes, b.bytes);
 		assert_memory_equal(&a.tcp, &b.tcp, sizeof(a.tcp));
-		assert_int_equal(a.hop, 0);
+		assert_int_equal(a.hop, TABLE_HOP_NONE);
 		assert_int_not_equal(b.hop, 0);
 	}
 }

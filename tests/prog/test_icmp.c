@@ -27,9 +27,9 @@ static void send_all(struct prog *t, const struct err_flow *f, uint16_t nat,
 		     const char *other)
 {
 	const struct fq_tuple out = err_out_key(f), in = err_in_key(t, f);
-	const struct fq_session before_out = prog_session(t, &out);
-	const struct fq_session before_in = prog_session(t, &in);
-	struct fq_session after;
+	const struct session_entry before_out = prog_session(t, &out);
+	const struct session_entry before_in = prog_session(t, &in);
+	struct session_entry after;
 
 	for (size_t i = 0; i < (err_is_v6(f) ? sizeof(TYPES6) : sizeof(TYPES4)); i++) {
 		struct pkt_error e = {.type = err_is_v6(f) ? TYPES6[i] : TYPES4[i]};

@@ -195,7 +195,7 @@ static void errors_change_nothing_of_the_session(void **state)
 	struct prog *t = *state;
 	const struct way *w = &WAYS[0];
 	const struct fq_tuple key = prog_tuple(PKT_UDP, w->client, PORT, w->proxy, 0);
-	struct fq_session before, after;
+	struct session_entry before, after;
 	struct pkt p, expected;
 
 	cross(t);

@@ -56,7 +56,7 @@ static void errors_reach_the_client_as_they_are(void **state)
 	for (size_t i = 0; i < FWD_FLOWS_COUNT; i++) {
 		const struct fwd_flow *f = &FWD_FLOWS[i];
 		const struct fq_tuple key = fwd_key(f);
-		struct fq_session before, after;
+		struct session_entry before, after;
 
 		fwd_out_to(t, f, FWD_ANY, FWD_MAC_A);
 		before = prog_session(t, &key);

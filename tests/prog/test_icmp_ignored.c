@@ -133,7 +133,7 @@ static void errors_about_tuples_taken_over_are_the_sockets(void **state)
 	struct prog *t = *state;
 	uint16_t nat = err_open_flow(t, ERR_TCP4);
 	const struct fq_tuple out = err_out_key(ERR_TCP4), in = err_in_key(t, ERR_TCP4);
-	struct fq_session s = prog_session(t, &in);
+	struct session_entry s = prog_session(t, &in);
 	struct pkt p;
 
 	s.tcp_seen = FQ_TCP_LOCAL | FQ_TCP_RST;

@@ -200,7 +200,7 @@ static void two_cpus_open_one_session(void **state)
 		bool tcp = i % 2;
 		const struct fq_tuple key = prog_tuple(tcp ? PKT_TCP : PKT_UDP, CLIENT4, 40000 + i,
 						       PROXY4, tcp ? 443 : 0);
-		struct fq_session s = prog_session(t, &key);
+		struct session_entry s = prog_session(t, &key);
 		struct fq_tuple partner = prog_partner(&key, &s);
 
 		assert_int_equal(s.packets, 2);

@@ -352,7 +352,7 @@ static void given_addresses_are_paired_with_clients(void **state)
 	t = prog_new(&s, false);
 	assert_non_null(t);
 	for (int i = 1; i < 40; i++) {
-		struct fq_session first, second;
+		struct session_entry first, second;
 		struct fq_tuple key;
 		char src[20];
 

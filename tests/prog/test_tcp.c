@@ -45,10 +45,10 @@ static void build(struct pkt *p, const struct way *way, enum prog_side side, uin
 	    .tcp_wscale = flags & Y ? 6 : 0, .payload = "", .payload_len = 0);
 }
 
-static struct fq_session entry(struct prog *t, const struct way *way, enum fq_dir dir)
+static struct session_entry entry(struct prog *t, const struct way *way, enum fq_dir dir)
 {
 	const struct fq_tuple key = prog_tuple(PKT_TCP, way->client, PORT, way->proxy, 443);
-	struct fq_session s = prog_session(t, &key);
+	struct session_entry s = prog_session(t, &key);
 	const struct fq_tuple partner = prog_partner(&key, &s);
 
 	return dir == FQ_DIR_OUT ? s : prog_session(t, &partner);
@@ -58,7 +58,7 @@ static struct fq_session entry(struct prog *t, const struct way *way, enum fq_di
 static enum session_state segment(struct prog *t, const struct way *way, enum prog_side side,
 				  uint8_t flags, int32_t seq, int32_t ack)
 {
-	struct fq_session out, in;
+	struct session_entry out, in;
 	struct prog_result res;
 	struct pkt p;
 
@@ -100,7 +100,7 @@ static void a_connection_has_a_state(void **state)
 static void windows_are_scaled(void **state)
 {
 	struct prog *t = *state;
-	struct fq_session s;
+	struct session_entry s;
 
 	open_connection(t, &v4);
 	s = entry(t, &v4, FQ_DIR_OUT);

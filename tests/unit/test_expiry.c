@@ -86,13 +86,13 @@ static const struct row rows[] = {
 	 SESSION_UNCONFIRMED},
 };
 
-static void make(const struct row *row, struct fq_session *out, struct fq_session *in)
+static void make(const struct row *row, struct session_entry *out, struct session_entry *in)
 {
-	*out = (struct fq_session){.dir = FQ_DIR_OUT,
+	*out = (struct session_entry){.dir = FQ_DIR_OUT,
 				   .created = S(row->created_s),
 				   .last = S(row->out_s),
 				   .tcp_seen = row->out_seen};
-	*in = (struct fq_session){.dir = FQ_DIR_IN,
+	*in = (struct session_entry){.dir = FQ_DIR_IN,
 				  .created = S(row->created_s),
 				  .last = S(row->in_s),
 				  .tcp_seen = row->in_seen};
@@ -103,7 +103,7 @@ static void each_state_has_its_idle_time(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct fq_session out, in;
+		struct session_entry out, in;
 		struct instant expiry;
 
 		make(&rows[i], &out, &in);
@@ -120,7 +120,7 @@ static void each_state_has_its_idle_time(void **state)
 /* N-07: both directions keep a session alive, not the outgoing one alone */
 static void a_download_without_acknowledgements_lives(void **state)
 {
-	struct fq_session out = {.last = S(10)}, in = {.dir = FQ_DIR_IN, .last = S(500)};
+	struct session_entry out = {.last = S(10)}, in = {.dir = FQ_DIR_IN, .last = S(500)};
 
 	(void)state;
 	assert_int_equal(session_expiry(&out, &in, IPPROTO_UDP, &policy).ns, S(800));
@@ -132,7 +132,7 @@ static void earliest_is_never_later_than_the_real_expiry(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct fq_session out, in;
+		struct session_entry out, in;
 
 		make(&rows[i], &out, &in);
 
@@ -162,7 +162,7 @@ static void check_partner(uint8_t proto, uint8_t in_proto, uint16_t peer_port,
 				   .sport = htons(4000),
 				   .dport = htons(peer_port),
 				   .proto = proto};
-	struct fq_session out = {.dir = FQ_DIR_OUT,
+	struct session_entry out = {.dir = FQ_DIR_OUT,
 				 .src = addr(outside[0]),
 				 .dst = addr(outside[1]),
 				 .port = htons(5000)};
@@ -171,7 +171,7 @@ static void check_partner(uint8_t proto, uint8_t in_proto, uint16_t peer_port,
 				  .sport = htons(peer_port),
 				  .dport = htons(5000),
 				  .proto = in_proto};
-	struct fq_session in = {
+	struct session_entry in = {
 		.dir = FQ_DIR_IN, .src = out_key.dst, .dst = out_key.src, .port = out_key.sport};
 	struct fq_tuple found;
 
@@ -202,7 +202,7 @@ static void halves_of_two_versions_find_each_other(void **state)
 static void never_is_never(void **state)
 {
 	struct expiry_policy forever = policy;
-	struct fq_session out = {.last = S(10)}, in = {.last = S(10)};
+	struct session_entry out = {.last = S(10)}, in = {.last = S(10)};
 
 	(void)state;
 	forever.udp_ns = INT64_MAX;

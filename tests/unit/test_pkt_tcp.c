@@ -190,8 +190,9 @@ static const struct script scripts[] = {
 
 static void run(const struct script *script, uint32_t shift)
 {
-	struct fq_session side[2] = {{.dir = FQ_DIR_OUT}, {.dir = FQ_DIR_IN}};
+	struct tcp_half side[2];
 
+	tcp_halves(side);
 	for (int i = 0; i < STEPS && script->step[i].flags; i++) {
 		const struct step *step = &script->step[i];
 		uint32_t mine = (step->dir == TO ? C : S) + shift;
@@ -210,7 +211,7 @@ static void run(const struct script *script, uint32_t shift)
 		if (step->seq == -(int64_t)S)
 			p.tcp.seq = 0;
 		tcp_track(side, step->dir, &p);
-		state = session_state(&side[FQ_DIR_OUT], &side[FQ_DIR_IN], IPPROTO_TCP);
+		state = tcp_state_of(side);
 		if (state != step->state)
 			fail_msg("%s: after segment %d it is %s", script->claim, i + 1,
 				 session_state_name(state));
@@ -229,7 +230,7 @@ static void each_segment_leads_to_its_state(void **state)
 }
 
 /* A connection with windows of one shift a side, TCP_WSCALE_NONE without the option. */
-static void open_scaled(struct fq_session side[2], uint8_t out_shift, uint8_t in_shift)
+static void open_scaled(struct tcp_half side[2], uint8_t out_shift, uint8_t in_shift)
 {
 	struct fq_pkt syn = {.tcp_flags = Y, .tcp = {.seq = C, .window = 1000}};
 	struct fq_pkt syn_ack = {.tcp_flags = Y | A,
@@ -238,8 +239,7 @@ static void open_scaled(struct fq_session side[2], uint8_t out_shift, uint8_t in
 
 	syn.tcp.wscale = out_shift;
 	syn_ack.tcp.wscale = in_shift;
-	memset(side, 0, 2 * sizeof(side[0]));
-	side[FROM].dir = FROM;
+	tcp_halves(side);
 	tcp_track(side, TO, &syn);
 	tcp_track(side, FROM, &syn_ack);
 	tcp_track(side, TO, &ack);
@@ -265,13 +265,15 @@ static void windows_are_scaled_as_agreed(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fq_pkt ack = {.tcp_flags = A,
 				     .tcp = {.seq = S + 1, .ack = C + 1, .window = 1000}};
-		struct fq_session side[2];
+		struct tcp_half side[2];
 
 		open_scaled(side, rows[i].out, rows[i].in);
-		assert_int_equal(side[TO].tcp.edge - side[TO].tcp.ack, rows[i].out_window);
-		assert_int_equal(side[FROM].tcp.edge - side[FROM].tcp.ack, 1000);
+		assert_int_equal(side[TO].slot.tcp.edge - side[TO].slot.tcp.ack,
+				 rows[i].out_window);
+		assert_int_equal(side[FROM].slot.tcp.edge - side[FROM].slot.tcp.ack, 1000);
 		tcp_track(side, FROM, &ack);
-		assert_int_equal(side[FROM].tcp.edge - side[FROM].tcp.ack, rows[i].in_window);
+		assert_int_equal(side[FROM].slot.tcp.edge - side[FROM].slot.tcp.ack,
+				 rows[i].in_window);
 	}
 }
 
@@ -280,17 +282,17 @@ static void nothing_but_the_next_number_fits_into_no_window(void **state)
 {
 	struct fq_pkt zero = {.tcp_flags = A, .tcp = {.seq = C + 1, .ack = S + 1001, .window = 0}};
 	struct fq_pkt rst = {.tcp_flags = R};
-	struct fq_session side[2];
+	struct tcp_half side[2];
 
 	(void)state;
 	open_scaled(side, 0, 0);
 	tcp_track(side, TO, &zero);
 	rst.tcp.seq = S + 1002;
 	tcp_track(side, FROM, &rst);
-	assert_int_equal(session_state(&side[TO], &side[FROM], IPPROTO_TCP), SESSION_ESTABLISHED);
+	assert_int_equal(tcp_state_of(side), SESSION_ESTABLISHED);
 	rst.tcp.seq = S + 1001;
 	tcp_track(side, FROM, &rst);
-	assert_int_equal(session_state(&side[TO], &side[FROM], IPPROTO_TCP), SESSION_RESET);
+	assert_int_equal(tcp_state_of(side), SESSION_RESET);
 }
 
 /* RFC 7857 7.1: a reset keeps no session, but its time begins with it. */
@@ -299,7 +301,7 @@ static void a_reset_keeps_no_session(void **state)
 	struct fq_pkt rst = {.tcp_flags = R, .tcp = {.seq = C + 1}};
 	struct fq_pkt blind = {.tcp_flags = R, .tcp = {.seq = S + 999999}};
 	struct fq_pkt ack = {.tcp_flags = A, .tcp = {.seq = C + 1, .ack = S + 1}};
-	struct fq_session side[2];
+	struct tcp_half side[2];
 
 	(void)state;
 	open_scaled(side, 0, 0);
@@ -314,7 +316,7 @@ static void a_false_track_is_left(void **state)
 {
 	struct fq_pkt p = {.tcp_flags = A, .tcp = {.seq = S + 1, .window = 1000}};
 	unsigned int stuck = 0;
-	struct fq_session side[2];
+	struct tcp_half side[2];
 	uint32_t random = 99;
 
 	(void)state;
@@ -324,7 +326,7 @@ static void a_false_track_is_left(void **state)
 		tcp_track(side, FROM, &p);
 		p.tcp.ack = C + 1;
 		tcp_track(side, FROM, &p);
-		stuck += side[FROM].tcp.ack != C + 1;
+		stuck += side[FROM].slot.tcp.ack != C + 1;
 	}
 	/* Those that were a little ahead stay until the connection has come so far. */
 	assert_in_range(stuck, 0, 10000 / 32);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The session table (bpf/table.h) in one thread: what it finds, how full it gets, and how far it
- * looks. */
+/* The session table (include/fqdnat/table.h) in one thread: what it finds, how full it gets, and
+ * how far it looks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,13 +22,13 @@ static struct fq_tuple flow(struct table_lab *lab)
 	uint64_t r = table_lab_random(lab);
 
 	return table_lab_tuple(0x0a000000 | (r & 0xffffff), 0x64600000 | (r >> 24 & 0xffff),
-			       (uint16_t)(r >> 40), 0, FQ_PROTO_UDP);
+			       (uint16_t)(r >> 40), 0, IPPROTO_UDP);
 }
 
 static enum table_result add(struct table_lab *lab, const struct fq_tuple *tuple,
 			     uint32_t *ret_index)
 {
-	struct table_query q = table_query(&lab->table, tuple);
+	struct table_query q = table_lab_query(lab, tuple);
 	struct table_claim c;
 	enum table_result r = table_claim(&q, tuple, 0, &c);
 
@@ -41,7 +41,7 @@ static enum table_result add(struct table_lab *lab, const struct fq_tuple *tuple
 
 static struct fq_slot *find(struct table_lab *lab, const struct fq_tuple *tuple)
 {
-	struct table_query q = table_query(&lab->table, tuple);
+	struct table_query q = table_lab_query(lab, tuple);
 	uint32_t index = table_lookup(&q, tuple);
 
 	return index == TABLE_NONE ? NULL : &lab->slot[index];
@@ -52,7 +52,7 @@ static bool end(struct table_lab *lab, uint32_t index)
 {
 	struct fq_slot *s = &lab->slot[index];
 	struct fq_tuple tuple = table_lab_key(lab, index);
-	struct table_query q = table_query(&lab->table, &tuple);
+	struct table_query q = table_lab_query(lab, &tuple);
 
 	return table_remove(&lab->slot[q.home], s, table_probe_of(lab->table.slots, q.home, index));
 }
@@ -78,7 +78,7 @@ static void probes_of_a_home_are_different_slots(void **state)
 static void what_was_added_is_found_and_nothing_else(void **state)
 {
 	struct table_lab *lab = *state;
-	struct fq_tuple a = table_lab_tuple(0x0a000001, 0x64600001, 5000, 53, FQ_PROTO_TCP), b;
+	struct fq_tuple a = table_lab_tuple(0x0a000001, 0x64600001, 5000, 53, IPPROTO_TCP), b;
 	uint32_t index, twice;
 
 	assert_null(find(lab, &a));
@@ -90,7 +90,7 @@ static void what_was_added_is_found_and_nothing_else(void **state)
 	assert_null(find(lab, &b));
 	b = a, b.dport ^= 1;
 	assert_null(find(lab, &b));
-	b = a, b.proto = FQ_PROTO_UDP;
+	b = a, b.proto = IPPROTO_UDP;
 	assert_null(find(lab, &b));
 	b = a, b.src = a.dst, b.dst = a.src;
 	assert_null(find(lab, &b));
@@ -121,7 +121,7 @@ static void ipv6_keys_are_compared_not_only_their_print(void **state)
 	struct fq_tuple a = {.src.b = {0x20, 1, 0xd, 0xb8, [15] = 1},
 			     .dst.b = {0x20, 1, 0xd, 0xb8, [15] = 2},
 			     .sport = 7,
-			     .proto = FQ_PROTO_UDP};
+			     .proto = IPPROTO_UDP};
 	uint32_t index;
 
 	assert_int_equal(add(lab, &a, &index), TABLE_DONE);
@@ -152,7 +152,7 @@ static void a_home_holds_64_keys_and_refuses_the_next(void **state)
 static unsigned int lines(struct table_lab *lab, uint32_t index)
 {
 	struct fq_tuple tuple = table_lab_key(lab, index);
-	struct table_query q = table_query(&lab->table, &tuple);
+	struct table_query q = table_lab_query(lab, &tuple);
 	uint32_t probe = table_probe_of(lab->table.slots, q.home, index);
 	uint64_t before = lab->slot[q.home].bits & ((1ULL << probe) - 1) & ~1ULL;
 
@@ -167,8 +167,8 @@ static enum table_result add_reply(struct table_lab *lab, uint32_t *ret_index)
 
 	for (uint32_t i = 0; i < PORTS || !best.proto; i++) {
 		struct fq_tuple in = table_lab_tuple(0xc0000000 | (r & 0xffff), 0xc6336401, 0,
-						     (uint16_t)((r >> 16) + i), FQ_PROTO_UDP);
-		struct table_query q = table_query(&lab->table, &in);
+						     (uint16_t)((r >> 16) + i), IPPROTO_UDP);
+		struct table_query q = table_lab_query(lab, &in);
 		bool vacant = table_vacant(&q);
 
 		if ((best.proto && !vacant) || find(lab, &in))
@@ -233,7 +233,7 @@ static unsigned int crowd(const struct table_lab *lab, const struct fq_tuple *ke
 
 	assert_non_null(count);
 	for (unsigned int i = 0; i < n; i++) {
-		struct table_query q = table_query(&lab->table, &key[i]);
+		struct table_query q = table_lab_query(lab, &key[i]);
 
 		if (++count[q.home] > most)
 			most = count[q.home];

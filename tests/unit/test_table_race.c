@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The session table (bpf/table.h) with every CPU opening, using and closing the same few tuples,
- * and all of it checked against a log afterwards: make race does the same under ThreadSanitizer.
+ * The session table (include/fqdnat/table.h) with every CPU opening, using and closing the same few
+ * tuples, and all of it checked against a log afterwards: make race does the same under
+ * ThreadSanitizer.
  *
  * Every thread notes for each call what came of it and two tickets of one counter, one taken before
  * it and one after. What one call has ended before another one began is in order; nothing else is
@@ -102,7 +103,7 @@ static void grace(struct race *race)
 static bool whole(const struct fq_slot *s)
 {
 	return s->to_dst == ~s->to_src && s->to_port == (uint16_t)s->to_src &&
-	       s->last == s->to_src && s->policy_gen == s->to_src;
+	       s->last == s->to_src && s->gen == s->to_src;
 }
 
 static void open_one(struct actor *a, const struct table_query *q, uint32_t key)
@@ -139,7 +140,7 @@ static void packet(struct actor *a)
 {
 	struct race *race = a->race;
 	uint32_t key = (uint32_t)(draw(a) % KEYS), index;
-	struct table_query q = table_query(&race->lab->table, &race->key[key]);
+	struct table_query q = table_lab_query(race->lab, &race->key[key]);
 	uint64_t before = ticket(race);
 	struct fq_slot *s;
 
@@ -197,7 +198,7 @@ static void sweep(struct actor *a)
 		if (!(word & table_word(TABLE_LIVE, 0)))
 			continue;
 		key = key_of(race, s);
-		q = table_query(&race->lab->table, &race->key[key]);
+		q = table_lab_query(race->lab, &race->key[key]);
 		probe = table_probe_of(race->lab->table.slots, q.home, i);
 		if (!(word & table_word(TABLE_DEAD, 0))) {
 			uint32_t serial = s->to_src;
@@ -367,7 +368,7 @@ static void check_slots(struct race *race)
 		if (s->state == TABLE_FREE)
 			continue;
 		assert_int_equal(s->state, TABLE_CLAIMED | TABLE_LIVE);
-		q = table_query(&race->lab->table, &race->key[key_of(race, s)]);
+		q = table_lab_query(race->lab, &race->key[key_of(race, s)]);
 		assert_true(race->lab->slot[q.home].bits >>
 				    table_probe_of(TABLE_SLOTS_MIN, q.home, i) &
 			    1);

@@ -25,8 +25,7 @@ static bool translate(struct world *w, int dir, const struct fq_pkt *p)
 	if (!w->made) {
 		if (dir == FQ_DIR_IN || (p->tcp_flags & R))
 			return false;
-		memset(w->side, 0, sizeof(w->side));
-		w->side[FQ_DIR_IN].dir = FQ_DIR_IN;
+		tcp_halves(w->side);
 		w->made = true;
 	}
 	tcp_track(w->side, (uint8_t)dir, p);
@@ -84,7 +83,7 @@ static void forge(struct world *w)
 
 static enum session_state picture(const struct world *w)
 {
-	return session_state(&w->side[FQ_DIR_OUT], &w->side[FQ_DIR_IN], IPPROTO_TCP);
+	return tcp_state_of(w->side);
 }
 
 /* Never worse than what has been said. */

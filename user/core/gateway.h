@@ -109,7 +109,7 @@ enum gateway_action_kind {
 	GATEWAY_FILTER_SET,     /* map filters */
 	GATEWAY_FILTER_DEL,     /* map filters, resource only */
 	GATEWAY_SESSIONS_END,   /* no resource publishes the name any more: end those of end */
-	GATEWAY_POLICY_CHANGED, /* increment fq_control.policy_gen; comes after the changes */
+	GATEWAY_POLICY_CHANGED, /* increment fq_control.gen; comes after the changes */
 	GATEWAY_RECORDS, /* what a domain resolves to has changed (none: forget): for the store */
 	GATEWAY_DOMAIN_GONE, /* no scope has it any more: forget its records and its id */
 	GATEWAY_EVENT,       /* count the reason */

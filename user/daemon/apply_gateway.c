@@ -124,15 +124,11 @@ static void end_sessions(struct daemon *d, const struct gateway_action *a)
 void sessions_end(struct daemon *d)
 {
 	const struct dp_match match = {.pairs = d->ending, .pair_count = d->ending_count};
-	uint64_t flushed;
-	int r;
 
 	if (!d->ending_count)
 		return;
 	qsort(d->ending, d->ending_count, sizeof(*d->ending), dp_pair_compare);
-	r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
-	if (r < 0)
-		log_limited(LOG_ERR, "cannot end sessions", log_errno(r));
+	dataplane_flush(d->dp, &match, instant_now());
 	free(TAKE_PTR(d->ending));
 	d->ending_count = 0;
 }

@@ -240,21 +240,19 @@ static void report_refusals(struct daemon *d)
 
 static int on_sweep(sd_event_source *s, uint64_t usec, void *ctx)
 {
-	struct dp_sweep sweep = {0};
 	struct daemon *d = ctx;
+	struct dp_sweep sweep;
 	uint64_t pause;
-	int r;
 
 	(void)usec;
-	r = dataplane_sweep(d->dp, instant_now(), SWEEP_ENTRIES, &sweep);
-	if (r < 0)
-		log_limited(LOG_ERR, "cannot look for ended sessions", log_errno(r));
+	sweep = dataplane_sweep(d->dp, instant_now(), SWEEP_ENTRIES);
 	if (sweep.expired && monitor_wanted(d))
 		monitor_publish(d, json_pack("{s:s, s:I}", "event", "expired", "sessions",
 					     (json_int_t)sweep.expired));
 	trust_hops(d);
-	pause = r < 0 || sweep.pass_done ? SWEEP_INTERVAL_US : SWEEP_YIELD_US;
+	pause = sweep.pass_done ? SWEEP_INTERVAL_US : SWEEP_YIELD_US;
 	if (pause == SWEEP_INTERVAL_US) {
+		dataplane_grants_look(d->dp);
 		report_refusals(d);
 		dns_report(d);
 		control_report(d);

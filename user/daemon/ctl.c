@@ -262,7 +262,7 @@ static int session_flush(struct request *q)
 	if (r >= 0)
 		r = address_arg(q, "real", &real, &match.real);
 	if (r >= 0)
-		r = dataplane_flush(q->d->dp, &match, instant_now(), &flushed);
+		flushed = dataplane_flush(q->d->dp, &match, instant_now());
 	q->result = json_pack("{s:I}", "flushed", (json_int_t)flushed);
 	return r;
 }

@@ -297,7 +297,6 @@ static int purge_kind(struct daemon *d, enum store_kind kind)
 	for (size_t i = 0; i < u.count && r >= 0; i++) {
 		struct dp_match match = {0};
 		uint16_t gateway;
-		uint64_t flushed;
 
 		if (kind == STORE_CLIENT)
 			match.client = &u.ids[i];
@@ -307,9 +306,8 @@ static int purge_kind(struct daemon *d, enum store_kind kind)
 		if (kind == STORE_GATEWAY)
 			match.gateway = &gateway;
 		if (kind != STORE_EDGE)
-			r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
-		if (r >= 0)
-			r = store_id_purge(d->store, kind, u.ids[i]);
+			dataplane_flush(d->dp, &match, instant_now());
+		r = store_id_purge(d->store, kind, u.ids[i]);
 	}
 	free(u.ids);
 	return r;

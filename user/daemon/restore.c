@@ -202,7 +202,6 @@ static int end_orphans(struct daemon *d)
 	struct dp_match match = {0};
 	struct edge_domain_view view;
 	uint64_t flushed;
-	int r;
 
 	used_domains_refresh(d);
 	orphans = calloc(d->used_count + 1, sizeof(*orphans));
@@ -215,11 +214,10 @@ static int end_orphans(struct daemon *d)
 	if (match.domain_count == 0)
 		return 0;
 	match.domains = orphans;
-	r = dataplane_flush(d->dp, &match, instant_now(), &flushed);
-	if (r >= 0)
-		log_event(LOG_INFO, "ended sessions of forgotten domains",
-			  log_uint("domains", match.domain_count), log_uint("sessions", flushed));
-	return r;
+	flushed = dataplane_flush(d->dp, &match, instant_now());
+	log_event(LOG_INFO, "ended sessions of forgotten domains",
+		  log_uint("domains", match.domain_count), log_uint("sessions", flushed));
+	return 0;
 }
 
 static int restore_names(struct daemon *d)

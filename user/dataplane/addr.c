@@ -252,15 +252,14 @@ static int write_devs(struct dataplane *dp, const struct devs *devs)
 }
 
 /* Given addresses need not be this host's at all. */
-static int flush_gone(struct dataplane *dp, struct update *u)
+static void flush_gone(struct dataplane *dp, struct update *u)
 {
 	struct dp_match match = {.nat = u->gone, .nats = u->gones};
-	uint64_t flushed;
 
 	if (!u->gones || dp->settings.program.masquerade != FQ_MASQ_AUTO)
-		return 0;
+		return;
 	qsort(u->gone, u->gones, sizeof(*u->gone), compare_addr);
-	return dataplane_flush(dp, &match, instant_now(), &flushed);
+	dataplane_flush(dp, &match, instant_now());
 }
 
 static int refresh_devs(struct dataplane *dp)
@@ -281,7 +280,9 @@ static int refresh_devs(struct dataplane *dp)
 	/* First the new addresses, so that no session is opened with the old ones any more. */
 	if (r == 0)
 		r = write_devs(dp, devs);
-	return r < 0 ? r : flush_gone(dp, u);
+	if (r == 0)
+		flush_gone(dp, u);
+	return r;
 }
 
 /* A link whose interface is gone; its index may be given to another. */
@@ -323,7 +324,7 @@ static int refresh(struct dataplane *dp)
 			return r == -EINTR ? 0 : r;
 		dp->netlink_dirty = false;
 		/* To which MAC address frames come is part of what is remembered. */
-		hops_changed(dp);
+		generation_begin(dp);
 	}
 	return 0;
 }

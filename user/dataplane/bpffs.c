@@ -30,7 +30,9 @@
 
 const struct map_spec map_specs[M_COUNT] = {
 	[M_CONTROL] = SPEC("control", ARRAY, 4, sizeof(struct fq_control)),
-	[M_SESSIONS] = SPEC("sessions", HASH, sizeof(struct fq_tuple), sizeof(struct fq_session)),
+	[M_SESSIONS] = SPEC("sessions", ARRAY, 4, sizeof(struct fq_slot)),
+	[M_SESSIONS_COLD] = SPEC("sessions_cold", ARRAY, 4, sizeof(struct fq_cold)),
+	[M_SESSIONS_SIX] = SPEC("sessions_six", ARRAY, 4, sizeof(struct fq_slot6)),
 	[M_TOMBSTONES] =
 		SPEC("tombstones", LRU_HASH, sizeof(struct fq_tuple), sizeof(struct fq_tombstone)),
 	[M_CLIENTS] = SPEC("clients", LPM_TRIE, sizeof(struct fq_prefix), sizeof(struct fq_client)),

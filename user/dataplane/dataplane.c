@@ -107,10 +107,27 @@ static int read_capacities(struct dataplane *dp)
 		r = map_room(dp->maps[M_XLAT], &xlat);
 	if (r < 0)
 		return r;
-	dp->capacity = sessions / 2;
+	dp->capacity = table_sessions(sessions);
 	dp->domains = edge / DP_DOMAIN_ENTRIES;
 	dp->translations = xlat;
 	return 0;
+}
+
+/* A new table gets its keys before any program may use them. */
+static int open_table(struct dataplane *dp)
+{
+	struct fq_control *c = dp->control;
+	uint32_t slots = 0;
+	int r = map_room(dp->maps[M_SESSIONS], &slots);
+
+	if (r == 0 && !c->table.slots) {
+		r = table_draw(&c->table, slots);
+		c->grants_until = UINT64_MAX;
+	}
+	if (r == 0)
+		r = table_map(&dp->table, dp->maps[M_SESSIONS], dp->maps[M_SESSIONS_SIX],
+			      dp->maps[M_SESSIONS_COLD], &c->table, true);
+	return r < 0 ? r : grace_open(&dp->table, &dp->grace);
 }
 
 /* What both sides see without a system call. */
@@ -125,6 +142,8 @@ static int open_memory(struct dataplane *dp)
 		r = map_memory(dp, M_QUOTA, &dp->quota);
 	if (r == 0)
 		r = map_memory(dp, M_USER, &dp->user);
+	if (r == 0)
+		r = open_table(dp);
 	return r < 0 ? r : read_capacities(dp);
 }
 
@@ -196,6 +215,7 @@ static int open_loaded(struct dataplane *dp, const struct dp_settings *settings,
 		return dp_fail(err, r, "cannot map shared memory: %s", strerror(-r));
 	dp->control->abi_version = FQ_ABI_VERSION;
 	apply_settings(dp, settings);
+	sessions_bring_out_all(dp);
 	r = sessions_recount(dp);
 	if (r < 0)
 		return dp_fail(err, r, "cannot read the session table: %s", strerror(-r));
@@ -314,9 +334,9 @@ void dataplane_free(struct dataplane *dp)
 		return;
 	upcall_close(dp);
 	sync_free(dp->sync);
-	free(dp->sweep.keys);
-	free(dp->sweep.entries);
 	hops_close(dp);
+	grace_close(dp->grace);
+	table_unmap(&dp->table);
 	unmap_memory(dp->control, M_CONTROL);
 	unmap_memory(dp->quota, M_QUOTA);
 	unmap_memory(dp->user, M_USER);

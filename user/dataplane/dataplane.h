@@ -272,6 +272,9 @@ int dataplane_gateway_del(struct dataplane *dp, uint32_t id);
  * Return: 0; -E2BIG or -ENOSPC if the map is full; other errors of the kernel.
  */
 
+/* If a grant has expired: until when does none of the others? To be called every now and then. */
+void dataplane_grants_look(struct dataplane *dp);
+
 /* Sessions are checked anew with their next packet. After a batch of client, grant, filter changes.
  */
 void dataplane_policy_changed(struct dataplane *dp);
@@ -386,12 +389,9 @@ struct dp_sweep {
  * Look at the next part of the session table and remove what has ended. Removed sessions leave a
  * tombstone, so that late packets are dropped (G-43); but not those that were forwarded.
  *
- * @budget: entries at most (64 to 65536)
- *
- * Return: 0; negative errno.
+ * @budget: places for entries at most (64 to 65536)
  */
-int dataplane_sweep(struct dataplane *dp, struct instant now, unsigned int budget,
-		    struct dp_sweep *ret_sweep);
+struct dp_sweep dataplane_sweep(struct dataplane *dp, struct instant now, unsigned int budget);
 
 /* Which sessions: all conditions that are set must hold; none set: every session. */
 struct dp_pair {
@@ -416,10 +416,5 @@ struct dp_match {
 	size_t pair_count;
 };
 
-/*
- * Remove sessions at once. Walks the whole table.
- *
- * Return: 0; negative errno (@ret_flushed is what was done before).
- */
-int dataplane_flush(struct dataplane *dp, const struct dp_match *match, struct instant now,
-		    uint64_t *ret_flushed);
+/* Remove sessions at once. Walks the whole table. Return: how many. */
+uint64_t dataplane_flush(struct dataplane *dp, const struct dp_match *match, struct instant now);

@@ -35,7 +35,7 @@ static enum session_state tcp_state(uint8_t out, uint8_t in)
 	return either & FQ_TCP_FIN ? SESSION_HALF_CLOSED : SESSION_ESTABLISHED;
 }
 
-enum session_state session_state(const struct fq_session *out, const struct fq_session *in,
+enum session_state session_state(const struct session_entry *out, const struct session_entry *in,
 				 uint8_t proto)
 {
 	if (proto == IPPROTO_TCP)
@@ -43,7 +43,7 @@ enum session_state session_state(const struct fq_session *out, const struct fq_s
 	return in->last ? SESSION_CONFIRMED : SESSION_UNCONFIRMED;
 }
 
-static int64_t last_of(const struct fq_session *entry)
+static int64_t last_of(const struct session_entry *entry)
 {
 	return (int64_t)(entry->last ? entry->last : entry->created);
 }
@@ -58,7 +58,7 @@ static int64_t min_ns(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-struct instant session_last(const struct fq_session *out, const struct fq_session *in)
+struct instant session_last(const struct session_entry *out, const struct session_entry *in)
 {
 	return (struct instant){max_ns(last_of(out), (int64_t)in->last)};
 }
@@ -84,14 +84,14 @@ static int64_t idle_ns(enum session_state state, uint8_t proto, const struct exp
 	}
 }
 
-struct instant session_expiry(const struct fq_session *out, const struct fq_session *in,
+struct instant session_expiry(const struct session_entry *out, const struct session_entry *in,
 			      uint8_t proto, const struct expiry_policy *policy)
 {
 	return instant_add(session_last(out, in),
 			   idle_ns(session_state(out, in, proto), proto, policy));
 }
 
-struct instant session_expiry_earliest(const struct fq_session *entry, uint8_t proto,
+struct instant session_expiry_earliest(const struct session_entry *entry, uint8_t proto,
 				       const struct expiry_policy *policy)
 {
 	int64_t ns = idle_ns(SESSION_UNCONFIRMED, proto, policy);
@@ -111,7 +111,7 @@ static uint8_t proto_among(uint8_t proto, const struct fq_addr *addr)
 	return proto;
 }
 
-struct fq_tuple session_partner(const struct fq_tuple *key, const struct fq_session *entry)
+struct fq_tuple session_partner(const struct fq_tuple *key, const struct session_entry *entry)
 {
 	struct fq_tuple partner = {
 		.src = entry->dst,

@@ -11,9 +11,8 @@
 
 #include <stdint.h>
 
-#include <fqdnat/abi.h>
-
 #include "base/instant.h"
+#include "dataplane/table.h"
 
 /* TCP is open until both have acknowledged, and half-closed while one still sends. */
 enum session_state {
@@ -56,22 +55,22 @@ const char *session_state_name(enum session_state state);
  * @out, @in: the two entries of a session
  * @proto: of its tuple
  */
-enum session_state session_state(const struct fq_session *out, const struct fq_session *in,
+enum session_state session_state(const struct session_entry *out, const struct session_entry *in,
 				 uint8_t proto);
 
 /* Instant of the last packet in either direction (of the creation, if there was none). */
-struct instant session_last(const struct fq_session *out, const struct fq_session *in);
+struct instant session_last(const struct session_entry *out, const struct session_entry *in);
 
 /* The instant at which a session ends unless another packet comes (N-06). */
-struct instant session_expiry(const struct fq_session *out, const struct fq_session *in,
+struct instant session_expiry(const struct session_entry *out, const struct session_entry *in,
 			      uint8_t proto, const struct expiry_policy *policy);
 
 /*
  * Not later than any result session_expiry can have for either entry of a session, so that a fresh
  * one is passed over without its other half being looked up.
  */
-struct instant session_expiry_earliest(const struct fq_session *entry, uint8_t proto,
+struct instant session_expiry_earliest(const struct session_entry *entry, uint8_t proto,
 				       const struct expiry_policy *policy);
 
 /* The key of the other half, by the key and the entry of one. Works in both directions. */
-struct fq_tuple session_partner(const struct fq_tuple *key, const struct fq_session *entry);
+struct fq_tuple session_partner(const struct fq_tuple *key, const struct session_entry *entry);

@@ -26,17 +26,17 @@ static const int groups[] = {
 	RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_NEXTHOP,
 };
 
-void hops_changed(struct dataplane *dp)
+void generation_begin(struct dataplane *dp)
 {
 	struct fq_control *c = dp->control;
 	uint64_t now = instant_now().ns;
 	uint32_t gen;
 
-	__atomic_store_n(&c->route_at, now, __ATOMIC_RELEASE);
-	gen = __atomic_add_fetch(&c->route_gen, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&c->gen_at, now, __ATOMIC_RELEASE);
+	gen = __atomic_add_fetch(&c->gen, 1, __ATOMIC_RELEASE);
 	/* 0 says that there is none, and the last number belongs to the programs. */
 	if (gen == UINT32_MAX || gen == 0)
-		__atomic_store_n(&c->route_gen, 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&c->gen, 1, __ATOMIC_RELEASE);
 }
 
 /* Take in what is waiting. Return: whether there was something; negative errno. */
@@ -67,7 +67,7 @@ int dataplane_hops_ready(struct dataplane *dp)
 	int r = drain(dp->hops);
 
 	if (r > 0)
-		hops_changed(dp);
+		generation_begin(dp);
 	return r < 0 ? r : 0;
 }
 
@@ -78,8 +78,8 @@ int dataplane_hops_trust(struct dataplane *dp)
 
 	if (r < 0)
 		return r;
-	if (now >= dp->control->route_at + HOPS_AGE_NS)
-		hops_changed(dp);
+	if (now >= dp->control->gen_at + HOPS_AGE_NS)
+		generation_begin(dp);
 	__atomic_store_n(&dp->control->hops_until, now + HOPS_TRUST_NS, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -95,7 +95,7 @@ int hops_open(struct dataplane *dp)
 	if (r < 0)
 		return r;
 	/* Nobody has listened until now. */
-	hops_changed(dp);
+	generation_begin(dp);
 	return 0;
 }
 

@@ -11,6 +11,8 @@
 #include <bpf/libbpf.h>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/grace.h"
+#include "dataplane/table.h"
 
 #define DP_PATH_MAX 256
 #define DP_BATCH    1024 /* entries of one batched lookup */
@@ -20,6 +22,8 @@
 enum dp_map {
 	M_CONTROL,
 	M_SESSIONS,
+	M_SESSIONS_COLD,
+	M_SESSIONS_SIX,
 	M_TOMBSTONES,
 	M_CLIENTS,
 	M_GRANTS,
@@ -106,13 +110,11 @@ struct dataplane {
 
 	int hops; /* netlink socket of hops.c */
 
-	struct { /* sessions.c */
-		uint32_t cursor;
-		bool midway;   /* @cursor is valid */
+	struct session_table table; /* mapped; sessions.c */
+	struct grace *grace;
+	struct {
+		uint32_t next; /* index */
 		bool thorough; /* look for orphans among busy entries, too */
-		struct fq_tuple *keys;
-		struct fq_session *entries;
-		unsigned int cap;
 	} sweep;
 };
 
@@ -375,8 +377,11 @@ void vlan_note(int vlans_fd, uint32_t sessions_id, uint32_t ifindex, char note[D
 int hops_open(struct dataplane *dp);
 void hops_close(struct dataplane *dp);
 
-/* Next hops that are remembered may not be right any more: begin a new generation. */
-void hops_changed(struct dataplane *dp);
+/*
+ * What sessions remember, their permission and their next hops, may not be right any more: begin a
+ * new generation.
+ */
+void generation_begin(struct dataplane *dp);
 
 /* ---- warn.c ---- */
 
@@ -411,11 +416,18 @@ int map_count(enum dp_map map, int fd, uint64_t *ret_count);
 
 /* ---- sessions.c ---- */
 
+/*
+ * Have a dead entry freed, which somebody else has removed or left (@again: another process); the
+ * second: all that are there.
+ */
+void sessions_bring_out(struct dataplane *dp, uint32_t index, bool again);
+void sessions_bring_out_all(struct dataplane *dp);
+
 /* Compute open sessions of control and quota from the table. */
 int sessions_recount(struct dataplane *dp);
 
 bool session_matches(const struct dp_match *m, const struct fq_tuple *out_key,
-		     const struct fq_session *out);
+		     const struct session_entry *out);
 
 /* ---- upcall.c, maps.c ---- */
 

@@ -161,10 +161,14 @@ static int set_room(struct bpf_map *map, int fd, uint32_t entries)
 
 static int set_rooms(struct fqdnat_bpf *skel, const struct dp_settings *s, const int maps[M_COUNT])
 {
+	uint32_t slots = s->sessions_max ? table_slots(s->sessions_max) : 0;
 	int r;
 
-	/* An entry for each direction. */
-	r = set_room(skel->maps.sessions, maps[M_SESSIONS], 2 * s->sessions_max);
+	r = set_room(skel->maps.sessions, maps[M_SESSIONS], slots);
+	if (r == 0)
+		r = set_room(skel->maps.sessions_cold, maps[M_SESSIONS_COLD], slots);
+	if (r == 0)
+		r = set_room(skel->maps.sessions_six, maps[M_SESSIONS_SIX], slots);
 	if (r == 0)
 		r = set_room(skel->maps.edge, maps[M_EDGE], DP_DOMAIN_ENTRIES * s->domains_max);
 	if (r == 0)

@@ -186,6 +186,8 @@ int dataplane_grant_set(struct dataplane *dp, uint32_t client, uint32_t resource
 	struct fq_grant_key key = {.client = client, .resource = resource};
 	struct fq_grant grant = {.expires = expires_ns};
 
+	if (expires_ns && expires_ns < dp->control->grants_until)
+		__atomic_store_n(&dp->control->grants_until, expires_ns, __ATOMIC_RELEASE);
 	return map_set(dp, M_GRANTS, &key, &grant);
 }
 
@@ -293,9 +295,36 @@ int dataplane_gateway_del(struct dataplane *dp, uint32_t id)
 
 /* ---- counters and limits ---- */
 
+static int earlier_grant(void *ctx, const void *key, const void *value)
+{
+	const struct fq_grant *grant = value;
+	uint64_t *until = ctx;
+
+	(void)key;
+	if (grant->expires && grant->expires < *until)
+		*until = grant->expires;
+	return 0;
+}
+
+/* While it is in the past, every packet asks whether its own grant has expired. */
+static void grants_until_anew(struct dataplane *dp)
+{
+	uint64_t until = UINT64_MAX;
+
+	if (map_walk(M_GRANTS, dp->maps[M_GRANTS], earlier_grant, &until) == 0)
+		__atomic_store_n(&dp->control->grants_until, until, __ATOMIC_RELEASE);
+}
+
+void dataplane_grants_look(struct dataplane *dp)
+{
+	if (dp->control->grants_until <= (uint64_t)instant_now().ns)
+		grants_until_anew(dp);
+}
+
 void dataplane_policy_changed(struct dataplane *dp)
 {
-	__atomic_fetch_add(&dp->control->policy_gen, 1, __ATOMIC_RELEASE);
+	dataplane_grants_look(dp);
+	generation_begin(dp);
 }
 
 static uint32_t quota_used(const struct dataplane *dp, uint32_t index)

@@ -22,38 +22,31 @@
 
 struct session {
 	struct fq_tuple out_key, in_key;
-	struct fq_session out, in;
-	bool has_in; /* @in_key is this session's, not another's */
+	struct session_entry out, in;
+	uint32_t out_at, in_at; /* TABLE_NONE: there is none */
 };
-
-static int lookup(const struct dataplane *dp, const struct fq_tuple *key,
-		  struct fq_session *ret_entry)
-{
-	return bpf_map_lookup_elem(dp->maps[M_SESSIONS], key, ret_entry) < 0 ? -errno : 0;
-}
 
 /* The other half belongs to this one only if it leads back. */
 static bool leads_back(const struct fq_tuple *key, const struct fq_tuple *partner_key,
-		       const struct fq_session *partner)
+		       const struct session_entry *partner)
 {
 	struct fq_tuple back = session_partner(partner_key, partner);
 
 	return memcmp(&back, key, sizeof(back)) == 0;
 }
 
-/* Find the other half of @key. *@ret_found: false if there is none. */
-static int find_partner(const struct dataplane *dp, const struct fq_tuple *key,
-			const struct fq_session *entry, struct fq_tuple *ret_key,
-			struct fq_session *ret_entry, bool *ret_found)
+/* Find the other half of @key. Return: where it is; TABLE_NONE. */
+static uint32_t find_partner(const struct dataplane *dp, const struct fq_tuple *key,
+			     const struct session_entry *entry, struct instant now,
+			     struct fq_tuple *ret_key, struct session_entry *ret_entry)
 {
-	int r;
+	struct fq_tuple partner = session_partner(key, entry);
+	uint32_t index = table_find(&dp->table, &partner);
 
-	*ret_key = session_partner(key, entry);
-	r = lookup(dp, ret_key, ret_entry);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	*ret_found = r == 0 && leads_back(key, ret_key, ret_entry);
-	return 0;
+	if (index == TABLE_NONE || !table_read(&dp->table, index, now, ret_key, ret_entry) ||
+	    !leads_back(key, ret_key, ret_entry))
+		return TABLE_NONE;
+	return index;
 }
 
 static void less_one(uint32_t *counter)
@@ -77,11 +70,13 @@ static void bury(struct dataplane *dp, const struct session *s, struct instant n
 	(void)bpf_map_update_elem(dp->maps[M_TOMBSTONES], &s->in_key, &stone, BPF_ANY);
 }
 
-static int drop_entry(struct dataplane *dp, const struct fq_tuple *key)
+/* Return: false if somebody else has. */
+static bool drop_entry(struct dataplane *dp, uint32_t index)
 {
-	if (bpf_map_delete_elem(dp->maps[M_SESSIONS], key) < 0)
-		return -errno;
-	return 0;
+	if (index == TABLE_NONE || !table_end(&dp->table, index))
+		return false;
+	sessions_bring_out(dp, index, false);
+	return true;
 }
 
 /* Where a client's sessions count beside its own element of quota; NULL: scope 0. */
@@ -93,7 +88,7 @@ static struct fq_quota *scope_quota(struct dataplane *dp, uint32_t client)
 }
 
 /* Give back what open.h has counted for an out entry. */
-static void unaccount(struct dataplane *dp, const struct fq_session *out)
+static void unaccount(struct dataplane *dp, const struct session_entry *out)
 {
 	struct fq_quota *scope;
 
@@ -106,158 +101,128 @@ static void unaccount(struct dataplane *dp, const struct fq_session *out)
 		less_one(&scope->sessions);
 }
 
-static int drop_out(struct dataplane *dp, const struct session *s, bool *ret_removed)
+static bool drop_out(struct dataplane *dp, const struct session *s)
 {
-	int r = drop_entry(dp, &s->out_key);
+	bool removed = drop_entry(dp, s->out_at);
 
-	*ret_removed = r == 0;
-	if (r == 0)
+	if (removed)
 		unaccount(dp, &s->out);
-	return r == -ENOENT ? 0 : r;
+	return removed;
 }
 
-static int drop_in(struct dataplane *dp, const struct session *s)
+/* Return: false if somebody else was faster */
+static bool remove_session(struct dataplane *dp, const struct session *s, struct instant now)
 {
-	int r = s->has_in ? drop_entry(dp, &s->in_key) : 0;
-
-	return r == -ENOENT ? 0 : r;
-}
-
-/* *@ret_removed: false if somebody else was faster */
-static int remove_session(struct dataplane *dp, const struct session *s, struct instant now,
-			  bool *ret_removed)
-{
-	int r;
+	bool removed;
 
 	/* A forwarded session's in tuple is between two other machines: what is late there is the
 	 * gateway's to drop. */
 	if (s->out.gateway) {
-		r = drop_in(dp, s);
-		return r < 0 ? r : drop_out(dp, s, ret_removed);
+		drop_entry(dp, s->in_at);
+		return drop_out(dp, s);
 	}
-	if (s->has_in)
+	if (s->in_at != TABLE_NONE)
 		bury(dp, s, now);
-	r = drop_out(dp, s, ret_removed);
-	return r < 0 ? r : drop_in(dp, s);
+	removed = drop_out(dp, s);
+	drop_entry(dp, s->in_at);
+	return removed;
 }
 
 /* An entry without its other half. An out entry has been counted, an in entry has not. */
-static int remove_orphan(struct dataplane *dp, const struct fq_tuple *key,
-			 const struct fq_session *entry, struct dp_sweep *sweep)
+static void remove_orphan(struct dataplane *dp, uint32_t index, const struct session_entry *entry,
+			  struct dp_sweep *sweep)
 {
-	int r = drop_entry(dp, key);
-
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+	if (!drop_entry(dp, index))
+		return;
 	if (entry->dir == FQ_DIR_OUT)
 		unaccount(dp, entry);
 	sweep->orphans++;
-	return 0;
 }
 
-static bool old_enough(const struct fq_session *entry, struct instant now)
+static bool old_enough(const struct session_entry *entry, struct instant now)
 {
 	return now.ns - (int64_t)entry->created >= ORPHAN_NS;
 }
 
-static int sweep_out(struct dataplane *dp, const struct fq_tuple *key,
-		     const struct fq_session *entry, struct instant now, struct dp_sweep *sweep)
+static void sweep_out(struct dataplane *dp, struct session *s, struct instant now,
+		      struct dp_sweep *sweep)
 {
 	const struct expiry_policy *policy = &dp->settings.expiry;
-	struct session s = {.out_key = *key};
-	bool removed = false;
-	int r;
+	uint8_t proto = s->out_key.proto;
 
 	if (!dp->sweep.thorough &&
-	    !instant_reached(session_expiry_earliest(entry, key->proto, policy), now))
-		return 0;
-	/* As it is now: the batch may be old, and its packets may have gone on. */
-	r = lookup(dp, key, &s.out);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	r = find_partner(dp, key, &s.out, &s.in_key, &s.in, &s.has_in);
-	if (r < 0)
-		return r;
-	if (!s.has_in)
-		return old_enough(&s.out, now) ? remove_orphan(dp, key, &s.out, sweep) : 0;
-	if (!instant_reached(session_expiry(&s.out, &s.in, key->proto, policy), now))
-		return 0;
-	r = remove_session(dp, &s, now, &removed);
-	if (removed)
-		sweep->expired++;
-	return r;
+	    !instant_reached(session_expiry_earliest(&s->out, proto, policy), now))
+		return;
+	s->in_at = find_partner(dp, &s->out_key, &s->out, now, &s->in_key, &s->in);
+	if (s->in_at == TABLE_NONE) {
+		if (old_enough(&s->out, now))
+			remove_orphan(dp, s->out_at, &s->out, sweep);
+		return;
+	}
+	if (instant_reached(session_expiry(&s->out, &s->in, proto, policy), now))
+		sweep->expired += remove_session(dp, s, now);
 }
 
 /* In entries end with their out entry; here only those without one are looked for. */
-static int sweep_in(struct dataplane *dp, const struct fq_tuple *key,
-		    const struct fq_session *entry, struct instant now, struct dp_sweep *sweep)
+static void sweep_in(struct dataplane *dp, struct session *s, struct instant now,
+		     struct dp_sweep *sweep)
 {
-	struct instant earliest = session_expiry_earliest(entry, key->proto, &dp->settings.expiry);
-	struct fq_session out;
-	struct fq_tuple out_key;
-	bool found;
-	int r;
+	struct instant earliest =
+		session_expiry_earliest(&s->in, s->in_key.proto, &dp->settings.expiry);
 
-	if (!old_enough(entry, now) || (!dp->sweep.thorough && !instant_reached(earliest, now)))
-		return 0;
-	r = find_partner(dp, key, entry, &out_key, &out, &found);
-	return r < 0 || found ? r : remove_orphan(dp, key, entry, sweep);
+	if (!old_enough(&s->in, now) || (!dp->sweep.thorough && !instant_reached(earliest, now)))
+		return;
+	if (find_partner(dp, &s->in_key, &s->in, now, &s->out_key, &s->out) == TABLE_NONE)
+		remove_orphan(dp, s->in_at, &s->in, sweep);
 }
 
-static int sweep_buffers(struct dataplane *dp, unsigned int cap)
+static void sweep_one(struct dataplane *dp, uint32_t index, struct instant now,
+		      struct dp_sweep *sweep)
 {
-	if (dp->sweep.cap >= cap)
-		return 0;
-	free(dp->sweep.keys);
-	free(dp->sweep.entries);
-	dp->sweep.keys = calloc(cap, sizeof(*dp->sweep.keys));
-	dp->sweep.entries = calloc(cap, sizeof(*dp->sweep.entries));
-	dp->sweep.cap = dp->sweep.keys && dp->sweep.entries ? cap : 0;
-	return dp->sweep.cap ? 0 : -ENOMEM;
+	struct session s = {.out_at = index, .in_at = index};
+
+	sessions_bring_out(dp, index, false);
+	if (!table_read(&dp->table, index, now, &s.out_key, &s.out))
+		return;
+	sweep->examined++;
+	if (s.out.dir == FQ_DIR_OUT) {
+		sweep_out(dp, &s, now, sweep);
+		return;
+	}
+	s.in_key = s.out_key;
+	s.in = s.out;
+	sweep_in(dp, &s, now, sweep);
 }
 
-/* The next part of the table into the buffers. *@ret_end: it was the last. */
-static int sweep_read(struct dataplane *dp, uint32_t *n, bool *ret_end)
-{
-	int r = bpf_map_lookup_batch(dp->maps[M_SESSIONS],
-				     dp->sweep.midway ? &dp->sweep.cursor : NULL, &dp->sweep.cursor,
-				     dp->sweep.keys, dp->sweep.entries, n, NULL);
-
-	if (r < 0 && errno != ENOENT)
-		return -errno;
-	*ret_end = r < 0;
-	return 0;
-}
-
-int dataplane_sweep(struct dataplane *dp, struct instant now, unsigned int budget,
-		    struct dp_sweep *ret_sweep)
+struct dp_sweep dataplane_sweep(struct dataplane *dp, struct instant now, unsigned int budget)
 {
 	uint32_t n = budget < SWEEP_MIN ? SWEEP_MIN : budget > SWEEP_MAX ? SWEEP_MAX : budget;
+	uint32_t slots = dp->table.table->slots;
 	struct dp_sweep sweep = {0};
-	bool end = false;
-	int r;
 
-	r = sweep_buffers(dp, n);
-	if (r == 0)
-		r = sweep_read(dp, &n, &end);
-	if (r < 0)
-		return r;
-	dp->sweep.midway = !end;
-	for (uint32_t i = 0; i < n && r == 0; i++) {
-		const struct fq_tuple *key = &dp->sweep.keys[i];
-		const struct fq_session *entry = &dp->sweep.entries[i];
-
-		r = (entry->dir == FQ_DIR_OUT ? sweep_out : sweep_in)(dp, key, entry, now, &sweep);
+	for (; n && dp->sweep.next < slots; n--)
+		sweep_one(dp, dp->sweep.next++, now, &sweep);
+	if (dp->sweep.next >= slots) {
+		dp->sweep.next = 0;
+		dp->sweep.thorough = false;
+		sweep.pass_done = true;
 	}
 	dataplane_count(dp, FQ_R_SESSION_EXPIRED, sweep.expired);
-	if (r < 0)
-		return r;
-	if (end)
-		dp->sweep.thorough = false;
-	sweep.examined = n;
-	sweep.pass_done = end;
-	*ret_sweep = sweep;
-	return 0;
+	grace_step(dp->grace);
+	return sweep;
+}
+
+void sessions_bring_out(struct dataplane *dp, uint32_t index, bool again)
+{
+	if (table_take_dead(&dp->table, index, again))
+		grace_add(dp->grace, index);
+}
+
+void sessions_bring_out_all(struct dataplane *dp)
+{
+	for (uint32_t i = 0; i < dp->table.table->slots; i++)
+		sessions_bring_out(dp, i, true);
+	grace_step(dp->grace);
 }
 
 /* ---- flush ---- */
@@ -268,7 +233,7 @@ static int compare_addr(const void *a, const void *b)
 }
 
 /* Of a forwarded flow the real and the masquerade address are not known here. */
-static bool matches_translation(const struct dp_match *m, const struct fq_session *out)
+static bool matches_translation(const struct dp_match *m, const struct session_entry *out)
 {
 	if (out->gateway)
 		return !m->real && !m->nat;
@@ -285,7 +250,7 @@ int dp_pair_compare(const void *a, const void *b)
 	return (p->resource > q->resource) - (p->resource < q->resource);
 }
 
-static bool matches_pair(const struct dp_match *m, const struct fq_session *out)
+static bool matches_pair(const struct dp_match *m, const struct session_entry *out)
 {
 	const struct dp_pair pair = {out->domain, out->resource};
 
@@ -307,7 +272,7 @@ static bool matches_domain(const struct dp_match *m, uint32_t domain)
 }
 
 bool session_matches(const struct dp_match *m, const struct fq_tuple *out_key,
-		     const struct fq_session *out)
+		     const struct session_entry *out)
 {
 	return matches_translation(m, out) &&
 	       (!m->client_addr || ipprefix_contains(m->client_addr, &out_key->src)) &&
@@ -317,39 +282,27 @@ bool session_matches(const struct dp_match *m, const struct fq_tuple *out_key,
 	       (!m->gateway || *m->gateway == out->gateway) && (!m->pairs || matches_pair(m, out));
 }
 
-struct flush {
-	struct dataplane *dp;
-	const struct dp_match *match;
-	struct instant now;
-	uint64_t flushed;
-};
-
-static int flush_one(void *ctx, const void *key, const void *value)
+static bool flush_one(struct dataplane *dp, const struct dp_match *match, uint32_t index,
+		      struct instant now)
 {
-	struct flush *flush = ctx;
-	struct session s = {.out_key = *(const struct fq_tuple *)key,
-			    .out = *(const struct fq_session *)value};
-	bool removed = false;
-	int r;
+	struct session s = {.out_at = index};
 
-	if (s.out.dir != FQ_DIR_OUT || !session_matches(flush->match, &s.out_key, &s.out))
-		return 0;
-	r = find_partner(flush->dp, &s.out_key, &s.out, &s.in_key, &s.in, &s.has_in);
-	if (r == 0)
-		r = remove_session(flush->dp, &s, flush->now, &removed);
-	flush->flushed += removed;
-	return r;
+	if (!table_read(&dp->table, index, now, &s.out_key, &s.out) || s.out.dir != FQ_DIR_OUT ||
+	    !session_matches(match, &s.out_key, &s.out))
+		return false;
+	s.in_at = find_partner(dp, &s.out_key, &s.out, now, &s.in_key, &s.in);
+	return remove_session(dp, &s, now);
 }
 
-int dataplane_flush(struct dataplane *dp, const struct dp_match *match, struct instant now,
-		    uint64_t *ret_flushed)
+uint64_t dataplane_flush(struct dataplane *dp, const struct dp_match *match, struct instant now)
 {
-	struct flush flush = {.dp = dp, .match = match, .now = now};
-	int r = map_walk(M_SESSIONS, dp->maps[M_SESSIONS], flush_one, &flush);
+	uint64_t flushed = 0;
 
-	dataplane_count(dp, FQ_R_SESSION_REVOKED, flush.flushed);
-	*ret_flushed = flush.flushed;
-	return r;
+	for (uint32_t i = 0; i < dp->table.table->slots; i++)
+		flushed += flush_one(dp, match, i, now);
+	grace_step(dp->grace);
+	dataplane_count(dp, FQ_R_SESSION_REVOKED, flushed);
+	return flushed;
 }
 
 /* ---- recount ---- */
@@ -360,46 +313,43 @@ struct recount {
 	uint32_t walked[FQ_QUOTAS_MAX];
 };
 
-static int recount_one(void *ctx, const void *key, const void *value)
+static void recount_one(struct recount *count, uint32_t index)
 {
-	const struct fq_session *entry = value;
-	struct recount *count = ctx;
+	struct session_entry entry;
 	struct fq_quota *scope;
+	struct fq_tuple key;
 
-	(void)key;
-	if (entry->dir != FQ_DIR_OUT || entry->client >= FQ_CLIENTS_MAX)
-		return 0;
-	count->walked[entry->client]++;
-	scope = scope_quota(count->dp, entry->client);
+	if (!table_read(&count->dp->table, index, instant_now(), &key, &entry) ||
+	    entry.dir != FQ_DIR_OUT || entry.client >= FQ_CLIENTS_MAX)
+		return;
+	count->walked[entry.client]++;
+	scope = scope_quota(count->dp, entry.client);
 	if (scope)
 		count->walked[scope - count->dp->quota]++;
-	return 0;
 }
 
 /*
  * Programs may be running and counting. Clients and scopes whose counter moved during the walk are
- * left for the next round; *@ret_moved says whether there were any.
+ * left for the next round. Return: whether there were any.
  */
-static int recount_round(struct recount *count, bool *ret_moved)
+static bool recount_round(struct recount *count)
 {
 	struct dataplane *dp = count->dp;
-	int r;
+	bool moved = false;
 
 	memset(count->walked, 0, sizeof(count->walked));
 	for (uint32_t i = 0; i < FQ_QUOTAS_MAX; i++)
 		count->before[i] = __atomic_load_n(&dp->quota[i].sessions, __ATOMIC_RELAXED);
-	r = map_walk(M_SESSIONS, dp->maps[M_SESSIONS], recount_one, count);
-	if (r < 0)
-		return r;
-	*ret_moved = false;
+	for (uint32_t i = 0; i < dp->table.table->slots; i++)
+		recount_one(count, i);
 	for (uint32_t i = 0; i < FQ_QUOTAS_MAX; i++) {
 		uint32_t have = count->before[i];
 
 		if (!__atomic_compare_exchange_n(&dp->quota[i].sessions, &have, count->walked[i],
 						 false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-			*ret_moved = true;
+			moved = true;
 	}
-	return 0;
+	return moved;
 }
 
 /* The sum over clients, by the difference, so that what is opened meanwhile stays counted. */
@@ -420,12 +370,8 @@ int sessions_recount(struct dataplane *dp)
 	if (!count)
 		return -ENOMEM;
 	count->dp = dp;
-	for (int i = 0; i < RECOUNT_ROUNDS && moved; i++) {
-		int r = recount_round(count, &moved);
-
-		if (r < 0)
-			return r;
-	}
+	for (int i = 0; i < RECOUNT_ROUNDS && moved; i++)
+		moved = recount_round(count);
 	recount_total(dp);
 	return 0;
 }

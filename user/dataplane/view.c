@@ -51,10 +51,21 @@ static int get_one(const struct dpview *view, enum dp_map map, uint32_t index, v
 	return bpf_map_lookup_elem(view->maps[map], &index, ret_value) < 0 ? -errno : 0;
 }
 
+/* The kernel maps memory only from a descriptor that could write, even for reading. */
+static int open_mappable(const struct dpview *view, enum dp_map map)
+{
+	char path[DP_PATH_MAX];
+	int fd, r = dp_path_map(path, view->bpffs, map);
+
+	if (r < 0)
+		return r;
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
 /* ---- sessions ---- */
 
 struct session_walk {
-	struct dpview *view;
 	const struct dp_match *match;
 	struct instant now;
 	struct expiry_policy policy;
@@ -68,7 +79,7 @@ static int64_t not_negative(int64_t ns)
 }
 
 static void session_row(const struct session_walk *walk, const struct fq_tuple *key,
-			const struct fq_session *out, const struct fq_session *in,
+			const struct session_entry *out, const struct session_entry *in,
 			struct dpview_session *ret_row)
 {
 	bool icmp = key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6;
@@ -100,36 +111,48 @@ static void session_row(const struct session_walk *walk, const struct fq_tuple *
 	ret_row->real = out->dst;
 }
 
-static int session_one(void *ctx, const void *key, const void *value)
+static int session_one(const struct session_walk *walk, const struct session_table *table,
+		       uint32_t index)
 {
-	const struct session_walk *walk = ctx;
-	const struct fq_tuple *out_key = key;
-	const struct fq_session *out = value;
-	struct fq_session in = {0};
+	struct session_entry out, in = {0};
+	struct fq_tuple key, in_key;
 	struct dpview_session row;
-	struct fq_tuple in_key;
 
-	if (out->dir != FQ_DIR_OUT || (walk->match && !session_matches(walk->match, out_key, out)))
+	if (!table_read(table, index, walk->now, &key, &out) || out.dir != FQ_DIR_OUT ||
+	    (walk->match && !session_matches(walk->match, &key, &out)))
 		return 0;
-	in_key = session_partner(out_key, out);
+	in_key = session_partner(&key, &out);
+	index = table_find(table, &in_key);
 	/* Being opened or removed just now: no reply yet, as far as we can see. */
-	if (bpf_map_lookup_elem(walk->view->maps[M_SESSIONS], &in_key, &in) < 0 && errno != ENOENT)
-		return -errno;
-	session_row(walk, out_key, out, &in, &row);
+	if (index == TABLE_NONE || !table_read(table, index, walk->now, &in_key, &in))
+		in = (struct session_entry){0};
+	session_row(walk, &key, &out, &in, &row);
 	return walk->cb(walk->ctx, &row);
 }
 
 int dpview_sessions(struct dpview *view, const struct dp_match *match, struct instant now,
 		    dpview_session_fn cb, void *ctx)
 {
-	struct session_walk walk = {.view = view, .match = match, .now = now, .cb = cb, .ctx = ctx};
+	struct session_walk walk = {.match = match, .now = now, .cb = cb, .ctx = ctx};
+	_cleanup_(closep) int slot = open_mappable(view, M_SESSIONS);
+	_cleanup_(closep) int six = open_mappable(view, M_SESSIONS_SIX);
+	_cleanup_(closep) int cold = open_mappable(view, M_SESSIONS_COLD);
+	struct fq_control control;
+	struct session_table table;
 	struct dp_user user;
 	int r = get_one(view, M_USER, 0, &user);
 
+	if (r == 0)
+		r = get_one(view, M_CONTROL, 0, &control);
+	if (r == 0)
+		r = table_map(&table, slot, six, cold, &control.table, false);
 	if (r < 0)
 		return r;
 	walk.policy = user.expiry;
-	return map_walk(M_SESSIONS, view->maps[M_SESSIONS], session_one, &walk);
+	for (uint32_t i = 0; i < control.table.slots && r == 0; i++)
+		r = session_one(&walk, &table, i);
+	table_unmap(&table);
+	return r;
 }
 
 /* ---- proxies ---- */
@@ -259,24 +282,15 @@ static int max_entries(int fd, uint64_t *ret_max)
 	return 0;
 }
 
-/*
- * Bytes waiting in the ring buffer: its first two pages say how far each side is. The kernel maps
- * them only from a descriptor that could write, even for reading.
- */
+/* Bytes waiting in the ring buffer: its first two pages say how far each side is. */
 static int ring_used(const struct dpview *view, uint64_t *ret_used)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	_cleanup_(closep) int fd = -1;
-	char path[DP_PATH_MAX];
+	_cleanup_(closep) int fd = open_mappable(view, M_UPCALLS);
 	const char *p;
-	int r;
 
-	r = dp_path_map(path, view->bpffs, M_UPCALLS);
-	if (r < 0)
-		return r;
-	fd = bpf_obj_get(path);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	p = mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;

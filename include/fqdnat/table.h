@@ -19,97 +19,32 @@
  */
 #pragma once
 
-#include "pkt.h"
+#include <stdbool.h>
 
-#define TABLE_PROBES    64
-#define TABLE_SLOTS_MIN 4096 /* all probes of a home are different slots */
-#define TABLE_SLOTS_MAX (1U << 30)
-#define TABLE_TRIES     8 /* compare-and-swaps of a home before a session is refused */
-#define TABLE_KEYS      11
+#include <bpf/bpf_endian.h>
 
-/* fq_slot.state; FREE to CLAIMED to LIVE to LIVE | DEAD to FREE */
-enum table_state {
-	TABLE_FREE = 0,
-	TABLE_CLAIMED = 1, /* being filled by the one that claimed it */
-	TABLE_LIVE = 2,    /* has been in its home's word: user space may look */
-	TABLE_DEAD = 4,    /* is removed, or about to be; to be freed after a grace period */
+#include <fqdnat/session.h>
+
+#define TABLE_PROBES 64
+#define TABLE_TRIES  8 /* compare-and-swaps of a home before a session is refused */
+
+#define table_inline static inline __attribute__((always_inline))
+
+/* Where to look for a key. */
+struct table_query {
+	__u64 hash;
+	__u32 slots;
+	__u32 home;
+	__u32 kind; /* TABLE_KIND_KEY of it */
+	__u32 pad;
+#ifndef __bpf__
+	const void *arrays; /* which table: for table_at and table_at6 */
+#endif
 };
 
-/* fq_slot.kind */
-#define TABLE_KIND_PROTO 0x03
-#define TABLE_KIND_IP6   0x04
-#define TABLE_KIND_KEY   (TABLE_KIND_PROTO | TABLE_KIND_IP6) /* part of the key */
-#define TABLE_KIND_IN    0x08
-#define TABLE_KIND_TO6   0x10 /* becomes an IPv6 packet */
-
-/*
- * A line. @bits belongs to the keys whose home this is, everything else to the entry that stands
- * here. @kind and the key and result are constant while it can be found.
- */
-struct fq_slot {
-	__u64 bits; /* bit i: a key of this home stands at table_probe(i) */
-	union {
-		__u32 word; /* changed by atomic operations alone */
-		struct {
-			__u8 state;
-			__u8 tcp_seen; /* FQ_TCP_* */
-			__u8 kind;
-			__u8 wscale;
-		};
-	};
-	__be16 sport;
-	__be16 dport;
-	union {
-		struct {
-			__be32 src;
-			__be32 dst;
-			__be32 to_src; /* what the packet becomes; if it forwards: the gateway */
-			__be32 to_dst;
-		};
-		struct {
-			__u64 print; /* TABLE_KIND_IP6: of the key, which stands in fq_slot6 */
-			__u64 zero;
-		};
-	};
-	__be16 to_port;
-	__u16 hop;
-	__u32 last;       /* ticks */
-	__u32 policy_gen; /* fq_control.policy_gen for which the packet was last permitted */
-	__u32 packets;    /* low halves: what carries is added elsewhere */
-	__u32 bytes;
-	union {
-		struct {
-			__u32 ack;
-			__u32 edge;
-			__u32 next;
-		} tcp;
-		__be16 peer_port; /* UDP: last permitted */
-	};
-} __attribute__((aligned(64)));
-
-_Static_assert(sizeof(struct fq_slot) == 64, "one cache line");
-_Static_assert(offsetof(struct fq_slot, state) % 4 == 0, "table_word: byte 0");
-_Static_assert(offsetof(struct fq_slot, kind) % 4 == 2, "table_word: byte 2");
-
-/* The addresses of an entry whose key or result is IPv6; same index. */
-struct fq_slot6 {
-	struct fq_addr src;
-	struct fq_addr dst;
-	struct fq_addr to_src;
-	struct fq_addr to_dst;
-};
-
-/* Constant while there are entries. The keys are random, and nobody else's business. */
-struct table {
-	__u64 key[TABLE_KEYS];
-	__u32 slots; /* even, TABLE_SLOTS_MIN to TABLE_SLOTS_MAX */
-};
-
-/* Given by who includes this. Return: NULL only where @index is not below table.slots. */
-static inline struct fq_slot *table_at(__u32 index);
-static inline struct fq_slot6 *table_at6(__u32 index);
-
-#define TABLE_NONE (~0U) /* no index */
+/* Given by who includes this. Return: NULL only where @index is not below q->slots. */
+static inline struct fq_slot *table_at(const struct table_query *q, __u32 index);
+static inline struct fq_slot6 *table_at6(const struct table_query *q, __u32 index);
 
 /*
  * What other CPUs change. A reader's way from the bits to the entry is an address dependency, which
@@ -120,7 +55,7 @@ static inline struct fq_slot6 *table_at6(__u32 index);
 #define table_global  __attribute__((noinline)) /* as fq_global: the verifier looks at it once */
 #define TABLE_LOAD(x) (*(const volatile __typeof__(x) *)&(x))
 
-fq_inline __u32 table_after(__u32 index, __u64 bits)
+table_inline __u32 table_after(__u32 index, __u64 bits)
 {
 	asm volatile("%[bits] &= 0\n\t%[index] += %[bits]"
 		     : [index] "+r"(index), [bits] "+r"(bits));
@@ -130,7 +65,7 @@ fq_inline __u32 table_after(__u32 index, __u64 bits)
 #define table_global  static inline
 #define TABLE_LOAD(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 
-fq_inline __u32 table_after(__u32 index, __u64 bits)
+table_inline __u32 table_after(__u32 index, __u64 bits)
 {
 	(void)bits;
 	return index;
@@ -138,7 +73,7 @@ fq_inline __u32 table_after(__u32 index, __u64 bits)
 #endif
 
 /* State and kind in the word around them. */
-fq_inline __u32 table_word(__u8 state, __u8 kind)
+table_inline __u32 table_word(__u8 state, __u8 kind)
 {
 	union {
 		__u8 b[4];
@@ -148,23 +83,17 @@ fq_inline __u32 table_word(__u8 state, __u8 kind)
 	return word.w;
 }
 
-fq_inline __u8 table_kind(const struct fq_tuple *tuple)
+#define TABLE_TCP 6 /* IP protocol numbers */
+#define TABLE_UDP 17
+
+table_inline __u8 table_kind(const struct fq_tuple *tuple)
 {
 	const struct fq_addr *a = &tuple->src;
 	bool v4 = !a->w[0] && !a->w[1] && a->w[2] == bpf_htonl(0xffff);
-	__u8 proto = tuple->proto == FQ_PROTO_TCP ? 0 : tuple->proto == FQ_PROTO_UDP ? 1 : 2;
+	__u8 proto = tuple->proto == TABLE_TCP ? 0 : tuple->proto == TABLE_UDP ? 1 : 2;
 
 	return proto | (v4 ? 0 : TABLE_KIND_IP6);
 }
-
-/* Where to look for a key. */
-struct table_query {
-	__u64 hash;
-	__u32 slots;
-	__u32 home;
-	__u32 kind; /* TABLE_KIND_KEY of it */
-	__u32 pad;
-};
 
 /*
  * Multilinear hashing (Lemire and Kaser, "Strongly universal string hashing is fast"): two keys
@@ -172,7 +101,7 @@ struct table_query {
  * (MurmurHash3's 64-bit finalizer) is not linear: who has found out, by timing, that two keys share
  * a home has learnt nothing about others.
  */
-fq_inline __u64 table_hash(const struct table *t, const struct fq_tuple *tuple, __u8 kind)
+table_inline __u64 table_hash(const struct fq_table *t, const struct fq_tuple *tuple, __u8 kind)
 {
 	__u32 ports = (__u32)tuple->sport << 16 | tuple->dport;
 	__u64 h = t->key[0] + t->key[1] * tuple->src.w[3] + t->key[2] * tuple->dst.w[3] +
@@ -188,7 +117,7 @@ fq_inline __u64 table_hash(const struct table *t, const struct fq_tuple *tuple, 
 	return h ^ h >> 33;
 }
 
-fq_inline struct table_query table_query(const struct table *t, const struct fq_tuple *tuple)
+table_inline struct table_query table_query(const struct fq_table *t, const struct fq_tuple *tuple)
 {
 	__u8 kind = table_kind(tuple);
 	__u64 hash = table_hash(t, tuple, kind);
@@ -205,7 +134,7 @@ fq_inline struct table_query table_query(const struct table *t, const struct fq_
  * Where keys of a home may stand, best first: at home, in the line that processors fetch together
  * with it, and then ever farther away, so that crowded homes do not get into each other's way.
  */
-fq_inline __u32 table_probe(__u32 slots, __u32 home, __u32 i)
+table_inline __u32 table_probe(__u32 slots, __u32 home, __u32 i)
 {
 	__u32 index = home + i * (i + 1) / 2;
 
@@ -214,15 +143,15 @@ fq_inline __u32 table_probe(__u32 slots, __u32 home, __u32 i)
 	return index < slots ? index : index - slots;
 }
 
-fq_inline bool table_same_addr(const struct fq_addr *a, const struct fq_addr *b)
+table_inline bool table_same_addr(const struct fq_addr *a, const struct fq_addr *b)
 {
 	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) |
 		 (a->w[3] ^ b->w[3]));
 }
 
 /* Does the key stand there? Only of slots that a bit has led to. */
-fq_inline bool table_is(const struct fq_slot *s, __u32 index, const struct table_query *q,
-			const struct fq_tuple *key)
+table_inline bool table_is(const struct fq_slot *s, __u32 index, const struct table_query *q,
+			   const struct fq_tuple *key)
 {
 	const struct fq_slot6 *six;
 
@@ -233,7 +162,7 @@ fq_inline bool table_is(const struct fq_slot *s, __u32 index, const struct table
 		return s->src == key->src.w[3] && s->dst == key->dst.w[3];
 	if (s->print != q->hash)
 		return false;
-	six = table_at6(index);
+	six = table_at6(q, index);
 	return six && table_same_addr(&six->src, &key->src) &&
 	       table_same_addr(&six->dst, &key->dst);
 }
@@ -250,7 +179,7 @@ table_global __u32 table_scan(const struct table_query *q, const struct fq_tuple
 		if (!(bits >> i & 1))
 			continue;
 		index = table_after(table_probe(q->slots, q->home, i), bits);
-		s = table_at(index);
+		s = table_at(q, index);
 		if (s && table_is(s, index, q, key))
 			return index;
 	}
@@ -262,9 +191,9 @@ table_global __u32 table_scan(const struct table_query *q, const struct fq_tuple
  *
  * Return: its index; TABLE_NONE if there is none.
  */
-fq_inline __u32 table_lookup(const struct table_query *q, const struct fq_tuple *key)
+table_inline __u32 table_lookup(const struct table_query *q, const struct fq_tuple *key)
 {
-	struct fq_slot *home = table_at(q->home), *s;
+	struct fq_slot *home = table_at(q, q->home), *s;
 	__u32 index;
 	__u64 bits;
 
@@ -273,7 +202,7 @@ fq_inline __u32 table_lookup(const struct table_query *q, const struct fq_tuple 
 	bits = TABLE_LOAD(home->bits);
 	if (bits & 1) {
 		index = table_after(q->home, bits);
-		s = table_at(index);
+		s = table_at(q, index);
 		if (s && table_is(s, index, q, key))
 			return index;
 	}
@@ -282,9 +211,9 @@ fq_inline __u32 table_lookup(const struct table_query *q, const struct fq_tuple 
 }
 
 /* Is the best place for the key vacant? A hint: another one may be faster. */
-fq_inline bool table_vacant(const struct table_query *q)
+table_inline bool table_vacant(const struct table_query *q)
 {
-	struct fq_slot *home = table_at(q->home);
+	struct fq_slot *home = table_at(q, q->home);
 
 	return home && TABLE_LOAD(home->word) == TABLE_FREE;
 }
@@ -312,10 +241,10 @@ struct table_claim {
  *
  * Return: DONE; EXISTS; FULL.
  */
-fq_inline enum table_result table_claim(const struct table_query *q, const struct fq_tuple *key,
-					__u8 flags, struct table_claim *ret_claim)
+table_inline enum table_result table_claim(const struct table_query *q, const struct fq_tuple *key,
+					   __u8 flags, struct table_claim *ret_claim)
 {
-	struct fq_slot *home = table_at(q->home);
+	struct fq_slot *home = table_at(q, q->home);
 	__u8 kind = q->kind | flags;
 	struct table_claim c = {};
 
@@ -326,7 +255,7 @@ fq_inline enum table_result table_claim(const struct table_query *q, const struc
 		return TABLE_EXISTS;
 	for (c.probe = 0; c.probe < TABLE_PROBES; c.probe++) {
 		c.index = table_probe(q->slots, q->home, c.probe);
-		c.slot = table_at(c.index);
+		c.slot = table_at(q, c.index);
 		if (!c.slot || TABLE_LOAD(c.slot->word) != TABLE_FREE)
 			continue;
 		if (__sync_val_compare_and_swap(&c.slot->word, TABLE_FREE,
@@ -339,7 +268,7 @@ fq_inline enum table_result table_claim(const struct table_query *q, const struc
 }
 
 /* Give back a slot that nobody has seen. */
-fq_inline void table_abandon(const struct table_claim *c)
+table_inline void table_abandon(const struct table_claim *c)
 {
 	__sync_lock_test_and_set(&c->slot->word, TABLE_FREE);
 }
@@ -351,10 +280,10 @@ fq_inline void table_abandon(const struct table_claim *c)
  *
  * Return: DONE; EXISTS or BUSY: the slot is given back.
  */
-fq_inline enum table_result table_publish(const struct table_query *q, const struct fq_tuple *key,
-					  struct table_claim *c)
+table_inline enum table_result table_publish(const struct table_query *q,
+					     const struct fq_tuple *key, struct table_claim *c)
 {
-	struct fq_slot *home = table_at(q->home);
+	struct fq_slot *home = table_at(q, q->home);
 	enum table_result r = TABLE_BUSY;
 
 	for (int n = 0; home && n < TABLE_TRIES; n++) {
@@ -376,7 +305,7 @@ fq_inline enum table_result table_publish(const struct table_query *q, const str
 }
 
 /* Take a dead entry out of its home's word, if it is still there. */
-fq_inline void table_unlink(struct fq_slot *home, __u32 probe)
+table_inline void table_unlink(struct fq_slot *home, __u32 probe)
 {
 	__sync_fetch_and_and(&home->bits, ~(1ULL << probe));
 }
@@ -386,7 +315,7 @@ fq_inline void table_unlink(struct fq_slot *home, __u32 probe)
  *
  * Return: false if somebody else has.
  */
-fq_inline bool table_remove(struct fq_slot *home, struct fq_slot *s, __u32 probe)
+table_inline bool table_remove(struct fq_slot *home, struct fq_slot *s, __u32 probe)
 {
 	__u32 dead = table_word(TABLE_DEAD, 0);
 
@@ -396,20 +325,20 @@ fq_inline bool table_remove(struct fq_slot *home, struct fq_slot *s, __u32 probe
 	return true;
 }
 
-#ifndef __bpf__
-/* Free a dead entry that is not linked: a grace period after that, and by user space alone. */
-static inline void table_free(struct fq_slot *s)
-{
-	__atomic_store_n(&s->word, TABLE_FREE, __ATOMIC_RELEASE);
-}
-
 /* Which of its home's probes is the slot? Return: TABLE_PROBES if none. */
-static inline __u32 table_probe_of(__u32 slots, __u32 home, __u32 index)
+table_inline __u32 table_probe_of(__u32 slots, __u32 home, __u32 index)
 {
 	__u32 i = 0;
 
 	while (i < TABLE_PROBES && table_probe(slots, home, i) != index)
 		i++;
 	return i;
+}
+
+#ifndef __bpf__
+/* Free a dead entry that is not linked: a grace period after that, and by user space alone. */
+static inline void table_free(struct fq_slot *s)
+{
+	__atomic_store_n(&s->word, TABLE_FREE, __ATOMIC_RELEASE);
 }
 #endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Grace periods, see grace.h.
+ *
+ * The kernel returns from an update of a map of maps only after synchronize_rcu(), so that user
+ * space may know that no program still uses what it has had before. (membarrier would do, too,
+ * but is refused with nohz_full.)
+ */
+#include "dataplane/grace.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include <bpf/bpf.h>
+
+#include "base/cleanup.h"
+
+struct list {
+	uint32_t *index;
+	uint32_t count, room;
+};
+
+struct grace {
+	struct session_table *table;
+	struct list fresh;   /* wait for the next grace period */
+	struct list waiting; /* for the present one */
+	int inner, outer;    /* maps */
+
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool wanted, end; /* of the thread; with @lock */
+};
+
+static void wait_for_programs(const struct grace *g)
+{
+	const uint32_t zero = 0;
+
+	(void)bpf_map_update_elem(g->outer, &zero, &g->inner, BPF_ANY);
+}
+
+static void *run(void *ctx)
+{
+	struct grace *g = ctx;
+
+	pthread_mutex_lock(&g->lock);
+	while (!g->end) {
+		if (!g->wanted) {
+			pthread_cond_wait(&g->changed, &g->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&g->lock);
+		wait_for_programs(g);
+		pthread_mutex_lock(&g->lock);
+		g->wanted = false;
+		pthread_cond_broadcast(&g->changed);
+	}
+	pthread_mutex_unlock(&g->lock);
+	return NULL;
+}
+
+static int make_maps(struct grace *g)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+
+	g->inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "fq_grace_in", 4, 4, 1, NULL);
+	if (g->inner < 0)
+		return -errno;
+	opts.inner_map_fd = (uint32_t)g->inner;
+	g->outer = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "fq_grace", 4, 4, 1, &opts);
+	return g->outer < 0 ? -errno : 0;
+}
+
+static void release(struct grace *g)
+{
+	closep(&g->inner);
+	closep(&g->outer);
+	pthread_mutex_destroy(&g->lock);
+	pthread_cond_destroy(&g->changed);
+	free(g->fresh.index);
+	free(g->waiting.index);
+	free(g);
+}
+
+int grace_open(struct session_table *table, struct grace **ret_grace)
+{
+	struct grace *g = calloc(1, sizeof(*g));
+	int r;
+
+	if (!g)
+		return -ENOMEM;
+	g->table = table;
+	g->inner = g->outer = -1;
+	pthread_mutex_init(&g->lock, NULL);
+	pthread_cond_init(&g->changed, NULL);
+	r = make_maps(g);
+	if (r == 0)
+		r = -pthread_create(&g->thread, NULL, run, g);
+	if (r < 0) {
+		release(g);
+		return r;
+	}
+	*ret_grace = g;
+	return 0;
+}
+
+void grace_close(struct grace *g)
+{
+	if (!g)
+		return;
+	pthread_mutex_lock(&g->lock);
+	g->end = true;
+	pthread_cond_broadcast(&g->changed);
+	pthread_mutex_unlock(&g->lock);
+	pthread_join(g->thread, NULL);
+	release(g);
+}
+
+static bool list_add(struct list *l, uint32_t index)
+{
+	if (l->count == l->room) {
+		uint32_t room = l->room ? 2 * l->room : 1024;
+		uint32_t *fresh = reallocarray(l->index, room, sizeof(*fresh));
+
+		if (!fresh)
+			return false;
+		l->index = fresh;
+		l->room = room;
+	}
+	l->index[l->count++] = index;
+	return true;
+}
+
+static void list_free_entries(struct grace *g, struct list *l)
+{
+	for (uint32_t i = 0; i < l->count; i++)
+		table_release(g->table, l->index[i]);
+	l->count = 0;
+}
+
+void grace_add(struct grace *g, uint32_t index)
+{
+	if (list_add(&g->fresh, index))
+		return;
+	wait_for_programs(g);
+	table_release(g->table, index);
+}
+
+/* The thread has @waiting behind it: @fresh is next. With @lock. */
+static void next_period(struct grace *g)
+{
+	struct list empty;
+
+	list_free_entries(g, &g->waiting);
+	empty = g->waiting;
+	g->waiting = g->fresh;
+	g->fresh = empty;
+	g->wanted = g->waiting.count != 0;
+	if (g->wanted)
+		pthread_cond_broadcast(&g->changed);
+}
+
+void grace_step(struct grace *g)
+{
+	pthread_mutex_lock(&g->lock);
+	if (!g->wanted)
+		next_period(g);
+	pthread_mutex_unlock(&g->lock);
+}
+
+void grace_drain(struct grace *g)
+{
+	pthread_mutex_lock(&g->lock);
+	do {
+		while (g->wanted)
+			pthread_cond_wait(&g->changed, &g->lock);
+		next_period(g);
+	} while (g->wanted);
+	pthread_mutex_unlock(&g->lock);
+}
+
+uint32_t grace_pending(const struct grace *g)
+{
+	return g->fresh.count + g->waiting.count;
+}
