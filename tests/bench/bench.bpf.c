@@ -11,17 +11,16 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
+#include <stdbool.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-
-#include <fqdnat/abi.h>
 
 #include "plan.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-struct bench_template templates[BENCH_KINDS];
+struct bench_template template; /* of the kind that is drawn; the runner changes it */
 struct bench_vars vars;
 
 struct {
@@ -59,13 +58,13 @@ struct {
 	__type(value, struct bench_line);
 } lines SEC(".maps");
 
-/* Yardstick: the very session table of the program under test; replaced by the runner. */
+/* Yardstick: an entry a flow; resized by the runner. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
-	__type(key, struct fq_tuple);
-	__type(value, struct session_entry);
-} sessions SEC(".maps");
+	__type(key, struct bench_key);
+	__type(value, struct bench_value);
+} plain_hash SEC(".maps");
 
 static __always_inline __u32 draw_flow(void)
 {
@@ -95,70 +94,67 @@ static __always_inline __be16 checksum(__u32 sum)
  * Write the frame of a newly drawn flow over the packet.
  *
  * The packet is written in words of 8 bytes through a pointer of that type: the target has
- * no unaligned access of its own, memcpy() would be compiled to single bytes.
+ * no unaligned access of its own, memcpy() would be compiled to single bytes. A frame that was
+ * translated between IPv4 and IPv6 in the last run begins elsewhere, and is moved back.
  */
-static __always_inline int write_frame(struct xdp_md *ctx, enum bench_kind kind)
+static __always_inline int write_frame(struct xdp_md *ctx, enum bench_layout layout)
 {
-	const __u32 len = (kind == BENCH_OUT4 || kind == BENCH_IN4) ? BENCH_LEN4 : BENCH_LEN6;
-	const struct bench_template *t = &templates[kind];
-	__u64 *data = (void *)(long)ctx->data;
-	__u8 *bytes = (void *)data;
+	const bool v6 = layout == BENCH_UDP6_OUT || layout == BENCH_UDP6_IN;
+	const bool tcp = layout == BENCH_TCP4_OUT || layout == BENCH_TCP4_IN;
+	const bool out =
+		layout == BENCH_UDP4_OUT || layout == BENCH_UDP6_OUT || layout == BENCH_TCP4_OUT;
+	const __u32 len = v6 ? BENCH_LEN6 : BENCH_LEN4;
+	const __u32 l4 = v6 ? 54 : 34, l4_check_at = l4 + (tcp ? 16 : 6);
+	const __u32 client_port_at = out ? l4 : l4 + 2;
+	/* the last two bytes of the proxy address, or of the real one */
+	const __u32 number_at = v6 ? (out ? 52 : 36) : (out ? 32 : 28);
+	long longer = (long)ctx->data_end - (long)ctx->data - (long)len;
 	__u32 flow = draw_flow();
 	__u16 proxy = flow % BENCH_PROXIES;
 	__u16 port = flow / BENCH_PROXIES;
 	__u16 l4_check;
+	__u64 *data;
+	__u8 *bytes;
 
+	if (longer && bpf_xdp_adjust_head(ctx, longer))
+		return -1;
+	data = (void *)(long)ctx->data;
+	bytes = (void *)data;
 	if (bytes + len > (__u8 *)(long)ctx->data_end)
 		return -1;
 #pragma unroll
 	for (__u32 i = 0; i < len / 8; i++)
-		data[i] = t->word[i];
+		data[i] = template.word[i];
 	if (len % 8)
-		*(__u32 *)(data + len / 8) = t->word[len / 8];
+		*(__u32 *)(data + len / 8) = template.word[len / 8];
 
-	l4_check = checksum(t->l4_sum + proxy + port);
-	if (!l4_check)
+	l4_check = checksum(template.l4_sum + proxy + port);
+	if (!tcp && !l4_check)
 		l4_check = 0xffff;
-	switch (kind) {
-	case BENCH_OUT4:
-		*(__be16 *)(bytes + 24) = checksum(t->ip_sum + proxy);
-		*(__be16 *)(bytes + 32) |= bpf_htons(proxy);
-		*(__be16 *)(bytes + 34) = bpf_htons(BENCH_PORT + port);
-		*(__be16 *)(bytes + 40) = l4_check;
-		break;
-	case BENCH_IN4:
-		*(__be16 *)(bytes + 24) = checksum(t->ip_sum + proxy);
-		*(__be16 *)(bytes + 28) |= bpf_htons(proxy);
-		*(__be16 *)(bytes + 36) = bpf_htons(BENCH_PORT + port);
-		*(__be16 *)(bytes + 40) = l4_check;
-		break;
-	case BENCH_OUT6:
-		*(__be16 *)(bytes + 52) |= bpf_htons(proxy);
-		*(__be16 *)(bytes + 54) = bpf_htons(BENCH_PORT + port);
-		*(__be16 *)(bytes + 60) = l4_check;
-		break;
-	default:
-		*(__be16 *)(bytes + 36) |= bpf_htons(proxy);
-		*(__be16 *)(bytes + 56) = bpf_htons(BENCH_PORT + port);
-		*(__be16 *)(bytes + 60) = l4_check;
-		break;
-	}
+	if (!v6)
+		*(__be16 *)(bytes + 24) = checksum(template.ip_sum + proxy);
+	*(__be16 *)(bytes + number_at) |= bpf_htons(proxy);
+	*(__be16 *)(bytes + client_port_at) =
+		bpf_htons(bpf_ntohs(*(__be16 *)(bytes + client_port_at)) + port);
+	*(__be16 *)(bytes + l4_check_at) = l4_check;
 	return 0;
 }
 
-#define WRAPPER(name, kind)                             \
+#define WRAPPER(name, layout)                           \
 	SEC("xdp")                                      \
 	int name(struct xdp_md *ctx)                    \
 	{                                               \
-		if (write_frame(ctx, kind) == 0)        \
+		if (write_frame(ctx, layout) == 0)      \
 			bpf_tail_call(ctx, &target, 0); \
 		return XDP_ABORTED;                     \
 	}
 
-WRAPPER(wrap_out4, BENCH_OUT4)
-WRAPPER(wrap_in4, BENCH_IN4)
-WRAPPER(wrap_out6, BENCH_OUT6)
-WRAPPER(wrap_in6, BENCH_IN6)
+WRAPPER(wrap_udp4_out, BENCH_UDP4_OUT)
+WRAPPER(wrap_udp4_in, BENCH_UDP4_IN)
+WRAPPER(wrap_udp6_out, BENCH_UDP6_OUT)
+WRAPPER(wrap_udp6_in, BENCH_UDP6_IN)
+WRAPPER(wrap_tcp4_out, BENCH_TCP4_OUT)
+WRAPPER(wrap_tcp4_in, BENCH_TCP4_IN)
 
 /* Nothing: the cost of a run. */
 SEC("xdp")
@@ -219,24 +215,45 @@ int array_read(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
-/* One lookup in the session table with the key of the packet (wrap_out4). */
+/* The key of a packet of wrap_udp4_out, as a session table would have it. */
+static __always_inline int hash_key(struct xdp_md *ctx, struct bench_key *ret_key)
+{
+	__u8 *bytes = (void *)(long)ctx->data;
+
+	if (bytes + BENCH_LEN4 > (__u8 *)(long)ctx->data_end)
+		return -1;
+	*ret_key = (struct bench_key){.proto = IPPROTO_UDP};
+	ret_key->src[2] = ret_key->dst[2] = bpf_htonl(0xffff);
+	__builtin_memcpy(&ret_key->src[3], bytes + 26, 4);
+	__builtin_memcpy(&ret_key->dst[3], bytes + 30, 4);
+	__builtin_memcpy(&ret_key->sport, bytes + 34, 2);
+	return 0;
+}
+
+/* One lookup in a hash map. */
 SEC("xdp")
 int hash_lookup(struct xdp_md *ctx)
 {
-	__u8 *bytes = (void *)(long)ctx->data;
-	struct fq_tuple key = {.proto = IPPROTO_UDP};
-	struct session_entry *s;
+	struct bench_value *value;
+	struct bench_key key;
 
-	if (bytes + BENCH_LEN4 > (__u8 *)(long)ctx->data_end)
+	if (hash_key(ctx, &key))
 		return XDP_ABORTED;
-	key.src.w[2] = key.dst.w[2] = bpf_htonl(0xffff);
-	__builtin_memcpy(&key.src.w[3], bytes + 26, 4);
-	__builtin_memcpy(&key.dst.w[3], bytes + 30, 4);
-	__builtin_memcpy(&key.sport, bytes + 34, 2);
-	s = bpf_map_lookup_elem(&sessions, &key);
-	if (!s)
+	value = bpf_map_lookup_elem(&plain_hash, &key);
+	if (!value)
 		return XDP_ABORTED;
-	vars.sink_sum += s->port;
+	vars.sink_sum += value->word[0];
+	return XDP_PASS;
+}
+
+SEC("xdp")
+int hash_insert(struct xdp_md *ctx)
+{
+	struct bench_value value = {};
+	struct bench_key key;
+
+	if (hash_key(ctx, &key) || bpf_map_update_elem(&plain_hash, &key, &value, BPF_ANY))
+		return XDP_ABORTED;
 	return XDP_PASS;
 }
 
@@ -253,7 +270,7 @@ int gen4(struct xdp_md *ctx)
 
 	if (len != BENCH_LEN4 && bpf_xdp_adjust_tail(ctx, BENCH_LEN4 - len))
 		return XDP_ABORTED;
-	if (write_frame(ctx, BENCH_OUT4))
+	if (write_frame(ctx, BENCH_UDP4_OUT))
 		return XDP_ABORTED;
 	return bpf_redirect_map(&gen_tx, vars.path, XDP_ABORTED);
 }

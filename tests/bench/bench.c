@@ -196,6 +196,10 @@ static int measure(const struct options *o, struct report *report)
 		report_print(report, "ns",
 			     "ns a packet in the program, established session, random flow: median "
 			     "(min..max)");
+	if (r == 0)
+		report_print(report, "ns-new",
+			     "ns in the program for the first packet of a new session: median "
+			     "(min..max)");
 	if (r == 0 && (wanted(o, "pps") || opening))
 		r = bench_pps(&pps, &lab, report);
 	if (r == 0)

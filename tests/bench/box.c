@@ -19,7 +19,9 @@
 
 #include "base/cleanup.h"
 #include "base/ipaddr.h"
+#include "dataplane/table.h"
 #include "fqdnat.skel.h"
+#include "memory.h"
 #include "rig.h"
 
 #define BOX_CLIENT   1
@@ -48,10 +50,7 @@ static void fill_settings(struct fq_settings *s)
 		.local_lo = 32768,
 		.local_hi = 60999,
 		.hash_seed = 0x5eed,
-		.icmp_per_second = 10,
-		.icmp_burst = 10,
-		.icmp_cpu_per_second = 1000,
-		.icmp_cpu_burst = 100,
+		/* No ICMP errors: their rate is limited, so most refused packets make none. */
 		.tombstone_ns = 10000000000ULL,
 	};
 	s->nat4[0] = addr(BOX_NAT4);
@@ -85,21 +84,29 @@ static int put_proxy(struct fqdnat_bpf *skel, const char *proxy, const char *rea
 static int put_policy(struct fqdnat_bpf *skel, unsigned int sessions_max)
 {
 	static const char *const clients[] = {BOX_CLIENT4, BOX_CLIENT6};
+	static const char *const proxies[][2] = {{BENCH_PROXY4, BENCH_REAL4},
+						 {BENCH_PROXY6, BENCH_REAL6},
+						 {BENCH_PROXY46, BENCH_REAL46},
+						 {BENCH_PROXY64, BENCH_REAL64}};
 	const uint32_t zero = 0, client_id = BOX_CLIENT, resource = BOX_RESOURCE;
 	struct fq_control control = {.abi_version = FQ_ABI_VERSION,
 				     .gen = 1,
 				     .sessions_max = sessions_max,
-				     .route_gen = 1,
+				     .grants_until = UINT64_MAX,
 				     .hops_until = UINT64_MAX};
 	struct fq_quota quota = {.max = sessions_max};
 	struct fq_client client = {.client = BOX_CLIENT};
 	struct fq_grant_key grant_key = {.client = BOX_CLIENT, .resource = BOX_RESOURCE};
 	struct fq_grant grant = {};
 	struct fq_filter filter = {
-		.ranges = 1,
+		.ranges = 2,
 		.icmp = 1,
-		.range = {{.proto = IPPROTO_UDP, .lo = BENCH_DPORT, .hi = BENCH_DPORT}}};
-	int r = put(skel->maps.control, &zero, &control);
+		.range = {{.proto = IPPROTO_UDP, .lo = BENCH_DPORT, .hi = BENCH_DPORT},
+			  {.proto = IPPROTO_TCP, .lo = BENCH_DPORT, .hi = BENCH_DPORT}}};
+	int r = table_draw(&control.table, table_slots(sessions_max));
+
+	if (r == 0)
+		r = put(skel->maps.control, &zero, &control);
 
 	for (int i = 0; i < 2 && r == 0; i++) {
 		struct fq_prefix prefix = {.prefixlen = 128, .addr = addr(clients[i])};
@@ -112,11 +119,9 @@ static int put_policy(struct fqdnat_bpf *skel, unsigned int sessions_max)
 		r = put(skel->maps.grants, &grant_key, &grant);
 	if (r == 0)
 		r = put(skel->maps.filters, &resource, &filter);
-	for (unsigned int i = 0; i < BENCH_PROXIES && r == 0; i++) {
-		r = put_proxy(skel, BENCH_PROXY4, BENCH_REAL4, i);
-		if (r == 0)
-			r = put_proxy(skel, BENCH_PROXY6, BENCH_REAL6, i);
-	}
+	for (size_t k = 0; k < sizeof(proxies) / sizeof(proxies[0]); k++)
+		for (unsigned int i = 0; i < BENCH_PROXIES && r == 0; i++)
+			r = put_proxy(skel, proxies[k][0], proxies[k][1], i);
 	return r;
 }
 
@@ -134,22 +139,31 @@ static int put_devices(struct fqdnat_bpf *skel, unsigned int lan, unsigned int w
 	return r;
 }
 
+static int set_slots(struct fqdnat_bpf *skel, uint32_t slots)
+{
+	int r = bpf_map__set_max_entries(skel->maps.sessions, slots);
+
+	if (r == 0)
+		r = bpf_map__set_max_entries(skel->maps.sessions_cold, slots);
+	return r < 0 ? r : bpf_map__set_max_entries(skel->maps.sessions_six, slots);
+}
+
 int box_open(struct box *box, unsigned int lan, unsigned int wan, unsigned int flows_max)
 {
-	unsigned int sessions_max = flows_max > BOX_SESSIONS ? flows_max : BOX_SESSIONS;
+	unsigned int room = flows_max > BOX_SESSIONS ? flows_max : BOX_SESSIONS;
 	int r;
 
-	*box = (struct box){.skel = fqdnat_bpf__open(), .lan = lan, .wan = wan};
+	*box = (struct box){.skel = fqdnat_bpf__open(), .lan = lan, .wan = wan, .room = room};
 	if (!box->skel)
 		return -errno;
 	fill_settings((struct fq_settings *)&box->skel->rodata->fq_settings);
-	r = bpf_map__set_max_entries(box->skel->maps.sessions, 2 * sessions_max);
+	r = set_slots(box->skel, table_slots(room));
 	if (r == 0)
 		r = fqdnat_bpf__load(box->skel);
 	if (r < 0)
 		fprintf(stderr, "bench: cannot load the object under test: %s\n", strerror(-r));
 	if (r == 0)
-		r = put_policy(box->skel, sessions_max);
+		r = put_policy(box->skel, room);
 	if (r == 0)
 		r = put_devices(box->skel, lan, wan);
 	if (r < 0)
@@ -168,9 +182,17 @@ int box_prog_fd(const struct box *box)
 	return bpf_program__fd(box->skel->progs.fqdnat_xdp);
 }
 
-int box_sessions_fd(const struct box *box)
+double box_sessions_memory(const struct box *box)
 {
-	return bpf_map__fd(box->skel->maps.sessions);
+	static const char *const names[] = {"sessions", "sessions_cold", "sessions_six"};
+	double bytes = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		int fd = bpf_object__find_map_fd_by_name(box->skel->obj, names[i]);
+
+		bytes += fd < 0 ? 0 : memory_of_map(fd);
+	}
+	return bytes;
 }
 
 unsigned int box_sessions(const struct box *box)
@@ -182,7 +204,7 @@ unsigned int box_sessions(const struct box *box)
 	return control.sessions;
 }
 
-static uint64_t count_of(const struct box *box, enum fq_reason reason)
+uint64_t box_count(const struct box *box, enum fq_reason reason)
 {
 	int cpus = libbpf_num_possible_cpus();
 	_cleanup_(freep) struct fq_count *counts = calloc(cpus, sizeof(*counts));
@@ -196,11 +218,6 @@ static uint64_t count_of(const struct box *box, enum fq_reason reason)
 	return sum;
 }
 
-uint64_t box_translated(const struct box *box)
-{
-	return count_of(box, FQ_R_TRANSLATED);
-}
-
 void box_explain(const struct box *box)
 {
 	static const char *const names[FQ_REASON_MAX] = {
@@ -210,33 +227,33 @@ void box_explain(const struct box *box)
 	};
 
 	for (int i = 1; i < FQ_REASON_MAX; i++) {
-		uint64_t n = count_of(box, i);
+		uint64_t n = box_count(box, i);
 
 		if (n)
 			fprintf(stderr, "bench: %s: %llu\n", names[i], (unsigned long long)n);
 	}
 }
 
-int box_open_flows(struct box *box, struct rig *rig, enum bench_kind kind, unsigned int flows)
+int box_open_flows(struct box *box, struct rig *rig, enum frame_kind kind, unsigned int flows,
+		   double *ret_ns)
 {
 	uint32_t verdict;
-	double ns;
+	double ns = 0;
 	int r;
 
 	if (flows > box->opened) {
 		rig_draw_sequence(rig, box->opened, flows);
 		r = rig_target(rig, box_prog_fd(box));
 		if (r == 0)
-			r = rig_run(rig_wrapper(rig, kind), kind, box->lan, flows - box->opened,
-				    &ns, &verdict);
+			r = rig_run(rig, kind, box->lan, flows - box->opened, &ns, &verdict);
 		if (r < 0)
 			return r;
 		box->opened = flows;
 	}
-	if (box_sessions(box) != box->opened) {
-		fprintf(stderr, "bench: %u sessions instead of %u:\n", box_sessions(box), flows);
-		box_explain(box);
-		return -EPROTO;
-	}
-	return 0;
+	*ret_ns = ns;
+	if (box_sessions(box) == box->opened)
+		return 0;
+	fprintf(stderr, "bench: %u sessions instead of %u:\n", box_sessions(box), flows);
+	box_explain(box);
+	return -EPROTO;
 }

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The object under test, loaded without the daemon: one client, one resource, and
- * translations for BENCH_PROXIES proxy addresses of each family, NAT to a given address, so that
- * ports are kept and replies can be foretold (plan.h).
+ * translations for BENCH_PROXIES proxy addresses of each kind (44, 66, 46, 64), NAT to a given
+ * address, so that ports are kept and replies can be foretold (plan.h).
  */
 #pragma once
 
 #include <stdint.h>
 
-#include "plan.h"
+#include <fqdnat/reason.h>
+
+#include "frames.h"
 
 #define BOX_CLIENT4 "192.0.2.2"
 #define BOX_CLIENT6 "2001:db8:1::2"
 #define BOX_NAT4    "198.51.100.1"
 #define BOX_NAT6    "2001:db8:2::1"
 
-#define BOX_SESSIONS 1048576 /* of the table, unless more are needed */
+#define BOX_SESSIONS 1048576 /* that the table is made for, unless more are needed */
 
 struct fqdnat_bpf;
 struct rig;
@@ -24,6 +26,7 @@ struct box {
 	struct fqdnat_bpf *skel;
 	unsigned int lan, wan; /* interfaces in the gateway's namespace */
 	unsigned int opened;   /* flows with a session */
+	unsigned int room;     /* sessions that the table is made for */
 };
 
 /*
@@ -37,18 +40,25 @@ int box_open(struct box *box, unsigned int lan, unsigned int wan, unsigned int f
 void box_close(struct box *box);
 
 int box_prog_fd(const struct box *box);
-int box_sessions_fd(const struct box *box);
+
+/* Bytes that the kernel charges for all maps whose size is that of the session table. */
+double box_sessions_memory(const struct box *box);
 
 /*
- * Make sessions for flows 0..@flows - 1 by running the program with the first packet of each.
+ * Make sessions of flows that have none yet, up to number @flows - 1, by running the program with
+ * the first packet of each.
+ *
+ * @kind:   of that packet
+ * @ret_ns: time per packet, as rig_run() has it; 0 if there were all
  *
  * Return: 0; -EPROTO if the table does not hold exactly these flows afterwards; negative errno.
  */
-int box_open_flows(struct box *box, struct rig *rig, enum bench_kind kind, unsigned int flows);
+int box_open_flows(struct box *box, struct rig *rig, enum frame_kind kind, unsigned int flows,
+		   double *ret_ns);
 
-/* Open sessions and translated packets, as the object counts them. */
+/* Open sessions, and packets that ended in a way, as the object counts them. */
 unsigned int box_sessions(const struct box *box);
-uint64_t box_translated(const struct box *box);
+uint64_t box_count(const struct box *box, enum fq_reason reason);
 
 /* Print the reason counters that are not zero: why something is not as expected. */
 void box_explain(const struct box *box);

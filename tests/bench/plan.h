@@ -5,8 +5,8 @@
  *
  * Flow i: one client; proxy address number i % BENCH_PROXIES, translated to the real address of
  * the same number; client port BENCH_PORT + i / BENCH_PROXIES. NAT keeps the port, so the
- * reply's tuple is known as well. UDP, 18 zero bytes of payload: the shortest Ethernet frame
- * (60 bytes) over IPv4, with right checksums.
+ * reply's tuple is known as well. UDP with 18 zero bytes of payload, the shortest Ethernet frame
+ * (60 bytes) over IPv4, or TCP without any, with right checksums.
  */
 #pragma once
 
@@ -18,18 +18,25 @@
 #define BENCH_FLOWS_MAX (BENCH_PROXIES * 16384)
 #define BENCH_TTL       64
 
-/* Flow fields are added to these numbers; the last 10 bits are free. */
-#define BENCH_PROXY4 "100.96.4.0"
-#define BENCH_REAL4  "10.64.4.0"
-#define BENCH_PROXY6 "fd00:2021:1111:8000::400"
-#define BENCH_REAL6  "2001:db8:40::400"
+/* Flow fields are added to these numbers; the last 10 bits are free. 46: IPv4 proxy, IPv6 real. */
+#define BENCH_PROXY4  "100.96.4.0"
+#define BENCH_REAL4   "10.64.4.0"
+#define BENCH_PROXY6  "fd00:2021:1111:8000::400"
+#define BENCH_REAL6   "2001:db8:40::400"
+#define BENCH_PROXY46 "100.96.8.0"
+#define BENCH_REAL46  "2001:db8:40::800"
+#define BENCH_PROXY64 "fd00:2021:1111:8000::800"
+#define BENCH_REAL64  "10.64.8.0"
 
-enum bench_kind {
-	BENCH_OUT4, /* client to proxy address */
-	BENCH_IN4,  /* real address to NAT address */
-	BENCH_OUT6,
-	BENCH_IN6,
-	BENCH_KINDS,
+/* Where the flow's numbers stand in a frame: a wrapper for each. */
+enum bench_layout {
+	BENCH_UDP4_OUT, /* client to proxy address */
+	BENCH_UDP4_IN,  /* real address to NAT address */
+	BENCH_UDP6_OUT,
+	BENCH_UDP6_IN,
+	BENCH_TCP4_OUT,
+	BENCH_TCP4_IN,
+	BENCH_LAYOUTS,
 };
 
 #define BENCH_LEN4 60 /* 14 + 20 + 8 + 18 */
@@ -41,7 +48,18 @@ enum bench_kind {
 struct bench_template {
 	__u64 word[BENCH_LEN6 / 8];
 	__u32 ip_sum; /* of the IPv4 header's words without its checksum */
-	__u32 l4_sum; /* of the pseudo header, UDP header and payload, likewise */
+	__u32 l4_sum; /* of the pseudo header, UDP or TCP header and payload, likewise */
+};
+
+/* Yardstick: a hash map with entries as large as a session's in a plain table: 40 and 128 bytes. */
+struct bench_key {
+	__u32 src[4], dst[4];
+	__u16 sport, dport;
+	__u32 proto;
+};
+
+struct bench_value {
+	__u64 word[16];
 };
 
 struct bench_vars {

@@ -43,7 +43,6 @@ struct pps_bench {
 	int link_fd[PPS_LINKS];
 	unsigned int links;
 	unsigned int opened; /* flows that are there on every way */
-	unsigned int room;   /* sessions that the table is made for */
 	uint64_t sent, lost;
 };
 
@@ -272,7 +271,7 @@ static int measure_new(struct pps_bench *b, const struct bench_plan *plan, unsig
 static int open_new(struct pps_bench *b, const struct bench_plan *plan, unsigned int before,
 		    unsigned int flows, struct report *report)
 {
-	double slabs = memory_slabs(), ours = memory_of_map(box_sessions_fd(&b->box));
+	double slabs = memory_slabs(), ours = box_sessions_memory(&b->box);
 	size_t first = report->count;
 	struct figure *f;
 	int r = measure_new(b, plan, before, flows, report);
@@ -286,7 +285,7 @@ static int open_new(struct pps_bench *b, const struct bench_plan *plan, unsigned
 	f = report_add(report, PPS_MEMORY_SECTION, "fqdnat session", "B", flows);
 	if (!f)
 		return -ENOMEM;
-	figure_sample(f, ours / b->room);
+	figure_sample(f, ours / b->box.room);
 	report_ratio(report, "fqdnat session", "nft session", flows);
 	return 0;
 }
@@ -332,15 +331,14 @@ int bench_pps(const struct bench_plan *plan, struct lab *lab, struct report *rep
 {
 	const struct lab_links *links = &lab->path[LAB_FQDNAT];
 	unsigned int flows_max = plan->flows[plan->flows_count - 1];
-	struct pps_bench b = {.lab = lab,
-			      .room = flows_max > BOX_SESSIONS ? flows_max : BOX_SESSIONS};
+	struct pps_bench b = {.lab = lab};
 	int r;
 
 	r = lab_enter(links->gateway_fd);
 	if (r == 0)
 		r = box_open(&b.box, links->lan, links->wan, flows_max);
 	if (r == 0)
-		r = rig_open(&b.rig, box_sessions_fd(&b.box), 1);
+		r = rig_open(&b.rig, 1);
 	if (r == 0)
 		r = prepare(&b);
 	for (unsigned int i = 0; i < plan->flows_count && r == 0; i++) {

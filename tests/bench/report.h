@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #define REPORT_ROUNDS_MAX 99
-#define REPORT_RATIOS_MAX 3
+#define REPORT_RATIOS_MAX 4
 #define REPORT_FLOWS_MAX  8
 
 struct figure {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The benchmark's tools, loaded: the programs of bench.bpf.c with their templates, and timed
- * runs of them.
+ * The benchmark's tools, loaded: the programs of bench.bpf.c, and timed runs of them.
  */
 #pragma once
 
@@ -9,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "plan.h"
+#include "frames.h"
 
 struct bench_bpf;
 
@@ -23,16 +22,12 @@ struct rig {
 /*
  * Load the programs.
  *
- * @sessions_fd: session table for the hash_lookup yardstick; stays the caller's
- * @flows_max:   lines of the array_read yardstick
+ * @flows_max: lines of the array_read yardstick, entries of the hash_lookup yardstick
  *
  * Return: 0; negative errno, said on stderr.
  */
-int rig_open(struct rig *rig, int sessions_fd, unsigned int flows_max);
+int rig_open(struct rig *rig, unsigned int flows_max);
 void rig_close(struct rig *rig);
-
-/* The program that writes frames of a kind and calls the target. */
-int rig_wrapper(const struct rig *rig, enum bench_kind kind);
 
 /* Put a program into the slot that wrappers call. Return: 0; negative errno. */
 int rig_target(struct rig *rig, int prog_fd);
@@ -42,15 +37,15 @@ void rig_draw(struct rig *rig, unsigned int flows);
 void rig_draw_sequence(struct rig *rig, unsigned int first, unsigned int flows);
 
 /*
- * Run a program @repeat times on a frame of @kind as if it came in on @ifindex of this thread's
- * namespace.
+ * Run the program that rig_target() has set @repeat times, each on a newly drawn flow's frame of
+ * @kind, as if it came in on @ifindex of this thread's namespace.
  *
- * @ret_ns:      CPU time of the runs, per run; without other tasks' time
+ * @ret_ns:      CPU time of the runs, per run, the drawing included; without other tasks' time
  * @ret_verdict: of the last run
  *
  * Return: 0; negative errno.
  */
-int rig_run(int prog_fd, enum bench_kind kind, unsigned int ifindex, unsigned int repeat,
+int rig_run(struct rig *rig, enum frame_kind kind, unsigned int ifindex, unsigned int repeat,
 	    double *ret_ns, uint32_t *ret_verdict);
 
 /*
