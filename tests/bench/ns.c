@@ -41,16 +41,16 @@ enum ns_box {
 	NS_TARGETS,
 };
 
-/* How a box' sessions come into being; more than one packet only with TCP. */
+/* How a box' sessions come into being: each has been answered before it is timed. */
 static const struct {
 	const char *name; /* of the figure of new sessions */
 	enum frame_kind first, then[2];
 	unsigned int then_count;
 } openings[NS_BOXES] = {
-	[NS_44] = {"nat44 new", FRAME_OUT4},
-	[NS_66] = {"nat66 new", FRAME_OUT6},
-	[NS_46] = {"nat46 new", FRAME_OUT46},
-	[NS_64] = {"nat64 new", FRAME_OUT64},
+	[NS_44] = {"nat44 new", FRAME_OUT4, {FRAME_IN4}, 1},
+	[NS_66] = {"nat66 new", FRAME_OUT6, {FRAME_IN6}, 1},
+	[NS_46] = {"nat46 new", FRAME_OUT46, {FRAME_IN46}, 1},
+	[NS_64] = {"nat64 new", FRAME_OUT64, {FRAME_IN64}, 1},
 	[NS_TCP] = {"tcp44 new", FRAME_SYN, {FRAME_SYN_ACK, FRAME_ACK_OUT}, 2},
 };
 
