@@ -31,12 +31,22 @@ fq_inline __u32 hops_gen(const struct fq_control *c, __u64 now)
 	return now < READ_ONCE(c->hops_until) ? READ_ONCE(c->gen) : 0;
 }
 
-/* The same for who is about to ask the kernel: before, so that a change meanwhile is one after. */
+/*
+ * The same for who is about to ask the kernel: before, so that a change meanwhile is one after.
+ * Corrects the clock of those who need not ask (fast_now).
+ */
 fq_inline __u32 hops_gen_now(__u64 now)
 {
-	const struct fq_control *c = maps_control();
+	struct fq_control *c = maps_control();
+	__u64 tick = fq_settings.tick_ns, offset;
 
-	return c ? hops_gen(c, now) : 0;
+	if (!c)
+		return 0;
+	offset = now - bpf_jiffies64() * tick;
+	/* They share the line with all CPUs. */
+	if (tick && offset - READ_ONCE(c->clock_offset) + tick > 2 * tick)
+		WRITE_ONCE(c->clock_offset, offset);
+	return hops_gen(c, now);
 }
 
 /*
@@ -54,6 +64,30 @@ fq_inline const struct fq_hop *hop_find(const struct fq_slot *s, __u32 gen, __u8
 		return NULL;
 	hop = bpf_map_lookup_elem(&hops, &index);
 	return hop && READ_ONCE(hop->gen) == gen && hop->tos == tos ? hop : NULL;
+}
+
+/* Has the frame come to where packets of this next hop do? Words, because bytes are slow. */
+fq_inline bool hop_is_here(const struct fq_hop *hop, const struct ethhdr *eth)
+{
+	const __u32 *to = (const __u32 *)eth, *here = (const __u32 *)hop->here;
+
+	_Static_assert(offsetof(struct fq_hop, here) % 4 == 0, "a word, and a half");
+	return !((to[0] ^ here[0]) | (*(const __u16 *)&to[1] ^ *(const __u16 *)&here[1]));
+}
+
+/* Both addresses of the frame that leaves. */
+fq_inline void hop_write(const struct fq_hop *hop, struct ethhdr *eth)
+{
+	const __u32 *from = (const __u32 *)hop->dmac;
+	__u32 *to = (__u32 *)eth;
+
+	_Static_assert(offsetof(struct fq_hop, dmac) % 4 == 0 &&
+			       offsetof(struct fq_hop, smac) ==
+				       offsetof(struct fq_hop, dmac) + ETH_ALEN,
+		       "three words");
+	to[0] = from[0];
+	to[1] = from[1];
+	to[2] = from[2];
 }
 
 fq_inline bool hop_same(const struct fq_hop *a, const struct fq_hop *b)

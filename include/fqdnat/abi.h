@@ -79,9 +79,9 @@ enum fq_dir {
 
 /* Constant while there are entries. The keys are random, and nobody else's business. */
 struct fq_table {
-	__u64 key[FQ_TABLE_KEYS];
 	__u32 slots; /* even, TABLE_SLOTS_MIN to TABLE_SLOTS_MAX */
 	__u32 pad;   /* zero */
+	__u64 key[FQ_TABLE_KEYS];
 };
 
 /*
@@ -92,10 +92,10 @@ struct fq_hop {
 	__u32 gen; /* fq_control.gen; 0: never used */
 	__u32 iif;
 	__u32 oif;
-	__u16 mtu;
-	__u8 here[6];
+	__u8 dmac[6]; /* these two as in the frame's header */
 	__u8 smac[6];
-	__u8 dmac[6];
+	__u8 here[6];
+	__u16 mtu;
 	__u32 tos; /* type of service that the kernel was asked with */
 };
 
@@ -231,6 +231,7 @@ struct fq_control {
 	__u64 hops_until;
 	/* No grant expires before this instant. From then on every packet asks for its own. */
 	__u64 grants_until;
+	__u64 clock_offset; /* of the clock that counts ticks: see bpf/fast.h; 0: not known */
 	struct fq_table table;
 	__u32 sessions; /* open now, atomically */
 	__u32 sessions_max;
@@ -316,7 +317,7 @@ struct fq_upcall {
 FQ_ASSERT_SIZE(struct fq_addr, 16);
 FQ_ASSERT_SIZE(struct fq_tuple, 40);
 FQ_ASSERT_SIZE(struct fq_hop, 36);
-FQ_ASSERT_SIZE(struct fq_control, 144);
+FQ_ASSERT_SIZE(struct fq_control, 152);
 FQ_ASSERT_SIZE(struct fq_table, 96);
 FQ_ASSERT_SIZE(struct fq_tombstone, 24);
 FQ_ASSERT_SIZE(struct fq_prefix, 20);

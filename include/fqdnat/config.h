@@ -35,6 +35,7 @@ struct fq_settings {
 	__u32 source_check; /* enum fq_source_check */
 	__u32 mss_clamp;    /* largest TCP segment that a SYN may announce; 0: any; FQ_MSS_AUTO */
 	__u32 show_hops;    /* 1: ICMP errors keep the address of the router that sends them */
+	__u64 tick_ns;      /* between two ticks of the kernel (1 / HZ); 0: not known */
 	__u64 tombstone_ns; /* G-43: late packets of an ended session are dropped this long */
 };
 
@@ -53,4 +54,4 @@ enum fq_source_check {
 	FQ_SOURCE_STRICT,  /* clients, by the interface that leads to each (RFC 3704 2.2) */
 };
 
-FQ_ASSERT_SIZE(struct fq_settings, 392);
+FQ_ASSERT_SIZE(struct fq_settings, 400);

@@ -50,6 +50,7 @@ static void fill_settings(struct fq_settings *s)
 		.local_lo = 32768,
 		.local_hi = 60999,
 		.hash_seed = 0x5eed,
+		.tick_ns = clock_tick_ns(),
 		/* No ICMP errors: their rate is limited, so most refused packets make none. */
 		.tombstone_ns = 10000000000ULL,
 	};

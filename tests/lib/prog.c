@@ -109,6 +109,7 @@ struct fq_settings prog_settings(void)
 		.local_lo = 32768,
 		.local_hi = 60999,
 		.hash_seed = 0x5eed,
+		.tick_ns = clock_tick_ns(),
 		.icmp_per_second = 1000,
 		.icmp_burst = 1000,
 		.icmp_cpu_per_second = 1000000,

@@ -148,6 +148,7 @@ bool rig_compare_state(struct rig *b)
 	}
 	if (entries != 2 * live)
 		return rig_disagree(b, "%u entries of %u sessions", entries, live);
+	c.clock_offset = 0;
 	if (memcmp(&c, &b->o.w.control, sizeof(c)) != 0)
 		return rig_disagree(b, "control: %u sessions, not %u", c.sessions,
 				    b->o.w.control.sessions);

@@ -27,6 +27,16 @@ static inline struct instant instant_now(void)
 	return (struct instant){ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec};
 }
 
+/* How long the kernel's ticks are, in ns (1 / HZ: that is how its coarse clocks go on). */
+static inline uint64_t clock_tick_ns(void)
+{
+	struct timespec ts;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &ts) < 0)
+		return 0;
+	return (uint64_t)(ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec);
+}
+
 static inline struct instant instant_add(struct instant t, int64_t ns)
 {
 	int64_t sum;

@@ -148,6 +148,7 @@ void settings_dataplane(const struct daemon *d, const struct config *c, struct d
 	};
 	program_settings(c, &ret_s->program);
 	ret_s->program.hash_seed = hash_seed(d);
+	ret_s->program.tick_ns = clock_tick_ns();
 }
 
 static void warn(void *ctx, const char *text)
