@@ -91,16 +91,14 @@ struct instant session_expiry(const struct session_entry *out, const struct sess
 			   idle_ns(session_state(out, in, proto), proto, policy));
 }
 
-struct instant session_expiry_earliest(const struct session_entry *entry, uint8_t proto,
-				       const struct expiry_policy *policy)
+int64_t session_idle_least(uint8_t proto, const struct expiry_policy *policy)
 {
-	int64_t ns = idle_ns(SESSION_UNCONFIRMED, proto, policy);
+	int64_t ns;
 
-	if (proto == IPPROTO_TCP) {
-		ns = min_ns(policy->tcp_opening_ns, policy->tcp_established_ns);
-		ns = min_ns(ns, min_ns(policy->tcp_closing_ns, policy->tcp_reset_ns));
-	}
-	return instant_add((struct instant){last_of(entry)}, ns);
+	if (proto != IPPROTO_TCP)
+		return idle_ns(SESSION_UNCONFIRMED, proto, policy);
+	ns = min_ns(policy->tcp_opening_ns, policy->tcp_established_ns);
+	return min_ns(ns, min_ns(policy->tcp_closing_ns, policy->tcp_reset_ns));
 }
 
 /* A session between IPv4 and IPv6 has another ICMP on either side. */

@@ -66,11 +66,10 @@ struct instant session_expiry(const struct session_entry *out, const struct sess
 			      uint8_t proto, const struct expiry_policy *policy);
 
 /*
- * Not later than any result session_expiry can have for either entry of a session, so that a fresh
- * one is passed over without its other half being looked up.
+ * Whoever has been idle for less has not ended, whatever the state of the session: so that most are
+ * passed over without their other half being looked up.
  */
-struct instant session_expiry_earliest(const struct session_entry *entry, uint8_t proto,
-				       const struct expiry_policy *policy);
+int64_t session_idle_least(uint8_t proto, const struct expiry_policy *policy);
 
 /* The key of the other half, by the key and the entry of one. Works in both directions. */
 struct fq_tuple session_partner(const struct fq_tuple *key, const struct session_entry *entry);

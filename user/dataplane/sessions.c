@@ -150,9 +150,6 @@ static void sweep_out(struct dataplane *dp, struct session *s, struct instant no
 	const struct expiry_policy *policy = &dp->settings.expiry;
 	uint8_t proto = s->out_key.proto;
 
-	if (!dp->sweep.thorough &&
-	    !instant_reached(session_expiry_earliest(&s->out, proto, policy), now))
-		return;
 	s->in_at = find_partner(dp, &s->out_key, &s->out, now, &s->in_key, &s->in);
 	if (s->in_at == TABLE_NONE) {
 		if (old_enough(&s->out, now))
@@ -167,10 +164,7 @@ static void sweep_out(struct dataplane *dp, struct session *s, struct instant no
 static void sweep_in(struct dataplane *dp, struct session *s, struct instant now,
 		     struct dp_sweep *sweep)
 {
-	struct instant earliest =
-		session_expiry_earliest(&s->in, s->in_key.proto, &dp->settings.expiry);
-
-	if (!old_enough(&s->in, now) || (!dp->sweep.thorough && !instant_reached(earliest, now)))
+	if (!old_enough(&s->in, now))
 		return;
 	if (find_partner(dp, &s->in_key, &s->in, now, &s->out_key, &s->out) == TABLE_NONE)
 		remove_orphan(dp, s->in_at, &s->in, sweep);
@@ -180,11 +174,17 @@ static void sweep_one(struct dataplane *dp, uint32_t index, struct instant now,
 		      struct dp_sweep *sweep)
 {
 	struct session s = {.out_at = index, .in_at = index};
+	int64_t idle_ns;
+	uint8_t proto;
 
 	sessions_bring_out(dp, index, false);
-	if (!table_read(&dp->table, index, now, &s.out_key, &s.out))
+	if (!table_glance(&dp->table, index, now, &proto, &idle_ns))
 		return;
 	sweep->examined++;
+	if (!dp->sweep.thorough && idle_ns < session_idle_least(proto, &dp->settings.expiry))
+		return;
+	if (!table_read(&dp->table, index, now, &s.out_key, &s.out))
+		return;
 	if (s.out.dir == FQ_DIR_OUT) {
 		sweep_out(dp, &s, now, sweep);
 		return;

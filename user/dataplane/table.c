@@ -231,6 +231,20 @@ bool table_read(const struct session_table *t, uint32_t index, struct instant no
 	return false;
 }
 
+bool table_glance(const struct session_table *t, uint32_t index, struct instant now,
+		  uint8_t *ret_proto, int64_t *ret_idle_ns)
+{
+	const struct fq_slot *s = &t->slot[index];
+	uint64_t last;
+
+	if (!is_live(s))
+		return false;
+	last = instant_of_ticks(__atomic_load_n(&s->last, __ATOMIC_RELAXED), now);
+	*ret_proto = proto_of(s);
+	*ret_idle_ns = last ? now.ns - (int64_t)last : INT64_MAX;
+	return true;
+}
+
 uint32_t table_find(const struct session_table *t, const struct fq_tuple *key)
 {
 	struct table_query q = table_query(t->table, key);

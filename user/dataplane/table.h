@@ -83,6 +83,13 @@ void table_unmap(struct session_table *t);
 bool table_read(const struct session_table *t, uint32_t index, struct instant now,
 		struct fq_tuple *ret_key, struct session_entry *ret_entry);
 
+/*
+ * The same at a glance: a live entry's protocol, and how long it has been idle (INT64_MAX: it has
+ * had no packet yet). Touches one cache line.
+ */
+bool table_glance(const struct session_table *t, uint32_t index, struct instant now,
+		  uint8_t *ret_proto, int64_t *ret_idle_ns);
+
 /* Find the entry of a key. Return: its index; TABLE_NONE. */
 uint32_t table_find(const struct session_table *t, const struct fq_tuple *key);
 
