@@ -12,7 +12,7 @@
 #include "daemon/daemon.h"
 
 #define UPCALLS_AT_ONCE   256
-#define SWEEP_ENTRIES     8192    /* at a time: some 4 ms */
+#define SWEEP_WORK        65536   /* at a time: a millisecond if nothing has ended, 10 if all has */
 #define SWEEP_INTERVAL_US 1000000 /* between passes over the table */
 #define SWEEP_YIELD_US    1000    /* between parts of a pass */
 
@@ -245,7 +245,7 @@ static int on_sweep(sd_event_source *s, uint64_t usec, void *ctx)
 	uint64_t pause;
 
 	(void)usec;
-	sweep = dataplane_sweep(d->dp, instant_now(), SWEEP_ENTRIES);
+	sweep = dataplane_sweep(d->dp, instant_now(), SWEEP_WORK);
 	if (sweep.expired && monitor_wanted(d))
 		monitor_publish(d, json_pack("{s:s, s:I}", "event", "expired", "sessions",
 					     (json_int_t)sweep.expired));
@@ -328,7 +328,7 @@ int chores_start(struct daemon *d)
 				    d);
 	if (r >= 0)
 		r = sd_event_add_time_relative(d->event, &d->sweep, CLOCK_MONOTONIC,
-					       SWEEP_INTERVAL_US, 0, on_sweep, d);
+					       SWEEP_INTERVAL_US, SWEEP_YIELD_US, on_sweep, d);
 	if (r >= 0)
 		r = sd_event_add_time(d->event, &d->deadline, CLOCK_MONOTONIC, UINT64_MAX, 1000,
 				      on_deadline, d);

@@ -389,7 +389,7 @@ struct dp_sweep {
  * Look at the next part of the session table and remove what has ended. Removed sessions leave a
  * tombstone, so that late packets are dropped (G-43); but not those that were forwarded.
  *
- * @budget: places for entries at most (64 to 65536)
+ * @budget: work at most (64 to 65536): each place for an entry is one, who is looked at closely 16
  */
 struct dp_sweep dataplane_sweep(struct dataplane *dp, struct instant now, unsigned int budget);
 

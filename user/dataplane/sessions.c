@@ -18,6 +18,7 @@
 #define ORPHAN_NS      (5 * NSEC_PER_SEC) /* the halves are made one after the other */
 #define SWEEP_MIN      64
 #define SWEEP_MAX      65536
+#define SWEEP_CLOSE    16
 #define RECOUNT_ROUNDS 3
 
 struct session {
@@ -170,8 +171,9 @@ static void sweep_in(struct dataplane *dp, struct session *s, struct instant now
 		remove_orphan(dp, s->in_at, &s->in, sweep);
 }
 
-static void sweep_one(struct dataplane *dp, uint32_t index, struct instant now,
-		      struct dp_sweep *sweep)
+/* Return: how much work that was. */
+static unsigned int sweep_one(struct dataplane *dp, uint32_t index, struct instant now,
+			      struct dp_sweep *sweep)
 {
 	struct session s = {.out_at = index, .in_at = index};
 	int64_t idle_ns;
@@ -179,29 +181,31 @@ static void sweep_one(struct dataplane *dp, uint32_t index, struct instant now,
 
 	sessions_bring_out(dp, index, false);
 	if (!table_glance(&dp->table, index, now, &proto, &idle_ns))
-		return;
+		return 1;
 	sweep->examined++;
 	if (!dp->sweep.thorough && idle_ns < session_idle_least(proto, &dp->settings.expiry))
-		return;
+		return 1;
 	if (!table_read(&dp->table, index, now, &s.out_key, &s.out))
-		return;
+		return 1;
 	if (s.out.dir == FQ_DIR_OUT) {
 		sweep_out(dp, &s, now, sweep);
-		return;
+	} else {
+		s.in_key = s.out_key;
+		s.in = s.out;
+		sweep_in(dp, &s, now, sweep);
 	}
-	s.in_key = s.out_key;
-	s.in = s.out;
-	sweep_in(dp, &s, now, sweep);
+	return SWEEP_CLOSE;
 }
 
 struct dp_sweep dataplane_sweep(struct dataplane *dp, struct instant now, unsigned int budget)
 {
-	uint32_t n = budget < SWEEP_MIN ? SWEEP_MIN : budget > SWEEP_MAX ? SWEEP_MAX : budget;
+	unsigned int work = 0;
 	uint32_t slots = dp->table.table->slots;
 	struct dp_sweep sweep = {0};
 
-	for (; n && dp->sweep.next < slots; n--)
-		sweep_one(dp, dp->sweep.next++, now, &sweep);
+	budget = budget < SWEEP_MIN ? SWEEP_MIN : budget > SWEEP_MAX ? SWEEP_MAX : budget;
+	while (work < budget && dp->sweep.next < slots)
+		work += sweep_one(dp, dp->sweep.next++, now, &sweep);
 	if (dp->sweep.next >= slots) {
 		dp->sweep.next = 0;
 		dp->sweep.thorough = false;
