@@ -247,10 +247,28 @@ static void sessions_are_whole_however_they_are_opened_and_flushed(void **state)
 	assert_empty(dp);
 }
 
+/* New sessions need the room at once, and the next sweep may be a second away. */
+static void what_is_flushed_makes_room_without_another_sweep(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = open_small();
+
+	(void)state;
+	for (uint16_t i = 0; i < 1000; i++)
+		dpt_session(dp, &(struct dpt_session){.proto = IPPROTO_UDP,
+						      .client_port = (uint16_t)(2000 + i),
+						      .nat_port = (uint16_t)(2000 + i)});
+	assert_int_equal(dataplane_flush(dp, &(struct dp_match){0}, instant_now()), 1000);
+	while (grace_pending(dp->grace))
+		sched_yield();
+	assert_empty(dp);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(sessions_are_whole_however_they_are_opened_and_flushed,
+					  dpt_clean),
+		cmocka_unit_test_teardown(what_is_flushed_makes_room_without_another_sweep,
 					  dpt_clean),
 	};
 

@@ -24,21 +24,42 @@ struct list {
 
 struct grace {
 	struct session_table *table;
-	struct list fresh;   /* wait for the next grace period */
-	struct list waiting; /* for the present one */
-	int inner, outer;    /* maps */
+	int inner, outer; /* maps */
 
 	pthread_t thread;
-	pthread_mutex_t lock;
+	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
-	bool wanted, end; /* of the thread; with @lock */
+	struct list fresh;   /* wait for the next grace period */
+	struct list waiting; /* for the present one: the thread's */
+	bool end;
 };
 
-static void wait_for_programs(const struct grace *g)
+/* Return: false if the kernel has not waited. */
+static bool wait_for_programs(const struct grace *g)
 {
 	const uint32_t zero = 0;
 
-	(void)bpf_map_update_elem(g->outer, &zero, &g->inner, BPF_ANY);
+	return bpf_map_update_elem(g->outer, &zero, &g->inner, BPF_ANY) == 0;
+}
+
+/*
+ * A grace period for @waiting, outside the lock. What cannot be waited for stays as it is until
+ * something else is to be freed, too.
+ */
+static void wait_and_free(struct grace *g)
+{
+	bool waited;
+
+	pthread_mutex_unlock(&g->lock);
+	waited = wait_for_programs(g);
+	for (uint32_t i = 0; waited && i < g->waiting.count; i++)
+		table_release(g->table, g->waiting.index[i]);
+	pthread_mutex_lock(&g->lock);
+	if (waited)
+		g->waiting.count = 0;
+	else if (!g->end)
+		pthread_cond_wait(&g->changed, &g->lock);
+	pthread_cond_broadcast(&g->changed);
 }
 
 static void *run(void *ctx)
@@ -47,15 +68,16 @@ static void *run(void *ctx)
 
 	pthread_mutex_lock(&g->lock);
 	while (!g->end) {
-		if (!g->wanted) {
-			pthread_cond_wait(&g->changed, &g->lock);
-			continue;
+		if (!g->waiting.count) {
+			struct list empty = g->waiting;
+
+			g->waiting = g->fresh;
+			g->fresh = empty;
 		}
-		pthread_mutex_unlock(&g->lock);
-		wait_for_programs(g);
-		pthread_mutex_lock(&g->lock);
-		g->wanted = false;
-		pthread_cond_broadcast(&g->changed);
+		if (g->waiting.count)
+			wait_and_free(g);
+		else
+			pthread_cond_wait(&g->changed, &g->lock);
 	}
 	pthread_mutex_unlock(&g->lock);
 	return NULL;
@@ -133,55 +155,33 @@ static bool list_add(struct list *l, uint32_t index)
 	return true;
 }
 
-static void list_free_entries(struct grace *g, struct list *l)
-{
-	for (uint32_t i = 0; i < l->count; i++)
-		table_release(g->table, l->index[i]);
-	l->count = 0;
-}
-
 void grace_add(struct grace *g, uint32_t index)
 {
-	if (list_add(&g->fresh, index))
-		return;
-	wait_for_programs(g);
-	table_release(g->table, index);
-}
+	bool added;
 
-/* The thread has @waiting behind it: @fresh is next. With @lock. */
-static void next_period(struct grace *g)
-{
-	struct list empty;
-
-	list_free_entries(g, &g->waiting);
-	empty = g->waiting;
-	g->waiting = g->fresh;
-	g->fresh = empty;
-	g->wanted = g->waiting.count != 0;
-	if (g->wanted)
-		pthread_cond_broadcast(&g->changed);
-}
-
-void grace_step(struct grace *g)
-{
 	pthread_mutex_lock(&g->lock);
-	if (!g->wanted)
-		next_period(g);
+	added = list_add(&g->fresh, index);
+	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->lock);
+	/* Else it is found dead by the next process. */
+	if (!added && wait_for_programs(g))
+		table_release(g->table, index);
 }
 
 void grace_drain(struct grace *g)
 {
 	pthread_mutex_lock(&g->lock);
-	do {
-		while (g->wanted)
-			pthread_cond_wait(&g->changed, &g->lock);
-		next_period(g);
-	} while (g->wanted);
+	while (g->fresh.count || g->waiting.count)
+		pthread_cond_wait(&g->changed, &g->lock);
 	pthread_mutex_unlock(&g->lock);
 }
 
-uint32_t grace_pending(const struct grace *g)
+uint32_t grace_pending(struct grace *g)
 {
-	return g->fresh.count + g->waiting.count;
+	uint32_t n;
+
+	pthread_mutex_lock(&g->lock);
+	n = g->fresh.count + g->waiting.count;
+	pthread_mutex_unlock(&g->lock);
+	return n;
 }

@@ -3,7 +3,8 @@
  * Entries of the session table that are removed, until they are free: a grace period later, when no
  * program that was running then runs any more (docs/session-table.md).
  *
- * A thread does the waiting. It knows nothing of the table: all else is done by the caller's one.
+ * A thread waits and frees. Entries are given to it by the one thread that removes, and until then
+ * are nobody else's to free.
  */
 #pragma once
 
@@ -22,11 +23,8 @@ void grace_close(struct grace *g);
 /* Have an entry freed that has been taken (table_take_dead). Waits itself if there is no memory. */
 void grace_add(struct grace *g, uint32_t index);
 
-/* Free what has waited long enough, have the rest wait. Does not wait itself. */
-void grace_step(struct grace *g);
-
 /* Wait until all is free. */
 void grace_drain(struct grace *g);
 
 /* Entries that are not free yet. */
-uint32_t grace_pending(const struct grace *g);
+uint32_t grace_pending(struct grace *g);

@@ -212,7 +212,6 @@ struct dp_sweep dataplane_sweep(struct dataplane *dp, struct instant now, unsign
 		sweep.pass_done = true;
 	}
 	dataplane_count(dp, FQ_R_SESSION_EXPIRED, sweep.expired);
-	grace_step(dp->grace);
 	return sweep;
 }
 
@@ -226,7 +225,6 @@ void sessions_bring_out_all(struct dataplane *dp)
 {
 	for (uint32_t i = 0; i < dp->table.table->slots; i++)
 		sessions_bring_out(dp, i, true);
-	grace_step(dp->grace);
 }
 
 /* ---- flush ---- */
@@ -304,7 +302,6 @@ uint64_t dataplane_flush(struct dataplane *dp, const struct dp_match *match, str
 
 	for (uint32_t i = 0; i < dp->table.table->slots; i++)
 		flushed += flush_one(dp, match, i, now);
-	grace_step(dp->grace);
 	dataplane_count(dp, FQ_R_SESSION_REVOKED, flushed);
 	return flushed;
 }
