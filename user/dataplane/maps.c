@@ -323,8 +323,10 @@ void dataplane_grants_look(struct dataplane *dp)
 
 void dataplane_policy_changed(struct dataplane *dp)
 {
-	dataplane_grants_look(dp);
+	/* First: until then, what is gone from the map is kept from sessions by its expiry alone.
+	 */
 	generation_begin(dp);
+	dataplane_grants_look(dp);
 }
 
 static uint32_t quota_used(const struct dataplane *dp, uint32_t index)
