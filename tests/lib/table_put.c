@@ -107,7 +107,7 @@ bool table_drop(struct session_table *t, const struct fq_tuple *key)
 {
 	uint32_t index = table_find(t, key);
 
-	if (index == TABLE_NONE || !table_end(t, index))
+	if (index == TABLE_NONE || !table_end(t, index) || !table_take_dead(t, index, false))
 		return false;
 	table_release(t, index);
 	return true;

@@ -292,5 +292,10 @@ bool table_take_dead(struct session_table *t, uint32_t index, bool again)
 
 void table_release(struct session_table *t, uint32_t index)
 {
-	table_free(&t->slot[index]);
+	const struct fq_slot have = {
+		.word = __atomic_load_n(&t->slot[index].word, __ATOMIC_ACQUIRE)};
+
+	/* Should there be another process that frees, an entry of now is not ended by us. */
+	if ((have.state & (TABLE_DEAD | TABLE_TAKEN)) == (TABLE_DEAD | TABLE_TAKEN))
+		table_free(&t->slot[index]);
 }
