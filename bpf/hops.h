@@ -156,7 +156,7 @@ static __noinline void hop_note(fq_ctx *ctx, struct fq_slot *s, const struct fq_
 		struct fq_hop *hop = bpf_map_lookup_elem(&hops, &index);
 
 		if (hop && hop_claim(hop, &want, quiet)) {
-			session_set_way(s, want.gen, index);
+			session_set_hop(s, want.gen, index);
 			return;
 		}
 	}

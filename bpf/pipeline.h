@@ -16,6 +16,7 @@
 #include "parse.h"
 
 #define FORWARDED_ALIVE_NS 5000000000ULL /* answers so new show that a gateway forwards */
+#define TICKS_APART_NS     (1ULL << 28)  /* of the clocks of two CPUs */
 #define TOUCH_AGAIN_NS     2000000000ULL /* C-08: the daemon is told again after this long */
 
 /* The parser's reason for a packet to a proxy address: such a packet is never the kernel's. */
@@ -221,7 +222,8 @@ static __noinline bool forwarded_alive(const struct fq_pkt *p, __u64 now)
 	__u32 last = partner ? READ_ONCE(partner->last) : 0;
 
 	/* Another CPU may have a later instant. */
-	return last && (__s32)(table_ticks(now) - last) < (__s32)(FORWARDED_ALIVE_NS >> 20);
+	return last && table_ticks(now + TICKS_APART_NS) - last <
+			       (__u32)((FORWARDED_ALIVE_NS + TICKS_APART_NS) >> 20);
 }
 
 /*

@@ -20,7 +20,6 @@ struct policy_ask {
 
 /* By what right it is permitted. */
 struct policy_right {
-	__u64 expires; /* instant; 0: never */
 	__u32 resource;
 };
 
@@ -87,7 +86,6 @@ fq_global enum fq_reason policy_resource(const struct policy_ask *ask, __u32 res
 	grant = bpf_map_lookup_elem(&grants, &key);
 	if (!grant || (grant->expires && ask->now >= grant->expires))
 		return FQ_R_NOT_GRANTED;
-	ret_right->expires = grant->expires;
 	filter = bpf_map_lookup_elem(&filters, &resource);
 	if (!filter)
 		return FQ_R_NOT_GRANTED;

@@ -112,7 +112,19 @@ fq_inline void session_set_way(struct fq_slot *s, __u32 gen, __u16 hop)
 {
 	const struct fq_slot want = {.to_port = s->to_port, .hop = hop, .gen = gen};
 
-	WRITE_ONCE(s->way, want.way);
+	/* An exchange is a barrier: the port that was written before is read again behind it. */
+	__sync_lock_test_and_set(&s->way, want.way);
+}
+
+/* In generation @gen its packets take next hop @hop, if that is the one of its permission still. */
+fq_inline void session_set_hop(struct fq_slot *s, __u32 gen, __u16 hop)
+{
+	const struct fq_slot have = {.way = READ_ONCE(s->way)};
+	struct fq_slot want = {.way = have.way};
+
+	want.hop = hop;
+	if (have.gen == gen)
+		__sync_val_compare_and_swap(&s->way, have.way, want.way);
 }
 
 /* The resource's port in this packet; ICMP has none. */
@@ -182,6 +194,9 @@ fq_global enum fq_reason session_permit(struct fq_slot *s, __u32 index, const st
 	if (p->tuple.proto == FQ_PROTO_UDP)
 		WRITE_ONCE(s->peer_port, ask.port);
 	session_set_way(s, gen, TABLE_HOP_NONE);
+	/* Another CPU's question about another port, in an earlier generation: ask again. */
+	if (p->tuple.proto == FQ_PROTO_UDP && READ_ONCE(s->peer_port) != ask.port)
+		session_set_way(s, 0, TABLE_HOP_NONE);
 	return FQ_OK;
 }
 

@@ -22,6 +22,7 @@
 #define TCP_WSCALE_MAX  14   /* RFC 7323 2.3 */
 #define TCP_WSCALE_NONE 0xff /* no such option */
 #define TCP_OPTIONS_MAX 40
+#define TCP_SCALE_TRIES 8 /* to change a shift, against other CPUs */
 
 #define TCP_OPT_END    0
 #define TCP_OPT_NOP    1
@@ -102,13 +103,15 @@ fq_inline void tcp_seen_clear(struct fq_slot *s, __u8 flags)
 		__sync_fetch_and_and(&s->word, ~tcp_word(flags, 0));
 }
 
-/* In between its windows look smaller than they are, and are not believed to shrink. */
+/* Who loses that often loses to CPUs that see the same connection: theirs is as good. */
 fq_inline void tcp_set_scale(struct fq_slot *s, __u8 shift)
 {
-	if (READ_ONCE(s->wscale) == shift)
-		return;
-	__sync_fetch_and_and(&s->word, ~tcp_word(0, 0xff));
-	__sync_fetch_and_or(&s->word, tcp_word(0, shift));
+	for (int i = 0; i < TCP_SCALE_TRIES && READ_ONCE(s->wscale) != shift; i++) {
+		__u32 have = READ_ONCE(s->word);
+		__u32 want = (have & ~tcp_word(0, 0xff)) | tcp_word(0, shift);
+
+		__sync_val_compare_and_swap(&s->word, have, want);
+	}
 }
 
 /* From @lo to @hi, both inclusive, around the end of the number space. */

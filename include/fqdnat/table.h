@@ -210,14 +210,6 @@ table_inline __u32 table_lookup(const struct table_query *q, const struct fq_tup
 	return bits ? table_scan(q, key, bits) : TABLE_NONE;
 }
 
-/* Is the best place for the key vacant? A hint: another one may be faster. */
-table_inline bool table_vacant(const struct table_query *q)
-{
-	struct fq_slot *home = table_at(q, q->home);
-
-	return home && TABLE_LOAD(home->word) == TABLE_FREE;
-}
-
 enum table_result {
 	TABLE_DONE,
 	TABLE_EXISTS, /* another entry has the key, or has just ended */

@@ -109,7 +109,7 @@ static void nothing_is_remembered_while_nobody_listens(void **state)
 
 	begin(t);
 	neighbour_moves();
-	remember(t, prog_now() - 1);
+	remember(t, prog_now() - NSEC_PER_SEC);
 	OUT(t, &res, 0);
 	assert_true(goes_to(&res, MAC_ELSEWHERE));
 }

@@ -120,7 +120,7 @@ static int open_table(struct dataplane *dp)
 	uint32_t slots = 0;
 	int r = map_room(dp->maps[M_SESSIONS], &slots);
 
-	if (r == 0 && !c->table.slots) {
+	if (r == 0 && c->table.slots != slots) {
 		r = table_draw(&c->table, slots);
 		c->grants_until = UINT64_MAX;
 	}

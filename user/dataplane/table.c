@@ -222,8 +222,8 @@ bool table_read(const struct session_table *t, uint32_t index, struct instant no
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (!is_live(&t->slot[index]))
 			return false;
-		/* Another one's by now, or a counter has come around meanwhile. */
-		if (t->cold[index].created != cold.created || t->cold[index].carry != cold.carry)
+		/* Another one's by now, or changed meanwhile. */
+		if (memcmp(&t->cold[index], &cold, sizeof(cold)) != 0)
 			continue;
 		put_together(&slot, &six, &cold, now, ret_key, ret_entry);
 		return true;
