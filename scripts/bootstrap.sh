@@ -24,7 +24,7 @@ test_packages=(
     linux-perf dnsperf
 )
 # What the benchmark compares with; one that is missing is a line in the report.
-bench_packages=(dnsmasq-base unbound dnsperf)
+bench_packages=(dnsmasq-base unbound dnsperf tayga)
 
 usage() {
     cat <<'USAGE'
@@ -113,6 +113,7 @@ main() {
     disable_new_service knot "${need[@]}"
     disable_new_service coturn "${need[@]}"
     disable_new_service unbound "${need[@]}"
+    disable_new_service tayga "${need[@]}"
 
     mapfile -t need < <(missing "${packages[@]}")
     [ ${#need[@]} -eq 0 ] || die "still missing after installation: ${need[*]}"

@@ -33,7 +33,7 @@ struct {
 /* Egress of the generator, by path; in the client's namespace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
-	__uint(max_entries, 8);
+	__uint(max_entries, 16);
 	__type(key, __u32);
 	__type(value, __u32);
 } gen_tx SEC(".maps");
@@ -263,16 +263,27 @@ int hash_insert(struct xdp_md *ctx)
  * kernel takes start and length from the program's context only if they differ from those it
  * was started with, hence frames are given longer (BENCH_LEN_GIVEN) and cut here.
  */
+static __always_inline int generate(struct xdp_md *ctx, enum bench_layout layout, __u32 len)
+{
+	long longer = (long)ctx->data_end - (long)ctx->data - (long)len;
+
+	if (longer && bpf_xdp_adjust_tail(ctx, -longer))
+		return XDP_ABORTED;
+	if (write_frame(ctx, layout))
+		return XDP_ABORTED;
+	return bpf_redirect_map(&gen_tx, vars.path, XDP_ABORTED);
+}
+
 SEC("xdp")
 int gen4(struct xdp_md *ctx)
 {
-	int len = ctx->data_end - ctx->data;
+	return generate(ctx, BENCH_UDP4_OUT, BENCH_LEN4);
+}
 
-	if (len != BENCH_LEN4 && bpf_xdp_adjust_tail(ctx, BENCH_LEN4 - len))
-		return XDP_ABORTED;
-	if (write_frame(ctx, BENCH_UDP4_OUT))
-		return XDP_ABORTED;
-	return bpf_redirect_map(&gen_tx, vars.path, XDP_ABORTED);
+SEC("xdp")
+int gen6(struct xdp_md *ctx)
+{
+	return generate(ctx, BENCH_UDP6_OUT, BENCH_LEN6);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "box.h"
+#include "lab.h"
 
 /* RFC 9293 3.1 */
 #define TCP_FLAG_SYN 0x02
@@ -46,6 +47,7 @@ static const struct frame_spec specs[FRAME_KINDS] = {
 			   TCP_FLAG_ACK, SEQ_CLIENT + 1, SEQ_SERVER + 1},
 	[FRAME_ACK_IN] = {BENCH_TCP4_IN, BENCH_REAL4, BOX_NAT4, BENCH_DPORT, BENCH_PORT,
 			  TCP_FLAG_ACK, SEQ_SERVER + 1, SEQ_CLIENT + 1},
+	[FRAME_TAYGA] = {BENCH_UDP6_OUT, BOX_CLIENT6, LAB_TAYGA_REAL, BENCH_PORT, BENCH_DPORT},
 	[FRAME_REFUSED] = {BENCH_UDP4_OUT, BOX_CLIENT4, BENCH_PROXY4, OTHER_PORTS, BENCH_DPORT + 1},
 };
 /* clang-format on */

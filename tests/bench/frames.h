@@ -20,6 +20,7 @@ enum frame_kind {
 	FRAME_SYN_ACK, /* in, */
 	FRAME_ACK_OUT, /* out, and so the first after the handshake, */
 	FRAME_ACK_IN,
+	FRAME_TAYGA,   /* as OUT64, to the same server behind tayga's prefix */
 	FRAME_REFUSED, /* as OUT4, of other ports, to one that the resource's filter denies */
 	FRAME_KINDS,
 };

@@ -23,8 +23,9 @@
 #define LAB_NAME "fqbench"
 
 const char *const lab_path_names[LAB_PATHS] = {
-	[LAB_DIRECT] = "direct", [LAB_BARE] = "bare", [LAB_FIB] = "bare+fib",
-	[LAB_KERNEL] = "kernel", [LAB_NFT] = "nft",   [LAB_FQDNAT] = "fqdnat",
+	[LAB_DIRECT] = "direct", [LAB_BARE] = "bare",     [LAB_FIB] = "bare+fib",
+	[LAB_KERNEL] = "kernel", [LAB_NFT] = "nft",       [LAB_TUN] = "tun",
+	[LAB_TAYGA] = "tayga64", [LAB_FQDNAT] = "fqdnat", [LAB_FQDNAT64] = "fqdnat64",
 };
 
 static const char mac_client[] = "02:00:00:00:00:01";
@@ -32,10 +33,7 @@ static const char mac_lan[] = "02:00:00:00:00:02";
 static const char mac_wan[] = "02:00:00:00:00:03";
 static const char mac_net[] = "02:00:00:00:00:04";
 
-static int command(const char *input, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* Run a shell command in this thread's namespace, @input on its standard input. */
-static int command(const char *input, const char *fmt, ...)
+int lab_command(const char *input, const char *fmt, ...)
 {
 	char line[512];
 	va_list ap;
@@ -101,7 +99,7 @@ static int netns_add(const struct lab *lab, const char *name, int *ret_fd)
 	char path[96];
 	int fd, r;
 
-	r = command(NULL, "ip netns add %s-%s", lab->prefix, name);
+	r = lab_command(NULL, "ip netns add %s-%s", lab->prefix, name);
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof(path), "/run/netns/%s-%s", lab->prefix, name);
@@ -127,7 +125,7 @@ static void netns_remove_all(long pid)
 		if (sscanf(e->d_name, LAB_NAME "-%ld-", &owner) != 1)
 			continue;
 		if (owner == pid || (kill(owner, 0) < 0 && errno == ESRCH))
-			(void)command(NULL, "ip netns del %s", e->d_name);
+			(void)lab_command(NULL, "ip netns del %s", e->d_name);
 	}
 	closedir(dir);
 }
@@ -160,10 +158,10 @@ static int make_direct(struct lab *lab)
 		 mac_client, mac_net, lab->prefix);
 	r = lab_enter(lab->client_fd);
 	if (r == 0)
-		r = command(script, "ip -batch -");
+		r = lab_command(script, "ip -batch -");
 	if (r == 0)
 		r = lab_enter(lab->net_fd);
-	return r == 0 ? command(NULL, "ip link set direct up") : r;
+	return r == 0 ? lab_command(NULL, "ip link set direct up") : r;
 }
 
 /* A gateway between client and net, with addresses, routes and neighbours. */
@@ -199,18 +197,18 @@ static int make_gateway(struct lab *lab, enum lab_path path)
 		 "route add 2001:db8:40::/48 via 2001:db8:2::2\n",
 		 mac_lan, name, mac_client, lab->prefix, mac_wan, name, mac_net, lab->prefix,
 		 mac_client, mac_client, mac_net, mac_net);
-	r = command(script, "ip -batch -");
+	r = lab_command(script, "ip -batch -");
 	/* A veth takes redirected frames only with NAPI, which GRO (or an XDP program) switches on.
 	 */
 	if (r == 0)
-		r = command(NULL, "ethtool -K lan0 gro on");
+		r = lab_command(NULL, "ethtool -K lan0 gro on");
 	if (r == 0)
 		r = lab_enter(lab->client_fd);
 	if (r == 0)
-		r = command(NULL, "ip link set %s up", name);
+		r = lab_command(NULL, "ip link set %s up", name);
 	if (r == 0)
 		r = lab_enter(lab->net_fd);
-	return r == 0 ? command(NULL, "ip link set %s up", name) : r;
+	return r == 0 ? lab_command(NULL, "ip link set %s up", name) : r;
 }
 
 /* Both tables of the same size as the flows; connection tracking outlives a whole run. */
@@ -251,7 +249,7 @@ static int make_nft(struct lab *lab, unsigned int flows_max)
 	fclose(f);
 	r = lab_enter(lab->path[LAB_NFT].gateway_fd);
 	if (r == 0)
-		r = command(rules, "nft -f -");
+		r = lab_command(rules, "nft -f -");
 	free(rules);
 	if (r == 0)
 		r = write_text("/proc/sys/net/netfilter/nf_conntrack_udp_timeout", "3600");
@@ -306,6 +304,10 @@ int lab_make(struct lab *lab, unsigned int flows_max)
 	if (r == 0)
 		r = find_links(lab);
 	if (r == 0)
+		r = lab_start_tun(lab);
+	if (r == 0)
+		r = lab_start_tayga(lab);
+	if (r == 0)
 		r = lab_enter(lab->home_fd);
 	if (r < 0)
 		lab_done(lab);
@@ -322,8 +324,13 @@ void lab_done(struct lab *lab)
 	if (lab->conntrack_buckets[0])
 		(void)write_text("/proc/sys/net/netfilter/nf_conntrack_buckets",
 				 lab->conntrack_buckets);
-	for (int p = 0; p < LAB_PATHS; p++)
+	for (int p = 0; p < LAB_PATHS; p++) {
+		if (lab->path[p].process > 0) {
+			kill(lab->path[p].process, SIGKILL);
+			waitpid(lab->path[p].process, NULL, 0);
+		}
 		closep(&lab->path[p].gateway_fd);
+	}
 	closep(&lab->client_fd);
 	closep(&lab->net_fd);
 	netns_remove_all(getpid());

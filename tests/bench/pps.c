@@ -2,7 +2,8 @@
 /*
  * Packets per second through a gateway, from a live-frames generator in the client's namespace to
  * an XDP sink in the net's, all on the CPU that this thread is pinned to: each batch is worked off
- * before the next is made, so nothing is lost and the slowest part sets the pace.
+ * before the next is made, so nothing is lost and the slowest part sets the pace. A gateway in
+ * userspace has a higher priority than this thread: it, too, works off a batch before the next.
  *
  * Before measuring, every flow's first packet is sent, and it is checked that the flows are there
  * (session and connection tracking counts) and that what arrives is what should (addresses, TTL,
@@ -34,26 +35,49 @@
 #define PPS_SAMPLE_NS      250e6
 #define PPS_PROBE          20000 /* packets that tell how many make a sample */
 #define PPS_FILLS          5     /* passes over all flows until every first packet got through */
-#define PPS_LINKS          (LAB_PATHS + 3)
+#define PPS_LINKS          (LAB_PATHS + 4)
 
 struct pps_bench {
 	struct lab *lab;
 	struct rig rig;
-	struct box box;
+	struct box box, box64;
 	int link_fd[PPS_LINKS];
 	unsigned int links;
 	unsigned int opened; /* flows that are there on every way */
 	uint64_t sent, lost;
 };
 
-/* What a path does to a packet. */
-static const struct {
-	bool nat, routed;
-} expected[LAB_PATHS] = {
-	[LAB_KERNEL] = {.routed = true},
-	[LAB_NFT] = {.nat = true, .routed = true},
-	[LAB_FQDNAT] = {.nat = true, .routed = true},
+/* What is sent, what it arrives as, and how many flows at most (0: any). */
+struct pps_path {
+	enum frame_kind kind;
+	const char *src, *dst;
+	unsigned int routed, flows_max;
 };
+
+/* clang-format off: a table */
+static const struct pps_path paths[LAB_PATHS] = {
+	[LAB_DIRECT] = {FRAME_OUT4, BOX_CLIENT4, BENCH_PROXY4, 0, 0},
+	[LAB_BARE] = {FRAME_OUT4, BOX_CLIENT4, BENCH_PROXY4, 0, 0},
+	[LAB_FIB] = {FRAME_OUT4, BOX_CLIENT4, BENCH_PROXY4, 0, 0},
+	[LAB_KERNEL] = {FRAME_OUT4, BOX_CLIENT4, BENCH_PROXY4, 1, 0},
+	[LAB_NFT] = {FRAME_OUT4, BOX_NAT4, BENCH_REAL4, 1, 0},
+	[LAB_TUN] = {FRAME_OUT4, LAB_TUN_NAT, BENCH_REAL4, 2, 100000},
+	[LAB_TAYGA] = {FRAME_TAYGA, LAB_TAYGA_NAT, BENCH_REAL64, 3, 100000},
+	[LAB_FQDNAT] = {FRAME_OUT4, BOX_NAT4, BENCH_REAL4, 1, 0},
+	[LAB_FQDNAT64] = {FRAME_OUT64, BOX_NAT4, BENCH_REAL64, 1, 100000},
+};
+/* clang-format on */
+
+static bool takes_part(const struct pps_bench *b, enum lab_path path, unsigned int flows)
+{
+	return !b->lab->path[path].missing &&
+	       (!paths[path].flows_max || flows <= paths[path].flows_max);
+}
+
+static struct box *box_of(struct pps_bench *b, enum lab_path path)
+{
+	return path == LAB_FQDNAT ? &b->box : path == LAB_FQDNAT64 ? &b->box64 : NULL;
+}
 
 static int attach(struct pps_bench *b, int netns_fd, int prog_fd, unsigned int ifindex)
 {
@@ -85,7 +109,6 @@ static int prepare(struct pps_bench *b)
 	struct bench_bpf *skel = b->rig.skel;
 	struct lab *lab = b->lab;
 	const struct lab_links *bare = &lab->path[LAB_BARE], *fib = &lab->path[LAB_FIB];
-	const struct lab_links *fqdnat = &lab->path[LAB_FQDNAT];
 	int r = 0;
 
 	for (int p = 0; p < LAB_PATHS && r == 0; p++) {
@@ -103,8 +126,10 @@ static int prepare(struct pps_bench *b)
 		r = attach(b, fib->gateway_fd, bpf_program__fd(skel->progs.bare_fib), fib->lan);
 	if (r == 0)
 		r = devmap_set(skel->maps.bare_tx, 1, fib->wan);
-	if (r == 0)
-		r = attach(b, fqdnat->gateway_fd, box_prog_fd(&b->box), fqdnat->lan);
+	for (enum lab_path p = 0; p < LAB_PATHS && r == 0; p++)
+		if (box_of(b, p))
+			r = attach(b, lab->path[p].gateway_fd, box_prog_fd(box_of(b, p)),
+				   lab->path[p].lan);
 	return r == 0 ? lab_enter(lab->client_fd) : r;
 }
 
@@ -127,12 +152,12 @@ static int send_to(struct pps_bench *b, enum lab_path path, unsigned int packets
 	volatile __u64 *sunk = &b->rig.skel->bss->vars.sunk;
 	uint64_t before = *sunk, arrived;
 	double ns;
-	int r = rig_send(&b->rig, path, b->lab->path[path].client, packets, &ns);
+	int r = rig_send(&b->rig, paths[path].kind, path, b->lab->path[path].client, packets, &ns);
 
 	arrived = *sunk - before;
 	if (r < 0)
 		return r;
-	*ret_mpps = arrived / (ns * packets) * 1e3;
+	*ret_mpps = arrived / ns * 1e3;
 	arrived = drained(b) - before;
 	b->sent += packets;
 	b->lost += packets - arrived;
@@ -144,8 +169,8 @@ static long flows_at(struct pps_bench *b, enum lab_path path)
 {
 	long n = -1;
 
-	if (path == LAB_FQDNAT)
-		return box_sessions(&b->box);
+	if (box_of(b, path))
+		return box_sessions(box_of(b, path));
 	if (path != LAB_NFT)
 		return -1;
 	if (lab_enter(b->lab->path[path].gateway_fd) == 0)
@@ -173,8 +198,8 @@ static int open_flows(struct pps_bench *b, enum lab_path path, unsigned int flow
 	}
 	fprintf(stderr, "bench: %s: %ld flows instead of %u\n", lab_path_names[path],
 		flows_at(b, path), flows);
-	if (path == LAB_FQDNAT)
-		box_explain(&b->box);
+	if (box_of(b, path))
+		box_explain(box_of(b, path));
 	return -EPROTO;
 }
 
@@ -199,8 +224,6 @@ static uint32_t udp_sum(const uint8_t *frame)
 static int check(struct pps_bench *b, enum lab_path path)
 {
 	struct bench_vars *vars = &b->rig.skel->bss->vars;
-	const char *src = expected[path].nat ? BOX_NAT4 : BOX_CLIENT4;
-	const char *dst = expected[path].nat ? BENCH_REAL4 : BENCH_PROXY4;
 	uint8_t want_src[4], want_dst[4];
 	double mpps;
 	int r;
@@ -211,11 +234,11 @@ static int check(struct pps_bench *b, enum lab_path path)
 	vars->keep = 0;
 	if (r < 0)
 		return r;
-	inet_pton(AF_INET, src, want_src);
-	inet_pton(AF_INET, dst, want_dst);
+	inet_pton(AF_INET, paths[path].src, want_src);
+	inet_pton(AF_INET, paths[path].dst, want_dst);
 	if (memcmp(vars->last + 26, want_src, 4) == 0 &&
 	    memcmp(vars->last + 30, want_dst, 4) == 0 &&
-	    vars->last[22] == BENCH_TTL - expected[path].routed &&
+	    vars->last[22] == BENCH_TTL - paths[path].routed &&
 	    get16(vars->last + 34) == BENCH_PORT && udp_sum(vars->last) == 0xffff)
 		return 0;
 	fprintf(stderr, "bench: %s: what arrives is not what should:\n", lab_path_names[path]);
@@ -230,6 +253,8 @@ static void add_ratios(struct report *report, unsigned int flows)
 		report_ratio(report, lab_path_names[p], lab_path_names[LAB_BARE], flows);
 	report_ratio(report, lab_path_names[LAB_FQDNAT], lab_path_names[LAB_NFT], flows);
 	report_ratio(report, lab_path_names[LAB_FQDNAT], lab_path_names[LAB_KERNEL], flows);
+	report_ratio(report, lab_path_names[LAB_FQDNAT], lab_path_names[LAB_TUN], flows);
+	report_ratio(report, lab_path_names[LAB_FQDNAT64], lab_path_names[LAB_TAYGA], flows);
 }
 
 /*
@@ -290,34 +315,48 @@ static int open_new(struct pps_bench *b, const struct bench_plan *plan, unsigned
 	return 0;
 }
 
+/* Flows open, arrival checked, and how many packets make a sample. */
+static int warm_up(struct pps_bench *b, enum lab_path path, unsigned int flows,
+		   unsigned int *ret_packets)
+{
+	double mpps;
+	int r = open_flows(b, path, flows);
+
+	if (r == 0)
+		r = check(b, path);
+	rig_draw(&b->rig, flows);
+	if (r == 0)
+		r = send_to(b, path, PPS_PROBE, &mpps);
+	if (r < 0)
+		return r;
+	*ret_packets = mpps * 1e-3 * PPS_SAMPLE_NS;
+	return mpps > 0 ? 0 : -EPROTO;
+}
+
 static int measure(struct pps_bench *b, const struct bench_plan *plan, unsigned int flows,
 		   struct report *report)
 {
 	unsigned int packets[LAB_PATHS];
-	size_t first = report->count;
+	size_t figure[LAB_PATHS];
 	double mpps;
 	int r = 0;
 
 	for (enum lab_path p = 0; p < LAB_PATHS && r == 0; p++) {
-		r = open_flows(b, p, flows);
-		if (r == 0)
-			r = check(b, p);
-		rig_draw(&b->rig, flows);
-		if (r == 0)
-			r = send_to(b, p, PPS_PROBE, &mpps);
-		if (r == 0 && mpps <= 0)
-			r = -EPROTO;
-		if (r == 0)
-			packets[p] = mpps * 1e-3 * PPS_SAMPLE_NS;
+		if (!takes_part(b, p, flows))
+			continue;
+		r = warm_up(b, p, flows, &packets[p]);
+		figure[p] = report->count;
 		if (r == 0 && !report_add(report, PPS_SECTION, lab_path_names[p], "Mpps", flows))
 			r = -ENOMEM;
 	}
 	b->sent = b->lost = 0;
 	for (unsigned int round = 0; round < plan->rounds && r == 0; round++) {
 		for (enum lab_path p = 0; p < LAB_PATHS && r == 0; p++) {
+			if (!takes_part(b, p, flows))
+				continue;
 			r = send_to(b, p, packets[p], &mpps);
 			if (r == 0)
-				figure_sample(&report->figures[first + p], mpps);
+				figure_sample(&report->figures[figure[p]], mpps);
 		}
 	}
 	add_ratios(report, flows);
@@ -327,16 +366,26 @@ static int measure(struct pps_bench *b, const struct bench_plan *plan, unsigned 
 	return r;
 }
 
+static int open_box(struct pps_bench *b, enum lab_path path, unsigned int flows_max)
+{
+	const struct lab_links *links = &b->lab->path[path];
+	int r = lab_enter(links->gateway_fd);
+
+	return r < 0 ? r : box_open(box_of(b, path), links->lan, links->wan, flows_max);
+}
+
 int bench_pps(const struct bench_plan *plan, struct lab *lab, struct report *report)
 {
-	const struct lab_links *links = &lab->path[LAB_FQDNAT];
 	unsigned int flows_max = plan->flows[plan->flows_count - 1];
 	struct pps_bench b = {.lab = lab};
 	int r;
 
-	r = lab_enter(links->gateway_fd);
+	for (enum lab_path p = 0; p < LAB_PATHS; p++)
+		if (lab->path[p].missing)
+			report_skip(report, lab_path_names[p], lab->path[p].missing);
+	r = open_box(&b, LAB_FQDNAT, flows_max);
 	if (r == 0)
-		r = box_open(&b.box, links->lan, links->wan, flows_max);
+		r = open_box(&b, LAB_FQDNAT64, paths[LAB_FQDNAT64].flows_max);
 	if (r == 0)
 		r = rig_open(&b.rig, 1);
 	if (r == 0)
@@ -349,6 +398,7 @@ int bench_pps(const struct bench_plan *plan, struct lab *lab, struct report *rep
 	for (unsigned int i = 0; i < b.links; i++)
 		closep(&b.link_fd[i]);
 	rig_close(&b.rig);
+	box_close(&b.box64);
 	box_close(&b.box);
 	(void)lab_enter(lab->home_fd);
 	return r;

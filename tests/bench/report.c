@@ -106,6 +106,17 @@ void report_ratio(struct report *report, const char *name, const char *to, unsig
 	f->ratio[f->ratios++].value = median(ratios, f->rounds);
 }
 
+void report_skip(struct report *report, const char *what, const char *why)
+{
+	for (size_t i = 0; i < report->skips; i++)
+		if (strcmp(report->skipped[i].what, what) == 0)
+			return;
+	if (report->skips == REPORT_SKIPS_MAX)
+		return;
+	report->skipped[report->skips++] = (struct skipped){what, why};
+	printf("%s: not measured, %s\n", what, why);
+}
+
 /* The different numbers of flows of a section, in the order of measuring. */
 static unsigned int columns(const struct report *report, const char *section,
 			    unsigned int flows[REPORT_FLOWS_MAX])
@@ -269,13 +280,16 @@ static json_t *machine_json(void)
 
 int report_write(const struct report *report, const char *path)
 {
-	json_t *figures = json_array(), *root;
+	json_t *figures = json_array(), *skipped = json_object(), *root;
 	int r;
 
 	for (size_t i = 0; i < report->count; i++)
 		json_array_append_new(figures, figure_json(report, &report->figures[i]));
-	root = json_pack("{s:s, s:o, s:o}", "version", FQ_VERSION, "machine", machine_json(),
-			 "figures", figures);
+	for (size_t i = 0; i < report->skips; i++)
+		json_object_set_new(skipped, report->skipped[i].what,
+				    json_string(report->skipped[i].why));
+	root = json_pack("{s:s, s:o, s:o, s:o}", "version", FQ_VERSION, "machine", machine_json(),
+			 "figures", figures, "skipped", skipped);
 	r = json_dump_file(root, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 	json_decref(root);
 	if (r == 0)

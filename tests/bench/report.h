@@ -10,6 +10,7 @@
 #define REPORT_ROUNDS_MAX 99
 #define REPORT_RATIOS_MAX 4
 #define REPORT_FLOWS_MAX  8
+#define REPORT_SKIPS_MAX  16
 
 struct figure {
 	const char *name, *unit; /* static strings */
@@ -24,10 +25,17 @@ struct figure {
 	} ratio[REPORT_RATIOS_MAX];
 };
 
+/* What could not be measured, and why; static strings. */
+struct skipped {
+	const char *what, *why;
+};
+
 struct report {
 	struct figure *figures;
 	size_t count;
 	const char *program; /* as it was called */
+	struct skipped skipped[REPORT_SKIPS_MAX];
+	size_t skips;
 };
 
 /* A new figure without samples; NULL if there is no memory. Valid until the next call. */
@@ -42,6 +50,9 @@ void figure_sample(struct figure *f, double value);
  * @to's samples varies by more than their own size: it would say nothing.
  */
 void report_ratio(struct report *report, const char *name, const char *to, unsigned int flows);
+
+/* Say why something is not measured: on the terminal, and in the JSON. */
+void report_skip(struct report *report, const char *what, const char *why);
 
 double figure_median(const struct figure *f);
 

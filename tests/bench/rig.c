@@ -115,9 +115,12 @@ int rig_run(struct rig *rig, enum frame_kind kind, unsigned int ifindex, unsigne
 	return 0;
 }
 
-int rig_send(struct rig *rig, unsigned int path, unsigned int ifindex, unsigned int packets,
-	     double *ret_ns)
+int rig_send(struct rig *rig, enum frame_kind kind, unsigned int path, unsigned int ifindex,
+	     unsigned int packets, double *ret_ns)
 {
+	const struct bpf_program *gen = frame_layout(kind) == BENCH_UDP6_OUT
+						? rig->skel->progs.gen6
+						: rig->skel->progs.gen4;
 	struct xdp_md ctx = {.data_end = BENCH_LEN_GIVEN, .ingress_ifindex = ifindex};
 	uint8_t frame[BENCH_LEN_GIVEN] = {};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
@@ -126,13 +129,12 @@ int rig_send(struct rig *rig, unsigned int path, unsigned int ifindex, unsigned 
 	int64_t start;
 	int r;
 
-	frame_template(FRAME_OUT4, &rig->skel->bss->template);
+	frame_template(kind, &rig->skel->bss->template);
 	rig->skel->bss->vars.path = path;
 	start = clock_ns(CLOCK_MONOTONIC);
-	r = bench_stop ? -EINTR
-		       : bpf_prog_test_run_opts(bpf_program__fd(rig->skel->progs.gen4), &opts);
+	r = bench_stop ? -EINTR : bpf_prog_test_run_opts(bpf_program__fd(gen), &opts);
 	if (r < 0)
 		return r;
-	*ret_ns = (double)(clock_ns(CLOCK_MONOTONIC) - start) / packets;
+	*ret_ns = clock_ns(CLOCK_MONOTONIC) - start;
 	return 0;
 }

@@ -49,12 +49,13 @@ int rig_run(struct rig *rig, enum frame_kind kind, unsigned int ifindex, unsigne
 	    double *ret_ns, uint32_t *ret_verdict);
 
 /*
- * Send @packets frames to a path by live frames, from this thread's namespace (the client's).
+ * Send @packets frames of an outgoing UDP kind to a path by live frames, from this thread's
+ * namespace (the client's).
  *
  * @ifindex: any interface of it
- * @ret_ns:  wall-clock time per packet
+ * @ret_ns:  wall-clock time
  *
  * Return: 0; negative errno.
  */
-int rig_send(struct rig *rig, unsigned int path, unsigned int ifindex, unsigned int packets,
-	     double *ret_ns);
+int rig_send(struct rig *rig, enum frame_kind kind, unsigned int path, unsigned int ifindex,
+	     unsigned int packets, double *ret_ns);
