@@ -361,7 +361,7 @@ static uint64_t actions_before_send(struct subject *s, uint32_t number)
 	uint64_t n = 0;
 	int r;
 
-	name_of(number, &name);
+	domains_name_of(number, &name);
 	r = edge_query(s->edge, &name, s->now, &answer);
 	if (r < 0)
 		die("not answered", r);
