@@ -286,9 +286,29 @@ int gen6(struct xdp_md *ctx)
 	return generate(ctx, BENCH_UDP6_OUT, BENCH_LEN6);
 }
 
+/* Back to where it came from. Checksums stay right: the same words in another order. */
+static __always_inline int send_back(struct xdp_md *ctx, __u8 *bytes)
+{
+	__u8 mac[ETH_ALEN];
+	__u16 port;
+	__u32 addr;
+
+	__builtin_memcpy(mac, bytes, ETH_ALEN);
+	__builtin_memcpy(bytes, bytes + ETH_ALEN, ETH_ALEN);
+	__builtin_memcpy(bytes + ETH_ALEN, mac, ETH_ALEN);
+	__builtin_memcpy(&addr, bytes + 26, 4);
+	__builtin_memcpy(bytes + 26, bytes + 30, 4);
+	__builtin_memcpy(bytes + 30, &addr, 4);
+	__builtin_memcpy(&port, bytes + 34, 2);
+	__builtin_memcpy(bytes + 34, bytes + 36, 2);
+	__builtin_memcpy(bytes + 36, &port, 2);
+	return bpf_redirect(ctx->ingress_ifindex, 0);
+}
+
 /*
- * The far end: count and drop UDP, leave the rest (neighbour discovery) to the stack. On
- * request it keeps the frame, so that the runner can see what became of it.
+ * The far end: count and drop UDP, send back what asks for it, leave the rest (neighbour
+ * discovery) to the stack. On request it keeps the frame, so that the runner can see what
+ * became of it.
  */
 SEC("xdp")
 int sink(struct xdp_md *ctx)
@@ -299,6 +319,8 @@ int sink(struct xdp_md *ctx)
 		return XDP_PASS;
 	if (bytes[12] != 0x08 || bytes[13] != 0x00 || bytes[23] != IPPROTO_UDP)
 		return XDP_PASS;
+	if (bytes[BENCH_ECHO_AT] == BENCH_ECHO)
+		return send_back(ctx, bytes);
 	vars.sunk++;
 	if (vars.keep)
 		__builtin_memcpy(vars.last, bytes, BENCH_LEN4);

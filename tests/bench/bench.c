@@ -21,6 +21,7 @@
 
 #define ROUNDS_DEFAULT 9
 #define LOAD_QUIET     0.5
+#define LATENCY_FLOWS  1000
 
 struct options {
 	const char *only; /* a section, or NULL */
@@ -33,9 +34,11 @@ struct options {
 
 static const char usage[] =
 	"usage: bench [OPTIONS]\n"
-	"  --only ns|pps|new|memory  one measurement: time in the program; packets per second;\n"
-	"                   first packets per second, and memory of a session\n"
-	"  --flows N,N,...  numbers of flows (default: 1,1000,100000 and, for ns, 1000000)\n"
+	"  --only ns|pps|new|memory|latency  one measurement: time in the program; packets per\n"
+	"                   second; first packets per second, and memory of a session; echoes\n"
+	"                   while packets are sent as fast as they pass\n"
+	"  --flows N,N,...  numbers of flows (default: 1,1000,100000 and, for ns, 1000000;\n"
+	"                   for latency 1000)\n"
 	"  --full           1000000 flows for pps as well (also: BENCH_FULL=1)\n"
 	"  --rounds N       interleaved rounds (default 9)\n"
 	"  --cpu N          CPU to work on (default: the last)\n"
@@ -66,7 +69,7 @@ static int parse_number(const char *text, unsigned int max, unsigned int *ret)
 
 static bool section_known(const char *name)
 {
-	static const char *const known[] = {"ns", "pps", "new", "memory"};
+	static const char *const known[] = {"ns", "pps", "new", "memory", "latency"};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(name, known[i]) == 0)
@@ -107,7 +110,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 'o':
 			o->only = optarg;
 			if (!section_known(optarg))
-				r = usage_error("not ns, pps, new or memory", optarg);
+				r = usage_error("not ns, pps, new, memory or latency", optarg);
 			break;
 		case 'f':
 			r = parse_flows(optarg, o);
@@ -178,41 +181,52 @@ static bool wanted(const struct options *o, const char *section)
 	return !o->only || strcmp(o->only, section) == 0;
 }
 
+static const struct {
+	const char *section, *title;
+} tables[] = {
+	{"ns", "ns a packet in the program, established session, random flow"},
+	{"ns-new", "ns in the program for the first packet of a new session"},
+	{"pps", "million packets per second on one CPU, client - gateway - net"},
+	{"new", "million first packets of new flows per second on one CPU"},
+	{"memory", "bytes of kernel memory a session"},
+	{"latency", "us of an echo through a gateway that is fully loaded"},
+};
+
+static void print_tables(const struct report *report, size_t *printed)
+{
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		if (report_has(report, tables[i].section, *printed))
+			report_print(report, tables[i].section, tables[i].title);
+	*printed = report->count;
+}
+
 static int measure(const struct options *o, struct report *report)
 {
 	struct bench_plan ns = make_plan(o, true), pps = make_plan(o, o->full);
+	struct bench_plan latency = make_plan(o, false);
 	bool opening = wanted(o, "new") || wanted(o, "memory");
-	unsigned int tracked = wanted(o, "pps") || opening ? pps.flows[pps.flows_count - 1] : 0;
+	unsigned int tracked = pps.flows[pps.flows_count - 1];
+	size_t printed = 0;
 	struct lab lab;
 	int r;
 
+	if (!o->flows_count) {
+		latency.flows[0] = LATENCY_FLOWS;
+		latency.flows_count = 1;
+	}
 	pps.new_only = !wanted(o, "pps");
 	r = lab_make(&lab, tracked);
 	if (r < 0)
 		return r;
 	if (wanted(o, "ns"))
 		r = bench_ns(&ns, &lab, report);
-	if (r == 0)
-		report_print(report, "ns",
-			     "ns a packet in the program, established session, random flow: median "
-			     "(min..max)");
-	if (r == 0)
-		report_print(report, "ns-new",
-			     "ns in the program for the first packet of a new session: median "
-			     "(min..max)");
+	print_tables(report, &printed);
 	if (r == 0 && (wanted(o, "pps") || opening))
 		r = bench_pps(&pps, &lab, report);
-	if (r == 0)
-		report_print(
-			report, "pps",
-			"million packets per second on one CPU, client - gateway - net: median "
-			"(min..max)");
-	if (r == 0)
-		report_print(report, "new",
-			     "million first packets of new flows per second on one CPU: median "
-			     "(min..max)");
-	if (r == 0)
-		report_print(report, "memory", "bytes of kernel memory a session");
+	print_tables(report, &printed);
+	if (r == 0 && wanted(o, "latency"))
+		r = bench_latency(&latency, &lab, report);
+	print_tables(report, &printed);
 	lab_done(&lab);
 	return r;
 }

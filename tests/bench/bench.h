@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The two measurements of the benchmark and what they are told; see bench.c. */
+/* The measurements of the benchmark and what they are told; see bench.c. */
 #pragma once
 
 #include "lab.h"
@@ -24,3 +24,9 @@ int bench_ns(const struct bench_plan *plan, struct lab *lab, struct report *repo
  * Return: 0; negative errno, said on stderr.
  */
 int bench_pps(const struct bench_plan *plan, struct lab *lab, struct report *report);
+
+/*
+ * How long an echo takes through a gateway that has all it can do.
+ * Return: 0; negative errno, said on stderr.
+ */
+int bench_latency(const struct bench_plan *plan, struct lab *lab, struct report *report);

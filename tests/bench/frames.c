@@ -152,3 +152,20 @@ void frame_template(enum frame_kind kind, struct bench_template *ret_template)
 		.ip_sum = ip_sum, .l4_sum = addrs + proto + l4_len + sum16(f + l4, l4_len)};
 	memcpy(ret_template->word, f, sizeof(f));
 }
+
+static uint16_t checksum(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~((sum & 0xffff) + (sum >> 16));
+}
+
+void frame_echo(enum frame_kind kind, unsigned char ret_frame[BENCH_LEN4])
+{
+	struct bench_template t;
+
+	frame_template(kind, &t);
+	memcpy(ret_frame, t.word, BENCH_LEN4);
+	ret_frame[BENCH_ECHO_AT] = BENCH_ECHO;
+	put16(ret_frame + 24, checksum(t.ip_sum));
+	put16(ret_frame + 40, checksum(t.l4_sum + (BENCH_ECHO << 8)));
+}

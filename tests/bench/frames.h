@@ -29,5 +29,8 @@ enum bench_layout frame_layout(enum frame_kind kind);
 unsigned int frame_len(enum frame_kind kind);
 bool frame_is_out(enum frame_kind kind);
 
+/* The whole frame of flow 0 (UDP over IPv4) with a mark: the far end sends it back. */
+void frame_echo(enum frame_kind kind, unsigned char ret_frame[BENCH_LEN4]);
+
 /* The frame of flow 0, with checksum fields of zero, and the sums that the program completes. */
 void frame_template(enum frame_kind kind, struct bench_template *ret_template);

@@ -201,11 +201,11 @@ static int make_gateway(struct lab *lab, enum lab_path path)
 	/* A veth takes redirected frames only with NAPI, which GRO (or an XDP program) switches on.
 	 */
 	if (r == 0)
-		r = lab_command(NULL, "ethtool -K lan0 gro on");
+		r = lab_command(NULL, "ethtool -K lan0 gro on && ethtool -K wan0 gro on");
 	if (r == 0)
 		r = lab_enter(lab->client_fd);
 	if (r == 0)
-		r = lab_command(NULL, "ip link set %s up", name);
+		r = lab_command(NULL, "ip link set %s up && ethtool -K %s gro on", name, name);
 	if (r == 0)
 		r = lab_enter(lab->net_fd);
 	return r == 0 ? lab_command(NULL, "ip link set %s up", name) : r;

@@ -41,6 +41,10 @@ enum bench_layout {
 
 #define BENCH_LEN4 60 /* 14 + 20 + 8 + 18 */
 #define BENCH_LEN6 80 /* 14 + 40 + 8 + 18 */
+/* First byte of the payload of a frame that the far end sends back (UDP over IPv4). */
+#define BENCH_ECHO    0xec
+#define BENCH_ECHO_AT 42
+
 /* Live frames are given longer and cut by the program; see gen4 in bench.bpf.c. */
 #define BENCH_LEN_GIVEN 96
 

@@ -3,7 +3,6 @@
 #include "report.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +195,14 @@ static void print_row(const struct report *report, const struct figure *row,
 	}
 }
 
+bool report_has(const struct report *report, const char *section, size_t first)
+{
+	for (size_t i = first; i < report->count; i++)
+		if (strcmp(report->figures[i].section, section) == 0)
+			return true;
+	return false;
+}
+
 void report_print(const struct report *report, const char *section, const char *title)
 {
 	unsigned int flows[REPORT_FLOWS_MAX];
@@ -203,7 +210,7 @@ void report_print(const struct report *report, const char *section, const char *
 
 	if (n == 0)
 		return;
-	printf("\n%s\n%-21s", title, "flows");
+	printf("\n%s: median (min..max)\n%-21s", title, "flows");
 	for (unsigned int i = 0; i < n; i++)
 		printf("  %18u", flows[i]);
 	putchar('\n');

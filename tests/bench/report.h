@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define REPORT_ROUNDS_MAX 99
@@ -55,6 +56,9 @@ void report_ratio(struct report *report, const char *name, const char *to, unsig
 void report_skip(struct report *report, const char *what, const char *why);
 
 double figure_median(const struct figure *f);
+
+/* Has a section any figure among those from number @first on? */
+bool report_has(const struct report *report, const char *section, size_t first);
 
 /* Print a section's figures: rows are names, columns are flows. */
 void report_print(const struct report *report, const char *section, const char *title);
