@@ -10,7 +10,7 @@ struct bench_plan {
 	unsigned int rounds;
 	unsigned int flows[REPORT_FLOWS_MAX]; /* ascending */
 	unsigned int flows_count;
-	bool new_only; /* pps: leave established flows out */
+	bool new_only; /* ns, pps: leave established flows out */
 };
 
 /*
@@ -30,3 +30,9 @@ int bench_pps(const struct bench_plan *plan, struct lab *lab, struct report *rep
  * Return: 0; negative errno, said on stderr.
  */
 int bench_latency(const struct bench_plan *plan, struct lab *lab, struct report *report);
+
+/*
+ * Filling the maps of proxy addresses, with 100000 domains; only the plan's rounds matter.
+ * Return: 0; negative errno, said on stderr.
+ */
+int bench_install(const struct bench_plan *plan, struct report *report);

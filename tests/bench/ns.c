@@ -259,6 +259,8 @@ static int measure(struct ns_bench *b, const struct bench_plan *plan, unsigned i
 	r = measure_new(b, plan, flows, report);
 	if (r == 0)
 		r = open_flows(b, flows);
+	if (r < 0 || plan->new_only)
+		return r;
 	rig_draw(&b->rig, flows);
 	for (size_t i = 0; i < NS_CASES && r == 0; i++) {
 		r = sample(b, &cases[i], NS_PROBE, &ns[i]);
