@@ -49,7 +49,7 @@ SKEL  := $(BUILD)/fqdnat.skel.h $(BUILD)/fqdnat_tc.skel.h
 UNIT  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC) $(SCEN_SRC))
 PROG  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PROG_SRC))
 
-.PHONY: all bpf user tests check check-prog bench bench-full bench-dns bench-domains bench-lab-domains race model fuzz fuzz-build fuzz-dataplane fmt lint install uninstall clean help
+.PHONY: all bpf user tests check check-prog bench bench-full bench-dns bench-bulk bench-domains bench-lab-domains race model fuzz fuzz-build fuzz-dataplane fmt lint install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -113,18 +113,25 @@ $(BUILD)/bench-domains: $(call obj,$(DOMAINS_SRC) tests/bench/report.c) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-# BENCH_ARGS="--only pps --flows 1000"
+# BENCH_ARGS="--only pps --flows 1000": that alone. The parts that stand in files of their own come
+# first: the report has them all.
 bench: $(BUILD)/bench
+ifeq ($(strip $(BENCH_ARGS)),)
+	$(Q)$(MAKE) --no-print-directory bench-dns bench-bulk ROUNDS=3
+	$(Q)$(MAKE) --no-print-directory bench-domains BENCH_ARGS="--rounds 3"
+endif
 	$(Q)$< --json $(BUILD)/bench.json $(BENCH_ARGS)
 	$(Q)scripts/bench-report.py $(BUILD)/bench.json $(BUILD)/bench.html
 
-# The parts that stand in files of their own come first: the report has them all.
 bench-full:
-	$(Q)$(MAKE) bench-domains bench-dns BENCH_ARGS=
-	$(Q)$(MAKE) bench BENCH_ARGS="--full $(BENCH_ARGS)"
+	$(Q)$(MAKE) --no-print-directory bench-domains bench-dns bench-bulk BENCH_ARGS=
+	$(Q)$(MAKE) --no-print-directory bench BENCH_ARGS="--full $(BENCH_ARGS)"
 
 bench-dns: all
 	$(Q)LAB_BUILD=$(abspath $(BUILD)) tests/bench/dns.sh $(BUILD)/bench-dns.json
+
+bench-bulk: all
+	$(Q)LAB_BUILD=$(abspath $(BUILD)) tests/bench/bulk.sh $(BUILD)/bench-bulk.json
 
 bench-domains: $(BUILD)/bench-domains
 	$(Q)$< --json $(BUILD)/bench-domains.json $(BENCH_ARGS)
@@ -222,8 +229,9 @@ help:
 	@echo 'fuzz            every fuzz target for SECONDS=60 each'
 	@echo 'fuzz-dataplane  RUNS=10000000 packets through the program and the oracle (root); SEED=1'
 	@echo 'bench           the benchmark (root); writes build/bench.json and build/bench.html'
-	@echo 'bench-full      with a million flows, domains and DNS (root)'
+	@echo 'bench-full      with more rounds, and a million flows per second, too (root)'
 	@echo 'bench-dns       answers beside dnsmasq and unbound (root); writes build/bench-dns.json'
+	@echo 'bench-bulk      TCP by each hook, with iperf3 (root); writes build/bench-bulk.json'
 	@echo 'bench-domains   an edge with up to a million domains; writes build/bench-domains.json'
 	@echo 'bench-lab-domains  the same of a running daemon (root); DOMAINS="1000 100000 1000000"'
 	@echo 'fmt, lint       format; check format, scripts and man pages'
