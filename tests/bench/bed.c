@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The laboratory with everything loaded and attached; see bed.h.
- */
+/* The laboratory with everything loaded and attached; see bed.h. */
 #include "bed.h"
 
 #include <errno.h>
@@ -125,7 +123,6 @@ static uint64_t drained(struct bed *b)
 	return before;
 }
 
-/* Send and count; the rate counts what had arrived when the last frame was sent. */
 int bed_send(struct bed *b, enum lab_path path, unsigned int packets, double *ret_mpps)
 {
 	volatile __u64 *sunk = &b->rig.skel->bss->vars.sunk;
@@ -158,7 +155,6 @@ static long flows_at(struct bed *b, enum lab_path path)
 	return n;
 }
 
-/* Send every flow's first packet; again where the first attempt lost some. */
 int bed_open_flows(struct bed *b, enum lab_path path, unsigned int flows)
 {
 	double mpps;
@@ -199,7 +195,6 @@ static uint32_t udp_sum(const uint8_t *frame)
 	return sum;
 }
 
-/* Is what arrives what should? */
 int bed_check(struct bed *b, enum lab_path path)
 {
 	struct bench_vars *vars = &b->rig.skel->bss->vars;

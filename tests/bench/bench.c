@@ -217,6 +217,9 @@ static int in_lab(int (*part)(const struct bench_plan *, struct lab *, struct re
 
 	if (r < 0)
 		return r;
+	for (enum lab_path p = 0; p < LAB_PATHS; p++)
+		if (lab.path[p].missing)
+			report_skip(report, lab_path_names[p], lab.path[p].missing);
 	r = part(plan, &lab, report);
 	lab_done(&lab);
 	print_tables(report, printed);

@@ -16,9 +16,9 @@ enum frame_kind {
 	FRAME_IN46,
 	FRAME_OUT64,
 	FRAME_IN64,
-	FRAME_SYN,     /* of a TCP connection over IPv4: out, */
-	FRAME_SYN_ACK, /* in, */
-	FRAME_ACK_OUT, /* out, and so the first after the handshake, */
+	FRAME_SYN, /* a TCP handshake over IPv4, */
+	FRAME_SYN_ACK,
+	FRAME_ACK_OUT, /* the end of it, which may be repeated */
 	FRAME_ACK_IN,
 	FRAME_TAYGA,   /* as OUT64, to the same server behind tayga's prefix */
 	FRAME_REFUSED, /* as OUT4, of other ports, to one that the resource's filter denies */

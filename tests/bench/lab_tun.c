@@ -6,13 +6,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -21,6 +24,8 @@
 
 #define TUN_DEVICE   "tun0"
 #define TAYGA_DEVICE "nat64"
+
+#define TUN_PATIENCE_MS 5000
 
 /*
  * A child that does not outlive this process, and works off what has come before the generator
@@ -45,6 +50,23 @@ static int missing(struct lab *lab, enum lab_path path, const char *why)
 {
 	lab->path[path].missing = why;
 	return 0;
+}
+
+/* Does a process hold the device? Until then, what is sent to it is lost. */
+static bool is_running(const char *device)
+{
+	_cleanup_(closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = {};
+
+	strncpy(ifr.ifr_name, device, sizeof(ifr.ifr_name) - 1);
+	return fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_RUNNING);
+}
+
+static bool wait_running(const char *device)
+{
+	for (int ms = 0; ms < TUN_PATIENCE_MS && !is_running(device); ms += 10)
+		usleep(10000);
+	return is_running(device);
 }
 
 int lab_start_tun(struct lab *lab)
@@ -121,5 +143,7 @@ int lab_start_tayga(struct lab *lab)
 	links->process = spawn();
 	if (links->process == 0)
 		exec_tayga(config);
-	return links->process < 0 ? -errno : 0;
+	if (links->process < 0)
+		return -errno;
+	return wait_running(TAYGA_DEVICE) ? 0 : missing(lab, LAB_TAYGA, "tayga does not start");
 }

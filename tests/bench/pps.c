@@ -146,9 +146,6 @@ int bench_pps(const struct bench_plan *plan, struct lab *lab, struct report *rep
 	struct bed b;
 	int r = bed_open(&b, lab, plan->flows[plan->flows_count - 1]);
 
-	for (enum lab_path p = 0; p < LAB_PATHS; p++)
-		if (lab->path[p].missing)
-			report_skip(report, lab_path_names[p], lab->path[p].missing);
 	for (unsigned int i = 0; i < plan->flows_count && r == 0; i++) {
 		r = open_new(&b, plan, b.box.opened, plan->flows[i], report);
 		if (r == 0 && !plan->new_only)
