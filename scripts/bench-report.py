@@ -80,7 +80,7 @@ HEADINGS = {
     "memory": "kernel memory of a session, {} flows",
     "latency": "echoes through a fully loaded gateway, {} flows",
     "install": "filling the maps of proxy addresses, {} domains",
-    "bench-dns": "DNS, {} names",
+    "bench-dns": "DNS, {} names, {}",
     "bench-bulk": "bulk TCP, one stream",
     "bench-domains": "control, {} domains",
 }
@@ -189,10 +189,10 @@ def groups(data):
     return found
 
 
-def heading(file, command, flows):
+def heading(file, command, flows, unit):
     words = command.split()
     part = words[words.index("--only") + 1] if "--only" in words else file
-    return HEADINGS[part].format(flows)
+    return HEADINGS[part].format(flows, unit)
 
 
 def page(sets, goals):
@@ -210,8 +210,8 @@ def page(sets, goals):
                    f'<br><code>{html.escape(g.get("command", ""))}</code>')
     out.append("</table></div>")
     for file, data in sets.items():
-        for (command, flows, _), figures in groups(data).items():
-            out += [f"<h2>{html.escape(heading(file, command, flows))}</h2>", bars(figures), "<div class=wide><table>", *figure_rows(figures), "</table></div>"]
+        for (command, flows, unit), figures in groups(data).items():
+            out += [f"<h2>{html.escape(heading(file, command, flows, unit))}</h2>", bars(figures), "<div class=wide><table>", *figure_rows(figures), "</table></div>"]
         for what, why in data.get("skipped", {}).items():
             out.append(f"<p>{html.escape(what)}: not measured, {html.escape(why)}</p>")
     return "".join(out)

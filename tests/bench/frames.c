@@ -29,26 +29,42 @@ struct frame_spec {
 	uint32_t seq, ack;
 };
 
+#define UDP(layout_, src_, dst_, sport_, dport_)                                              \
+	{                                                                                     \
+		.layout = layout_, .src = src_, .dst = dst_, .sport = sport_, .dport = dport_ \
+	}
+
+#define TCP_OUT(flags_, seq_, ack_)                                                          \
+	{                                                                                    \
+		.layout = BENCH_TCP4_OUT, .src = BOX_CLIENT4, .dst = BENCH_PROXY4,           \
+		.sport = BENCH_PORT, .dport = BENCH_DPORT, .tcp_flags = flags_, .seq = seq_, \
+		.ack = ack_                                                                  \
+	}
+
+#define TCP_IN(flags_, seq_, ack_)                                                           \
+	{                                                                                    \
+		.layout = BENCH_TCP4_IN, .src = BENCH_REAL4, .dst = BOX_NAT4,                \
+		.sport = BENCH_DPORT, .dport = BENCH_PORT, .tcp_flags = flags_, .seq = seq_, \
+		.ack = ack_                                                                  \
+	}
+
 /* clang-format off: a table */
 static const struct frame_spec specs[FRAME_KINDS] = {
-	[FRAME_OUT4] = {BENCH_UDP4_OUT, BOX_CLIENT4, BENCH_PROXY4, BENCH_PORT, BENCH_DPORT},
-	[FRAME_IN4] = {BENCH_UDP4_IN, BENCH_REAL4, BOX_NAT4, BENCH_DPORT, BENCH_PORT},
-	[FRAME_OUT6] = {BENCH_UDP6_OUT, BOX_CLIENT6, BENCH_PROXY6, BENCH_PORT, BENCH_DPORT},
-	[FRAME_IN6] = {BENCH_UDP6_IN, BENCH_REAL6, BOX_NAT6, BENCH_DPORT, BENCH_PORT},
-	[FRAME_OUT46] = {BENCH_UDP4_OUT, BOX_CLIENT4, BENCH_PROXY46, BENCH_PORT, BENCH_DPORT},
-	[FRAME_IN46] = {BENCH_UDP6_IN, BENCH_REAL46, BOX_NAT6, BENCH_DPORT, BENCH_PORT},
-	[FRAME_OUT64] = {BENCH_UDP6_OUT, BOX_CLIENT6, BENCH_PROXY64, BENCH_PORT, BENCH_DPORT},
-	[FRAME_IN64] = {BENCH_UDP4_IN, BENCH_REAL64, BOX_NAT4, BENCH_DPORT, BENCH_PORT},
-	[FRAME_SYN] = {BENCH_TCP4_OUT, BOX_CLIENT4, BENCH_PROXY4, BENCH_PORT, BENCH_DPORT,
-		       TCP_FLAG_SYN, SEQ_CLIENT, 0},
-	[FRAME_SYN_ACK] = {BENCH_TCP4_IN, BENCH_REAL4, BOX_NAT4, BENCH_DPORT, BENCH_PORT,
-			   TCP_FLAG_SYN | TCP_FLAG_ACK, SEQ_SERVER, SEQ_CLIENT + 1},
-	[FRAME_ACK_OUT] = {BENCH_TCP4_OUT, BOX_CLIENT4, BENCH_PROXY4, BENCH_PORT, BENCH_DPORT,
-			   TCP_FLAG_ACK, SEQ_CLIENT + 1, SEQ_SERVER + 1},
-	[FRAME_ACK_IN] = {BENCH_TCP4_IN, BENCH_REAL4, BOX_NAT4, BENCH_DPORT, BENCH_PORT,
-			  TCP_FLAG_ACK, SEQ_SERVER + 1, SEQ_CLIENT + 1},
-	[FRAME_TAYGA] = {BENCH_UDP6_OUT, BOX_CLIENT6, LAB_TAYGA_REAL, BENCH_PORT, BENCH_DPORT},
-	[FRAME_REFUSED] = {BENCH_UDP4_OUT, BOX_CLIENT4, BENCH_PROXY4, OTHER_PORTS, BENCH_DPORT + 1},
+	[FRAME_OUT4] = UDP(BENCH_UDP4_OUT, BOX_CLIENT4, BENCH_PROXY4, BENCH_PORT, BENCH_DPORT),
+	[FRAME_IN4] = UDP(BENCH_UDP4_IN, BENCH_REAL4, BOX_NAT4, BENCH_DPORT, BENCH_PORT),
+	[FRAME_OUT6] = UDP(BENCH_UDP6_OUT, BOX_CLIENT6, BENCH_PROXY6, BENCH_PORT, BENCH_DPORT),
+	[FRAME_IN6] = UDP(BENCH_UDP6_IN, BENCH_REAL6, BOX_NAT6, BENCH_DPORT, BENCH_PORT),
+	[FRAME_OUT46] = UDP(BENCH_UDP4_OUT, BOX_CLIENT4, BENCH_PROXY46, BENCH_PORT, BENCH_DPORT),
+	[FRAME_IN46] = UDP(BENCH_UDP6_IN, BENCH_REAL46, BOX_NAT6, BENCH_DPORT, BENCH_PORT),
+	[FRAME_OUT64] = UDP(BENCH_UDP6_OUT, BOX_CLIENT6, BENCH_PROXY64, BENCH_PORT, BENCH_DPORT),
+	[FRAME_IN64] = UDP(BENCH_UDP4_IN, BENCH_REAL64, BOX_NAT4, BENCH_DPORT, BENCH_PORT),
+	[FRAME_SYN] = TCP_OUT(TCP_FLAG_SYN, SEQ_CLIENT, 0),
+	[FRAME_SYN_ACK] = TCP_IN(TCP_FLAG_SYN | TCP_FLAG_ACK, SEQ_SERVER, SEQ_CLIENT + 1),
+	[FRAME_ACK_OUT] = TCP_OUT(TCP_FLAG_ACK, SEQ_CLIENT + 1, SEQ_SERVER + 1),
+	[FRAME_ACK_IN] = TCP_IN(TCP_FLAG_ACK, SEQ_SERVER + 1, SEQ_CLIENT + 1),
+	[FRAME_TAYGA] = UDP(BENCH_UDP6_OUT, BOX_CLIENT6, LAB_TAYGA_REAL, BENCH_PORT, BENCH_DPORT),
+	[FRAME_REFUSED] =
+		UDP(BENCH_UDP4_OUT, BOX_CLIENT4, BENCH_PROXY4, OTHER_PORTS, BENCH_DPORT + 1),
 };
 /* clang-format on */
 

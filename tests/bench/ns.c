@@ -47,11 +47,14 @@ static const struct {
 	enum frame_kind first, then[2];
 	unsigned int then_count;
 } openings[NS_BOXES] = {
-	[NS_44] = {"nat44 new", FRAME_OUT4, {FRAME_IN4}, 1},
-	[NS_66] = {"nat66 new", FRAME_OUT6, {FRAME_IN6}, 1},
-	[NS_46] = {"nat46 new", FRAME_OUT46, {FRAME_IN46}, 1},
-	[NS_64] = {"nat64 new", FRAME_OUT64, {FRAME_IN64}, 1},
-	[NS_TCP] = {"tcp44 new", FRAME_SYN, {FRAME_SYN_ACK, FRAME_ACK_OUT}, 2},
+	[NS_44] = {.name = "nat44 new", .first = FRAME_OUT4},
+	[NS_66] = {.name = "nat66 new", .first = FRAME_OUT6},
+	[NS_46] = {.name = "nat46 new", .first = FRAME_OUT46},
+	[NS_64] = {.name = "nat64 new", .first = FRAME_OUT64},
+	[NS_TCP] = {.name = "tcp44 new",
+		    .first = FRAME_SYN,
+		    .then = {FRAME_SYN_ACK, FRAME_ACK_OUT},
+		    .then_count = 2},
 };
 
 struct ns_case {
