@@ -14,7 +14,9 @@ tolerance=1.15
 
 # {"NAME, N flows / OTHER": {"ratio", "lower_is_better"}}
 ratios() {
-    jq '[.figures[] | select(.name | test("^(fqdnat|nat|tcp44|refused|translations|verdicts)") and (test("p99.9$") | not)) | . as $f | .ratio_to | to_entries[]
+    jq '[.figures[]
+        | select(.name | test("^(fqdnat|nat|tcp44|refused|translations|verdicts)") and (test("p99[.]9$") | not))
+        | . as $f | .ratio_to | to_entries[]
         | {key: "\($f.name), \($f.flows) flows / \(.key)",
            value: {ratio: (.value * 1000 | round / 1000), lower_is_better: ($f.unit | test("pps") | not)}}]
         | from_entries' "$1"

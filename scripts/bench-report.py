@@ -4,8 +4,9 @@
 
     scripts/bench-report.py BENCH.json [REPORT.html]
 
-Reads BENCH.json and, from the same directory, bench-dns.json, bench-bulk.json and bench-domains.json if they are there. Writes the array
-`goals` of {name, figure, goal, unit, met, why} into BENCH.json; prints it; writes a page that needs nothing else.
+Reads BENCH.json and, from the same directory, bench-dns.json, bench-bulk.json and bench-domains.json if they are there.
+Writes the array `goals` of {name, figure, goal, unit, met, why} into BENCH.json; prints it; writes a page that needs
+nothing else.
 `figure` and `met` are null where nothing was measured, and `why` says what would measure it.
 """
 import html
@@ -211,7 +212,8 @@ def page(sets, goals):
     out.append("</table></div>")
     for file, data in sets.items():
         for (command, flows, unit), figures in groups(data).items():
-            out += [f"<h2>{html.escape(heading(file, command, flows, unit))}</h2>", bars(figures), "<div class=wide><table>", *figure_rows(figures), "</table></div>"]
+            out += [f"<h2>{html.escape(heading(file, command, flows, unit))}</h2>", bars(figures),
+                    "<div class=wide><table>", *figure_rows(figures), "</table></div>"]
         for what, why in data.get("skipped", {}).items():
             out.append(f"<p>{html.escape(what)}: not measured, {html.escape(why)}</p>")
     return "".join(out)
