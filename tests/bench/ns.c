@@ -47,10 +47,16 @@ static const struct {
 	enum frame_kind first, then[2];
 	unsigned int then_count;
 } openings[NS_BOXES] = {
-	[NS_44] = {.name = "nat44 new", .first = FRAME_OUT4},
-	[NS_66] = {.name = "nat66 new", .first = FRAME_OUT6},
-	[NS_46] = {.name = "nat46 new", .first = FRAME_OUT46},
-	[NS_64] = {.name = "nat64 new", .first = FRAME_OUT64},
+	[NS_44] = {.name = "nat44 new", .first = FRAME_OUT4, .then = {FRAME_IN4}, .then_count = 1},
+	[NS_66] = {.name = "nat66 new", .first = FRAME_OUT6, .then = {FRAME_IN6}, .then_count = 1},
+	[NS_46] = {.name = "nat46 new",
+		   .first = FRAME_OUT46,
+		   .then = {FRAME_IN46},
+		   .then_count = 1},
+	[NS_64] = {.name = "nat64 new",
+		   .first = FRAME_OUT64,
+		   .then = {FRAME_IN64},
+		   .then_count = 1},
 	[NS_TCP] = {.name = "tcp44 new",
 		    .first = FRAME_SYN,
 		    .then = {FRAME_SYN_ACK, FRAME_ACK_OUT},
