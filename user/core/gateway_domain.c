@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The gateway's domains: names, what they resolve to, and which addresses can be used at all. */
+/* The gateway's domains: names, what they resolve to, which addresses can be used at all, and a
+ * view of their translations. */
 #include <errno.h>
 #include <string.h>
 
@@ -211,4 +212,28 @@ void gateway_foreach_domain(const struct gateway *gw, const struct dname *only,
 
 	for (; domain; domain = only ? NULL : TAILQ_NEXT(domain, of_gateway))
 		show_bindings(domain, fn, ctx);
+}
+
+static void show_xlats(const struct gw_binding *binding,
+		       void (*fn)(void *ctx, const struct gateway_xlat *), void *ctx)
+{
+	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++)
+		for (unsigned int i = 0; i < binding->count[f]; i++)
+			if (binding->xlat[f][i]->installed)
+				fn(ctx, &(struct gateway_xlat){
+						.key = &binding->xlat[f][i]->key,
+						.value = &binding->xlat[f][i]->value,
+						.name = &binding->domain->name,
+					});
+}
+
+void gateway_foreach_xlat(const struct gateway *gw,
+			  void (*fn)(void *ctx, const struct gateway_xlat *), void *ctx)
+{
+	const struct gw_domain *domain;
+	const struct gw_binding *binding;
+
+	TAILQ_FOREACH (domain, &gw->all, of_gateway)
+		LIST_FOREACH (binding, &domain->bindings, of_domain)
+			show_xlats(binding, fn, ctx);
 }

@@ -381,30 +381,55 @@ static void end_sessions(struct gateway *gw, const struct fq_xlat *value, struct
 	}
 }
 
-/* The value without the resources that do not publish the name any more. */
-static struct fq_xlat reviewed(const struct gateway *gw, const struct gw_xlat *xlat)
+/* Resources of a translation, and those of them that publish the name still. */
+struct review {
+	struct fq_xlat before, after; /* only their resources */
+};
+
+static bool same_resources(const struct fq_xlat *a, const struct fq_xlat *b)
+{
+	return a->resources == b->resources &&
+	       memcmp(a->resource, b->resource, sizeof(a->resource)) == 0;
+}
+
+static void copy_resources(struct fq_xlat *to, const struct fq_xlat *from)
+{
+	to->resources = from->resources;
+	memcpy(to->resource, from->resource, sizeof(to->resource));
+}
+
+/*
+ * The value without the resources that do not publish the name any more.
+ *
+ * @last: the review of another one of the same domain, whose resources are mostly the same; begins
+ *        as zero
+ */
+static struct fq_xlat reviewed(const struct gateway *gw, const struct gw_xlat *xlat,
+			       struct review *last)
 {
 	struct fq_xlat value = xlat->value;
 
-	memset(value.resource, 0, sizeof(value.resource));
-	value.resources = 0;
-	for (unsigned int k = 0; k < xlat->value.resources; k++) {
-		uint32_t resource = xlat->value.resource[k];
-
-		if (policy_matches(gw->policy, resource, &xlat->binding->domain->name))
-			(void)value_permit(gw->policy, &value, resource);
+	if (!same_resources(&last->before, &value)) {
+		*last = (struct review){0};
+		copy_resources(&last->before, &value);
+		for (unsigned int k = 0; k < value.resources; k++)
+			if (policy_matches(gw->policy, value.resource[k],
+					   &xlat->binding->domain->name))
+				(void)value_permit(gw->policy, &last->after, value.resource[k]);
 	}
+	copy_resources(&value, &last->after);
 	return value;
 }
 
 void gw_binding_review(struct gateway *gw, struct gw_binding *binding)
 {
+	struct review last = {0};
 	struct ended ended = {0};
 
 	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++) {
 		for (unsigned int i = binding->count[f]; i-- > 0;) {
 			struct gw_xlat *xlat = binding->xlat[f][i];
-			struct fq_xlat value = reviewed(gw, xlat);
+			struct fq_xlat value = reviewed(gw, xlat, &last);
 
 			if (value.resources && xlat->installed)
 				value_review(gw, binding->domain, f, i, &value);
@@ -422,28 +447,4 @@ void gw_binding_review(struct gateway *gw, struct gw_binding *binding)
 	}
 	if (binding_empty(binding))
 		gw_binding_free(gw, binding);
-}
-
-static void show_xlats(const struct gw_binding *binding,
-		       void (*fn)(void *ctx, const struct gateway_xlat *), void *ctx)
-{
-	for (unsigned int f = 0; f < GATEWAY_FAMILIES; f++)
-		for (unsigned int i = 0; i < binding->count[f]; i++)
-			if (binding->xlat[f][i]->installed)
-				fn(ctx, &(struct gateway_xlat){
-						.key = &binding->xlat[f][i]->key,
-						.value = &binding->xlat[f][i]->value,
-						.name = &binding->domain->name,
-					});
-}
-
-void gateway_foreach_xlat(const struct gateway *gw,
-			  void (*fn)(void *ctx, const struct gateway_xlat *), void *ctx)
-{
-	const struct gw_domain *domain;
-	const struct gw_binding *binding;
-
-	TAILQ_FOREACH (domain, &gw->all, of_gateway)
-		LIST_FOREACH (binding, &domain->bindings, of_domain)
-			show_xlats(binding, fn, ctx);
 }
