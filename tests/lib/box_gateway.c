@@ -326,7 +326,8 @@ static void restore(struct box_gateway *g)
 		BOX_MUST(g->box, value.domain - BOX_DOMAIN_BASE < BOX_NAMES);
 		BOX_MUST(g->box,
 			 dname_from_text(box_names[value.domain - BOX_DOMAIN_BASE], &n) == 0);
-		BOX_MUST(g->box, gateway_restore_xlat(g->gw, &n, &key, &value) == 0);
+		BOX_MUST(g->box, gateway_restore_xlats(
+					 g->gw, &n, &(struct gateway_found){&key, &value}, 1) == 0);
 	}
 	for (unsigned int name = 0; name < BOX_NAMES; name++) {
 		struct gateway_records records;

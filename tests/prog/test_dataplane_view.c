@@ -197,34 +197,6 @@ static void the_link_of_an_interface_that_is_gone_is_removed(void **state)
 
 /* ---- maps ---- */
 
-/* A-05: what the new policy does not list is gone after taking over, and nothing was missing
- * meanwhile */
-static void taking_over_keeps_what_is_set_and_drops_the_rest(void **state)
-{
-	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
-	struct fq_addr proxy = dpt_addr(DPT_PROXY4);
-	struct fq_edge edge = {.domain = DPT_DOMAIN, .verdict = FQ_EDGE_FORWARD};
-
-	(void)state;
-	dpt_world(dp);
-	dataplane_free(TAKE_PTR(dp));
-	dp = dpt_open();
-
-	assert_int_equal(dataplane_sync_begin(dp), 0);
-	assert_int_equal(dataplane_grant_set(dp, DPT_CLIENT, DPT_RESOURCE, 0), 0);
-	assert_int_equal(dataplane_edge_set(dp, &proxy, &edge), 0);
-	assert_int_equal(dpt_entries("clients"), 2);
-	assert_int_equal(dataplane_sync_end(dp), 2 + 1 + 2 + 1);
-
-	assert_int_equal(dpt_entries("clients"), 0);
-	assert_int_equal(dpt_entries("filters"), 0);
-	assert_int_equal(dpt_entries("xlat"), 0);
-	assert_int_equal(dpt_entries("grants"), 1);
-	assert_int_equal(dpt_entries("edge"), 1);
-	assert_int_equal(dataplane_sync_end(dp), 0);
-	assert_int_equal(dataplane_grant_del(dp, 77, 77), 0);
-}
-
 /* A-08, F-09: a change makes every session be asked anew */
 static void a_changed_policy_has_a_new_generation(void **state)
 {
@@ -443,8 +415,6 @@ int main(void)
 		cmocka_unit_test_teardown(the_link_of_an_interface_that_is_gone_is_removed,
 					  dpt_clean),
 		cmocka_unit_test_teardown(coming_and_going_interfaces_are_reported, dpt_clean),
-		cmocka_unit_test_teardown(taking_over_keeps_what_is_set_and_drops_the_rest,
-					  dpt_clean),
 		cmocka_unit_test_teardown(a_changed_policy_has_a_new_generation, dpt_clean),
 		cmocka_unit_test_teardown(programs_are_shown_with_what_is_wrong, dpt_clean),
 		cmocka_unit_test_teardown(a_profile_counts_runs_and_their_time, dpt_clean),

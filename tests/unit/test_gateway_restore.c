@@ -24,7 +24,8 @@ static void restore(struct lab *lab, uint32_t scope, uint32_t resource)
 	struct dname name = lab_name(WWW);
 
 	assert_int_equal(lab_domain_id(NULL, &name, &value.domain), 0);
-	assert_int_equal(gateway_restore_xlat(lab->gw, &name, &key, &value), 0);
+	assert_int_equal(
+		gateway_restore_xlats(lab->gw, &name, &(struct gateway_found){&key, &value}, 1), 0);
 }
 
 /* A domain that one scope must give up and another keeps is not reported gone: its number lives. */

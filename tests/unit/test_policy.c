@@ -454,9 +454,11 @@ static void restart_takes_over_what_is_there(void **state)
 	memcpy(new.xlat, old->xlat, sizeof(new.xlat));
 	new.xlats = old->xlats;
 	for (unsigned int i = 0; i < old->xlats; i++)
-		assert_int_equal(
-			gateway_restore_xlat(new.gw, &name, &old->xlat[i].key, &old->xlat[i].value),
-			0);
+		assert_int_equal(gateway_restore_xlats(new.gw, &name,
+						       &(struct gateway_found){&old->xlat[i].key,
+									       &old->xlat[i].value},
+						       1),
+				 0);
 	assert_int_equal(gateway_restore_records(new.gw, &name, &records), 0);
 	lab_drain(&new);
 	assert_int_equal(new.actions, 0);
@@ -496,7 +498,9 @@ static void restart_removes_what_is_not_permitted(void **state)
 		value.domain = 5 + i;
 		value.resource[0] = rows[i].resource;
 		LAB_SET(lab, xlat, xlats, key, value);
-		assert_int_equal(gateway_restore_xlat(lab->gw, rows[i].name, &key, &value), 0);
+		assert_int_equal(gateway_restore_xlats(lab->gw, rows[i].name,
+						       &(struct gateway_found){&key, &value}, 1),
+				 0);
 	}
 	lab_drain(lab);
 	assert_int_equal(lab->dels, N(rows));

@@ -247,20 +247,27 @@ int gateway_tick(struct gateway *gw, struct instant now);
 /* When gateway_tick is to be called; INSTANT_NEVER: not needed. */
 struct instant gateway_deadline(const struct gateway *gw);
 
+/* A translation found in the map after a restart. */
+struct gateway_found {
+	const struct fq_xlat_key *key;
+	const struct fq_xlat *value;
+};
+
 /*
- * Take over a translation found in the map after a restart; the policy is set already. What the
- * policy or the pools do not permit any more is removed from the map or corrected by an action.
+ * Take over translations of one domain in one scope; the policy is set already. What the policy or
+ * the pools do not permit any more is removed from the map or corrected by an action.
  *
- * @name: of value->domain; NULL if it is not known, which removes the translation
+ * @name:  of the domain; NULL if it is not known, which removes the translations
+ * @found: all of the same scope and domain
  *
  * Return: 0; -ENOMEM.
  */
-int gateway_restore_xlat(struct gateway *gw, const struct dname *name,
-			 const struct fq_xlat_key *key, const struct fq_xlat *value);
+int gateway_restore_xlats(struct gateway *gw, const struct dname *name,
+			  const struct gateway_found *found, unsigned int count);
 
 /*
  * Take over what a domain resolved to before a restart: it counts as known from before, not as
- * fresh. Called after gateway_restore_xlat; of a domain without translations it is forgotten.
+ * fresh. Called after gateway_restore_xlats; of a domain without translations it is forgotten.
  *
  * Return: 0; -ENOMEM.
  */

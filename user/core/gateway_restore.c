@@ -44,55 +44,68 @@ static int domain_get(struct gateway *gw, const struct dname *name, uint32_t id,
 	return 0;
 }
 
-static int restore(struct gateway *gw, const struct dname *name, const struct fq_xlat_key *key,
-		   const struct fq_xlat *value)
+static bool is_permitted(const struct gateway *gw, const struct dname *name,
+			 const struct gateway_found *found)
 {
-	struct gw_binding *binding;
+	return name && in_pools(gw, &found->key->proxy) &&
+	       policy_knows_scope(gw->policy, found->key->scope) &&
+	       found->value->resources <= FQ_XLAT_RESOURCES && is_published(gw, name, found->value);
+}
+
+static int binding_get(struct gateway *gw, const struct dname *name, uint32_t scope_id, uint32_t id,
+		       struct gw_binding **ret_binding)
+{
 	struct gw_domain *domain;
 	struct gw_scope *scope;
 	int r;
 
-	r = gw_scope_get(gw, key->scope, (struct instant){0}, &scope);
+	r = gw_scope_get(gw, scope_id, (struct instant){0}, &scope);
 	if (r < 0)
 		return r;
-	r = domain_get(gw, name, value->domain, &domain);
+	r = domain_get(gw, name, id, &domain);
 	if (r < 0)
 		return r;
-	r = gw_binding_get(gw, scope, domain, &binding);
-	if (r < 0) {
+	r = gw_binding_get(gw, scope, domain, ret_binding);
+	if (r < 0)
 		gw_domain_release(gw, domain);
-		return r;
-	}
-	r = gw_binding_restore(gw, binding, key, value);
-	if (r < 0) {
-		gw_binding_abandon(gw, binding);
-		return r;
-	}
-	gw_binding_review(gw, binding);
-	return 0;
+	return r;
 }
 
-int gateway_restore_xlat(struct gateway *gw, const struct dname *name,
-			 const struct fq_xlat_key *key, const struct fq_xlat *value)
+/* Into *@binding, which is made for the first one. */
+static int restore(struct gateway *gw, const struct dname *name, const struct gateway_found *found,
+		   struct gw_binding **binding)
 {
+	int r = 0;
+
+	if (!*binding)
+		r = binding_get(gw, name, found->key->scope, found->value->domain, binding);
+	return r < 0 ? r : gw_binding_restore(gw, *binding, found->key, found->value);
+}
+
+int gateway_restore_xlats(struct gateway *gw, const struct dname *name,
+			  const struct gateway_found *found, unsigned int count)
+{
+	struct gw_binding *binding = NULL;
 	int r;
 
-	if (gw_xlat_find(gw, key))
-		return 0;
-	r = gw_reserve(gw, BINDING_ACTIONS + 1);
-	if (r < 0)
-		return r;
-	if (!name || !in_pools(gw, &key->proxy) || !policy_knows_scope(gw->policy, key->scope) ||
-	    value->resources > FQ_XLAT_RESOURCES || !is_published(gw, name, value)) {
-		discard(gw, key);
-		return 0;
+	r = gw_reserve(gw, BINDING_ACTIONS + count);
+	for (unsigned int i = 0; i < count && r == 0; i++) {
+		if (gw_xlat_find(gw, found[i].key))
+			continue;
+		if (is_permitted(gw, name, &found[i]))
+			r = restore(gw, name, &found[i], &binding);
+		else
+			discard(gw, found[i].key);
+		if (r == -ENOMEM)
+			break;
+		if (r < 0)
+			discard(gw, found[i].key);
+		r = 0;
 	}
-	r = restore(gw, name, key, value);
-	if (r == -ENOMEM)
-		return r;
-	if (r < 0)
-		discard(gw, key);
-	return 0;
+	/* That frees it if nothing is in it. */
+	if (binding)
+		gw_binding_review(gw, binding);
+	return r;
 }
 
 int gateway_restore_records(struct gateway *gw, const struct dname *name,

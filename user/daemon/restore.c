@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Taking over: domains, states and records from the store, translations from the pinned map.
- * Rows that no longer fit the configuration are deleted.
+ * Taking over: domains, states and records from the store, translations from the pinned map, as
+ * they were found there when taking over began. Rows that no longer fit the configuration are
+ * deleted.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -151,45 +152,67 @@ static int restore_records(void *ctx, const struct store_records *row)
 	return gateway_restore_records(d->gateway, &name, &rec);
 }
 
-struct xlat_list {
-	struct dpview_proxy *rows;
-	size_t count, room;
-};
-
-static int collect_xlat(void *ctx, const struct dpview_proxy *row)
+static bool is_of(const struct edge_domain_view *domain, const struct fq_addr *proxy)
 {
-	struct xlat_list *l = ctx;
-
-	if (!row->has_xlat)
-		return 0;
-	if (l->count == l->room) {
-		size_t room = l->room ? 2 * l->room : 256;
-		struct dpview_proxy *rows = reallocarray(l->rows, room, sizeof(*rows));
-
-		if (!rows)
-			return -ENOMEM;
-		l->rows = rows;
-		l->room = room;
-	}
-	l->rows[l->count++] = *row;
-	return 0;
+	for (unsigned int i = 0; i < domain->proxies->count; i++)
+		if (ipaddr_equal(&domain->proxies->addr[i], proxy))
+			return true;
+	return false;
 }
 
-/* A translation that is kept is set again, so that dataplane_sync_end keeps it, too. */
-static int restore_xlat(struct daemon *d, const struct dpview_proxy *row)
+/* Translations of one domain in one scope. */
+static int restore_xlats(struct daemon *d, const struct dp_xlat *xlats, size_t count)
 {
-	const struct fq_xlat_key key = {.scope = row->scope, .proxy = row->proxy};
+	struct gateway_found found[PROXIES_MAX];
 	struct edge_domain_view view;
 	struct dname name;
+	int r = 0;
+
+	if (xlats->scope == LOCAL_SCOPE && !edge_find_id(d->edge, xlats->domain, &view))
+		return 0;
+	if (!name_of_domain(d, xlats->domain, &name))
+		return 0;
+	for (size_t i = 0; i < count && r >= 0;) {
+		unsigned int n = 0;
+
+		for (; i < count && n < PROXIES_MAX; i++) {
+			if (xlats->scope == LOCAL_SCOPE && !is_of(&view, &xlats[i].key->proxy))
+				continue;
+			dataplane_sync_keep(&xlats[i]);
+			found[n++] = (struct gateway_found){xlats[i].key, xlats[i].value};
+		}
+		r = gateway_restore_xlats(d->gateway, &name, found, n);
+	}
+	return r;
+}
+
+/* They lie in the order of the map, far from each other: have the memory bring several at once. */
+static void reach_for(const struct dp_xlat *xlats, size_t count)
+{
+	for (size_t i = 0; i < count && i < PROXIES_MAX; i++) {
+		__builtin_prefetch(xlats[i].key);
+		__builtin_prefetch(xlats[i].value + 1);
+	}
+}
+
+static int restore_all_xlats(struct daemon *d)
+{
+	_cleanup_(freep) struct dp_xlat *list = NULL;
+	size_t count, begin, end;
 	int r;
 
-	if (key.scope == LOCAL_SCOPE &&
-	    (!edge_find_proxy(d->edge, &row->proxy, &view) || view.id != row->xlat.domain))
-		return 0;
-	if (!name_of_domain(d, row->xlat.domain, &name))
-		return 0;
-	r = dataplane_xlat_set(d->dp, key.scope, &key.proxy, &row->xlat);
-	return r < 0 ? r : gateway_restore_xlat(d->gateway, &name, &key, &row->xlat);
+	r = dataplane_sync_xlats(d->dp, &list, &count);
+	if (r < 0)
+		return r;
+	for (begin = 0; begin < count && r >= 0; begin = end) {
+		for (end = begin + 1; end < count; end++)
+			if (list[end].domain != list[begin].domain ||
+			    list[end].scope != list[begin].scope)
+				break;
+		reach_for(&list[end], count - end);
+		r = restore_xlats(d, &list[begin], end - begin);
+	}
+	return r;
 }
 
 /*
@@ -247,15 +270,11 @@ static void prune_name(void *ctx, uint32_t id, const struct dname *name)
 
 int gateway_restore_all(struct daemon *d)
 {
-	struct xlat_list l = {0};
 	int r;
 
 	r = restore_names(d);
 	if (r >= 0)
-		r = dpview_proxies(d->view, collect_xlat, &l);
-	for (size_t i = 0; i < l.count && r >= 0; i++)
-		r = restore_xlat(d, &l.rows[i]);
-	free(l.rows);
+		r = restore_all_xlats(d);
 	if (r >= 0)
 		r = store_foreach_records(d->store, restore_records, d);
 	if (r >= 0)

@@ -282,12 +282,31 @@ void dataplane_policy_changed(struct dataplane *dp);
 /*
  * Taking over: between begin and end, every entry that ought to be there is set; end deletes the
  * others, left from before, from clients, grants, filters, xlat, edge and gateways. Nothing is
- * missing at any moment.
+ * missing at any moment. An entry that is set to the value that it has is not written.
  *
  * Return of end: number of entries deleted; negative errno.
  */
 int dataplane_sync_begin(struct dataplane *dp);
 int dataplane_sync_end(struct dataplane *dp);
+
+/* A translation that was found at the beginning. What it points to is there until the end. */
+struct dp_xlat {
+	uint32_t scope, domain; /* key->scope, value->domain */
+	const struct fq_xlat_key *key;
+	const struct fq_xlat *value;
+};
+
+/*
+ * All of them, by scope and domain. Between begin and end.
+ *
+ * @ret_list: for the caller to free
+ *
+ * Return: 0; -ENOMEM.
+ */
+int dataplane_sync_xlats(const struct dataplane *dp, struct dp_xlat **ret_list, size_t *ret_count);
+
+/* As if it had been set to the value that it has. */
+void dataplane_sync_keep(const struct dp_xlat *xlat);
 
 /*
  * Limits of a client's sessions, and of all sessions of a scope's clients. Every client of the

@@ -95,7 +95,7 @@ struct dataplane {
 	struct fq_quota *quota;
 	struct dp_user *user;
 
-	struct sync *sync; /* maps.c */
+	struct sync *sync; /* sync.c */
 
 	struct ring_buffer *ring; /* upcall.c */
 	dp_upcall_fn upcall_cb;
@@ -411,6 +411,9 @@ typedef int (*map_walk_fn)(void *ctx, const void *key, const void *value);
  */
 int map_walk(enum dp_map map, int fd, map_walk_fn cb, void *ctx);
 
+/* Does map_walk tell values? */
+bool map_has_batches(enum dp_map map);
+
 /* Number of entries. */
 int map_count(enum dp_map map, int fd, uint64_t *ret_count);
 
@@ -429,10 +432,33 @@ int sessions_recount(struct dataplane *dp);
 bool session_matches(const struct dp_match *m, const struct fq_tuple *out_key,
 		     const struct session_entry *out);
 
-/* ---- upcall.c, maps.c ---- */
+/* ---- upcall.c ---- */
 
 int upcall_open(struct dataplane *dp);
 void upcall_close(struct dataplane *dp);
+
+/* ---- maps.c ---- */
+
+/* Return: 0, also if there is no such entry; errors of the kernel. */
+int map_del(struct dataplane *dp, enum dp_map map, const void *key);
+
+/* Elements of an array stay; without an address they are no gateways. Return: 1 if it was one; 0;
+ * negative errno. */
+int gateway_clear(struct dataplane *dp, uint32_t id);
+
+/* ---- sync.c: all of it does nothing unless maps are being taken over ---- */
+
+/* Is the entry there with this very value? Then it is kept, and need not be written. */
+bool sync_is_kept(struct dataplane *dp, enum dp_map map, const void *key, const void *value);
+
+/* sync_is_kept of these is to follow: reach for them all at once. */
+void sync_expect(const struct dataplane *dp, enum dp_map map, const void *keys, unsigned int count);
+
+/* It was written, or deleted, since. */
+void sync_written(struct dataplane *dp, enum dp_map map, const void *key, const void *value);
+void sync_deleted(struct dataplane *dp, enum dp_map map, const void *key);
+void sync_gateway(struct dataplane *dp, uint32_t id, bool set);
+
 void sync_free(struct sync *sync);
 
 /* ---- dataplane.c ---- */

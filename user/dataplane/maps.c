@@ -1,122 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The maps that the daemon writes. Entries are set one by one; counters and limits are shared
- * memory, changed atomically because the programs change them, too.
+ * The maps that the daemon writes. Entries are set one by one or, a domain's, together; counters
+ * and limits are shared memory, changed atomically because the programs change them, too.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "base/probe.h"
 #include "dataplane/internal.h"
 
-/* ---- what is left over from before ---- */
-
-#define SYNC_KEY_MAX  24
 #define DP_EDGE_BATCH 8 /* what a domain has */
 
-struct stale {
-	uint8_t key[1 + SYNC_KEY_MAX]; /* enum dp_map, then the map's key, zero-filled */
-	UT_hash_handle hh;
-};
-
-struct sync {
-	struct stale *stale;
-	bool gateways[FQ_GATEWAYS_MAX]; /* set since */
-};
-
-static const enum dp_map sync_maps[] = {M_CLIENTS, M_GRANTS, M_FILTERS, M_XLAT, M_EDGE};
-
-_Static_assert(sizeof(struct fq_xlat_key) <= SYNC_KEY_MAX, "the longest key");
-
-static void stale_key(uint8_t ret_key[1 + SYNC_KEY_MAX], enum dp_map map, const void *key)
-{
-	memset(ret_key, 0, 1 + SYNC_KEY_MAX);
-	ret_key[0] = (uint8_t)map;
-	memcpy(ret_key + 1, key, map_specs[map].key_size);
-}
-
-static void sync_keep(struct dataplane *dp, enum dp_map map, const void *key)
-{
-	uint8_t wanted[1 + SYNC_KEY_MAX];
-	struct stale *stale;
-
-	if (!dp->sync)
-		return;
-	stale_key(wanted, map, key);
-	HASH_FIND(hh, dp->sync->stale, wanted, sizeof(wanted), stale);
-	if (!stale)
-		return;
-	HASH_DEL(dp->sync->stale, stale);
-	free(stale);
-}
-
-struct sync_walk {
-	struct sync *sync;
-	enum dp_map map;
-};
-
-static int sync_add(void *ctx, const void *key, const void *value)
-{
-	const struct sync_walk *walk = ctx;
-	struct stale *stale = calloc(1, sizeof(*stale)), *have;
-
-	(void)value;
-	if (!stale)
-		return -ENOMEM;
-	stale_key(stale->key, walk->map, key);
-	HASH_FIND(hh, walk->sync->stale, stale->key, sizeof(stale->key), have);
-	if (have)
-		free(stale);
-	else
-		HASH_ADD(hh, walk->sync->stale, key, sizeof(stale->key), stale);
-	return 0;
-}
-
-void sync_free(struct sync *sync)
-{
-	struct stale *stale, *next;
-
-	if (!sync)
-		return;
-	HASH_ITER (hh, sync->stale, stale, next) {
-		HASH_DEL(sync->stale, stale);
-		free(stale);
-	}
-	free(sync);
-}
-
-DEFINE_CLEANUP(struct sync *, sync_free)
-
-int dataplane_sync_begin(struct dataplane *dp)
-{
-	_cleanup_(sync_freep) struct sync *sync = calloc(1, sizeof(*sync));
-
-	if (!sync)
-		return -ENOMEM;
-	for (size_t i = 0; i < sizeof(sync_maps) / sizeof(sync_maps[0]); i++) {
-		struct sync_walk walk = {.sync = sync, .map = sync_maps[i]};
-		int r = map_walk(walk.map, dp->maps[walk.map], sync_add, &walk);
-
-		if (r < 0)
-			return r;
-	}
-	sync_free(dp->sync);
-	dp->sync = TAKE_PTR(sync);
-	return 0;
-}
-
-static int map_del(struct dataplane *dp, enum dp_map map, const void *key)
+int map_del(struct dataplane *dp, enum dp_map map, const void *key)
 {
 	if (bpf_map_delete_elem(dp->maps[map], key) < 0 && errno != ENOENT)
 		return -errno;
+	sync_deleted(dp, map, key);
 	return 0;
 }
 
-/* Elements of an array stay; without an address they are no gateways. Return: 1 if it was one. */
-static int gateway_clear(struct dataplane *dp, uint32_t id)
+int gateway_clear(struct dataplane *dp, uint32_t id)
 {
 	const struct fq_gateway none = {0};
 	struct fq_gateway have;
@@ -128,40 +32,18 @@ static int gateway_clear(struct dataplane *dp, uint32_t id)
 	return bpf_map_update_elem(dp->maps[M_GATEWAYS], &id, &none, BPF_ANY) < 0 ? -errno : 1;
 }
 
-int dataplane_sync_end(struct dataplane *dp)
-{
-	_cleanup_(sync_freep) struct sync *sync = TAKE_PTR(dp->sync);
-	struct stale *stale, *next;
-	int n = 0;
-
-	if (!sync)
-		return 0;
-	HASH_ITER (hh, sync->stale, stale, next) {
-		int r = map_del(dp, stale->key[0], stale->key + 1);
-
-		if (r < 0)
-			return r;
-		n++;
-	}
-	for (uint32_t id = 1; id < FQ_GATEWAYS_MAX; id++) {
-		int r = sync->gateways[id] ? 0 : gateway_clear(dp, id);
-
-		if (r < 0)
-			return r;
-		n += r;
-	}
-	return n;
-}
-
 /* ---- entries ---- */
 
 static int map_set(struct dataplane *dp, enum dp_map map, const void *key, const void *value)
 {
-	int r = bpf_map_update_elem(dp->maps[map], key, value, BPF_ANY) < 0 ? -errno : 0;
+	int r;
 
+	if (sync_is_kept(dp, map, key, value))
+		return 0;
+	r = bpf_map_update_elem(dp->maps[map], key, value, BPF_ANY) < 0 ? -errno : 0;
 	PROBE_MAP_UPDATE(map_specs[map].name, key, 1, r);
 	if (r == 0)
-		sync_keep(dp, map, key);
+		sync_written(dp, map, key, value);
 	return r;
 }
 
@@ -229,31 +111,53 @@ int dataplane_edge_set(struct dataplane *dp, const struct fq_addr *proxy,
 	return map_set(dp, M_EDGE, proxy, edge);
 }
 
+/*
+ * Several entries, in one call of the kernel. It stops at one that cannot be set: then each by
+ * itself, because the others can. Return: 0; the first error.
+ */
+static int map_set_some(struct dataplane *dp, enum dp_map map, const void *keys, const void *values,
+			unsigned int count)
+{
+	const struct map_spec *spec = &map_specs[map];
+	uint32_t n = count;
+	bool at_once =
+		count > 1 && bpf_map_update_batch(dp->maps[map], keys, values, &n, NULL) == 0;
+	int r = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		const char *key = (const char *)keys + (size_t)i * spec->key_size;
+		const char *value = (const char *)values + (size_t)i * spec->value_size;
+		int err = at_once ? 0 : map_set(dp, map, key, value);
+
+		if (at_once)
+			sync_written(dp, map, key, value);
+		r = r < 0 ? r : err;
+	}
+	if (at_once)
+		PROBE_MAP_UPDATE(spec->name, keys, count, 0);
+	return r;
+}
+
 int dataplane_edge_set_all(struct dataplane *dp, const struct fq_addr *proxies, unsigned int count,
 			   const struct fq_edge *edge)
 {
+	struct fq_addr keys[DP_EDGE_BATCH];
 	struct fq_edge values[DP_EDGE_BATCH];
-	uint32_t n;
 	int r = 0;
 
 	for (unsigned int i = 0; i < DP_EDGE_BATCH; i++)
 		values[i] = *edge;
-	for (unsigned int at = 0; at < count; at += DP_EDGE_BATCH) {
-		unsigned int end = count - at < DP_EDGE_BATCH ? count : at + DP_EDGE_BATCH;
+	for (unsigned int i = 0; i < count;) {
+		unsigned int n = 0;
+		int err;
 
-		n = end - at;
-		if (bpf_map_update_batch(dp->maps[M_EDGE], proxies + at, values, &n, NULL) == 0)
-			continue;
-		/* It has stopped at one that cannot be set: the others can. */
-		for (unsigned int i = at; i < end; i++) {
-			int err = dataplane_edge_set(dp, &proxies[i], edge);
-
-			r = r < 0 ? r : err;
-		}
+		sync_expect(dp, M_EDGE, &proxies[i], count - i);
+		for (; i < count && n < DP_EDGE_BATCH; i++)
+			if (!sync_is_kept(dp, M_EDGE, &proxies[i], edge))
+				keys[n++] = proxies[i];
+		err = n ? map_set_some(dp, M_EDGE, keys, values, n) : 0;
+		r = r < 0 ? r : err;
 	}
-	PROBE_MAP_UPDATE(map_specs[M_EDGE].name, proxies, count, r);
-	for (unsigned int i = 0; i < count; i++)
-		sync_keep(dp, M_EDGE, &proxies[i]);
 	return r;
 }
 
@@ -276,8 +180,7 @@ int dataplane_gateway_set(struct dataplane *dp, uint32_t id, const struct fq_add
 	value.up = up;
 	if (bpf_map_update_elem(dp->maps[M_GATEWAYS], &id, &value, BPF_ANY) < 0)
 		return -errno;
-	if (dp->sync)
-		dp->sync->gateways[id] = true;
+	sync_gateway(dp, id, true);
 	return 0;
 }
 
@@ -288,8 +191,7 @@ int dataplane_gateway_del(struct dataplane *dp, uint32_t id)
 	if (id == 0 || id >= FQ_GATEWAYS_MAX)
 		return -EINVAL;
 	r = gateway_clear(dp, id);
-	if (dp->sync)
-		dp->sync->gateways[id] = false;
+	sync_gateway(dp, id, false);
 	return r < 0 ? r : 0;
 }
 

@@ -11,8 +11,10 @@
 
 #include "dataplane/internal.h"
 
-static bool has_batches(enum bpf_map_type type)
+bool map_has_batches(enum dp_map map)
 {
+	enum bpf_map_type type = map_specs[map].type;
+
 	return type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_LRU_HASH;
 }
 
@@ -72,8 +74,8 @@ int map_walk(enum dp_map map, int fd, map_walk_fn cb, void *ctx)
 {
 	const struct map_spec *spec = &map_specs[map];
 
-	return has_batches(spec->type) ? walk_batches(spec, fd, cb, ctx)
-				       : walk_keys(spec, fd, cb, ctx);
+	return map_has_batches(map) ? walk_batches(spec, fd, cb, ctx)
+				    : walk_keys(spec, fd, cb, ctx);
 }
 
 static int count_one(void *ctx, const void *key, const void *value)

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Taking over maps: what stays, what goes, and that what is right already is not written. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "dataplane/internal.h"
+
+#include "../lib/dptest.h"
+
+static const struct fq_edge forward = {.domain = DPT_DOMAIN, .verdict = FQ_EDGE_FORWARD};
+static const struct fq_edge refuse = {.domain = DPT_DOMAIN, .verdict = FQ_EDGE_REFUSE};
+
+/* As an earlier daemon has left it. */
+static struct dataplane *open_world(void)
+{
+	struct dataplane *dp = dpt_open();
+
+	dpt_world(dp);
+	dataplane_free(dp);
+	dp = dpt_open();
+	assert_int_equal(dataplane_sync_begin(dp), 0);
+	return dp;
+}
+
+static uint32_t verdict_of(const struct dataplane *dp, const struct fq_addr *proxy)
+{
+	struct fq_edge value;
+
+	assert_int_equal(bpf_map_lookup_elem(dp->maps[M_EDGE], proxy, &value), 0);
+	return value.verdict;
+}
+
+/* A-05: what the new policy does not list is gone after taking over, and nothing was missing
+ * meanwhile */
+static void taking_over_keeps_what_is_set_and_drops_the_rest(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = open_world();
+	struct fq_addr proxy = dpt_addr(DPT_PROXY4);
+
+	(void)state;
+	assert_int_equal(dataplane_grant_set(dp, DPT_CLIENT, DPT_RESOURCE, 0), 0);
+	assert_int_equal(dataplane_edge_set(dp, &proxy, &forward), 0);
+	assert_int_equal(dpt_entries("clients"), 2);
+	assert_int_equal(dataplane_sync_end(dp), 2 + 1 + 2 + 1);
+
+	assert_int_equal(dpt_entries("clients"), 0);
+	assert_int_equal(dpt_entries("filters"), 0);
+	assert_int_equal(dpt_entries("xlat"), 0);
+	assert_int_equal(dpt_entries("grants"), 1);
+	assert_int_equal(dpt_entries("edge"), 1);
+	assert_int_equal(dataplane_sync_end(dp), 0);
+	assert_int_equal(dataplane_grant_del(dp, 77, 77), 0);
+}
+
+/* A frozen map refuses every write from user space. */
+static void what_is_right_already_is_not_written(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = open_world();
+	const struct fq_addr proxies[] = {dpt_addr(DPT_PROXY4), dpt_addr(DPT_PROXY6)};
+
+	(void)state;
+	assert_int_equal(bpf_map_freeze(dp->maps[M_EDGE]), 0);
+	assert_int_equal(bpf_map_freeze(dp->maps[M_GRANTS]), 0);
+
+	assert_int_equal(dataplane_edge_set_all(dp, proxies, 2, &forward), 0);
+	assert_int_equal(dataplane_edge_set(dp, &proxies[0], &forward), 0);
+	assert_int_equal(dataplane_grant_set(dp, DPT_CLIENT, DPT_RESOURCE, 0), 0);
+
+	assert_int_equal(dataplane_edge_set_all(dp, proxies, 2, &refuse), -EPERM);
+	assert_int_equal(dataplane_grant_set(dp, DPT_CLIENT, DPT_RESOURCE, 7), -EPERM);
+	/* Clients, filter and translations; nothing of the frozen maps. */
+	assert_int_equal(dataplane_sync_end(dp), 2 + 1 + 2);
+}
+
+/* What was found is no longer there once something else was written, or it was deleted. */
+static void what_changes_meanwhile_is_written_again(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = open_world();
+	const struct fq_addr proxies[] = {dpt_addr(DPT_PROXY4), dpt_addr(DPT_PROXY6)};
+
+	(void)state;
+	assert_int_equal(dataplane_edge_set(dp, &proxies[0], &forward), 0);
+	assert_int_equal(dataplane_edge_set(dp, &proxies[0], &refuse), 0);
+	assert_int_equal(dataplane_edge_set_all(dp, proxies, 2, &forward), 0);
+	assert_int_equal(verdict_of(dp, &proxies[0]), FQ_EDGE_FORWARD);
+
+	assert_int_equal(dataplane_edge_set_all(dp, proxies, 2, &refuse), 0);
+	assert_int_equal(dataplane_edge_set_all(dp, proxies, 2, &forward), 0);
+	assert_int_equal(verdict_of(dp, &proxies[1]), FQ_EDGE_FORWARD);
+
+	assert_int_equal(dataplane_edge_del(dp, &proxies[0]), 0);
+	assert_int_equal(dataplane_edge_set(dp, &proxies[0], &forward), 0);
+	assert_int_equal(verdict_of(dp, &proxies[0]), FQ_EDGE_FORWARD);
+	assert_int_equal(dataplane_edge_del(dp, &proxies[1]), 0);
+
+	assert_true(dataplane_sync_end(dp) > 0);
+	assert_int_equal(dpt_entries("edge"), 1);
+}
+
+/* More than one batch of the map's walk, and not in its order. */
+static void translations_are_told_by_scope_and_domain(void **state)
+{
+	enum { DOMAINS = 500, SCOPES = 3 };
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	_cleanup_(freep) struct dp_xlat *list = NULL;
+	struct fq_addr proxy = dpt_addr(DPT_PROXY4);
+	size_t count;
+
+	(void)state;
+	for (uint32_t i = 0; i < SCOPES * DOMAINS; i++) {
+		const struct fq_xlat xlat = {.domain = 1 + (i * 7) % DOMAINS};
+		struct fq_addr at = ipaddr_add(&proxy, i);
+
+		assert_int_equal(dataplane_xlat_set(dp, i % SCOPES, &at, &xlat), 0);
+	}
+	dataplane_free(TAKE_PTR(dp));
+	dp = dpt_open();
+	assert_int_equal(dataplane_sync_begin(dp), 0);
+
+	assert_int_equal(dataplane_sync_xlats(dp, &list, &count), 0);
+	assert_int_equal(count, SCOPES * DOMAINS);
+	for (size_t i = 0; i < count; i++) {
+		const struct dp_xlat *x = &list[i], *before = i ? &list[i - 1] : x;
+
+		assert_int_equal(x->scope, x->key->scope);
+		assert_int_equal(x->domain, x->value->domain);
+		assert_true(x->scope > before->scope ||
+			    (x->scope == before->scope && x->domain >= before->domain));
+		if (i)
+			dataplane_sync_keep(x);
+	}
+	assert_int_equal(dataplane_sync_end(dp), 1);
+	assert_int_equal(dpt_entries("xlat"), SCOPES * DOMAINS - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(taking_over_keeps_what_is_set_and_drops_the_rest,
+					  dpt_clean),
+		cmocka_unit_test_teardown(what_is_right_already_is_not_written, dpt_clean),
+		cmocka_unit_test_teardown(what_changes_meanwhile_is_written_again, dpt_clean),
+		cmocka_unit_test_teardown(translations_are_told_by_scope_and_domain, dpt_clean),
+	};
+
+	return cmocka_run_group_tests(tests, dpt_enter, dpt_leave);
+}

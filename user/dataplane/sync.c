@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Taking over what an earlier daemon has left in the maps: between dataplane_sync_begin and _end
+ * this file knows every entry that was found and its value. What is set again as it is costs no
+ * call of the kernel; what nobody has set by the end is deleted.
+ *
+ * A map's entries lie one behind the other, as they were read; a table of open addressing, made
+ * once they are all there, finds them. Its hash is seeded, because edges elsewhere choose keys.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "dataplane/internal.h"
+
+/* With a million entries each look is a miss of the cache, or two: so many are waited for at once.
+ */
+#define AHEAD 8
+
+static const enum dp_map sync_maps[] = {M_CLIENTS, M_GRANTS, M_FILTERS, M_XLAT, M_EDGE};
+
+/* What is known of an entry. Its key follows, then its value if the map's walk has told it. */
+enum found_state {
+	FOUND_STALE, /* nobody has set it yet */
+	FOUND_KEPT,  /* it is as it must be */
+	FOUND_GONE,  /* deleted since, or seen twice */
+};
+
+struct found {
+	uint32_t state;
+	uint8_t key[];
+};
+
+struct slot {
+	uint32_t number; /* of the entry, from 1; 0: free */
+	uint32_t hash;
+};
+
+struct found_map {
+	enum dp_map map;
+	size_t key_size, value_size; /* 0: values are not known */
+	uint8_t *entries;
+	size_t count, room;
+	struct slot *slots;
+	uint32_t mask;
+};
+
+struct sync {
+	struct found_map tables[M_COUNT];
+	bool gateways[FQ_GATEWAYS_MAX]; /* set since */
+	uint64_t seed;
+};
+
+static size_t entry_size(const struct found_map *t)
+{
+	return sizeof(struct found) + t->key_size + t->value_size;
+}
+
+static struct found *entry(const struct found_map *t, size_t i)
+{
+	return (struct found *)(t->entries + i * entry_size(t));
+}
+
+/* Keys are whole words. */
+static uint32_t hash_of(const struct found_map *t, uint64_t seed, const void *key)
+{
+	const uint32_t *word = key;
+	uint64_t h = seed;
+
+	for (size_t i = 0; i < t->key_size / sizeof(*word); i++) {
+		h = (h ^ word[i]) * 0x9e3779b97f4a7c15;
+		h ^= h >> 32;
+	}
+	return (uint32_t)h;
+}
+
+/* Where the key stands, or the free place where it would. */
+static struct slot *slot_of(const struct found_map *t, uint32_t hash, const void *key)
+{
+	for (uint32_t i = hash;; i++) {
+		struct slot *slot = &t->slots[i & t->mask];
+
+		if (!slot->number || (slot->hash == hash && memcmp(entry(t, slot->number - 1)->key,
+								   key, t->key_size) == 0))
+			return slot;
+	}
+}
+
+/* NULL: it was not there when taking over began, or nobody is. */
+static struct found *find(const struct dataplane *dp, enum dp_map map, const void *key)
+{
+	const struct found_map *t = dp->sync ? &dp->sync->tables[map] : NULL;
+	const struct slot *slot;
+
+	if (!t || !t->slots)
+		return NULL;
+	slot = slot_of(t, hash_of(t, dp->sync->seed, key), key);
+	return slot->number ? entry(t, slot->number - 1) : NULL;
+}
+
+/* ---- reading the maps ---- */
+
+static int add(void *ctx, const void *key, const void *value)
+{
+	struct found_map *t = ctx;
+	struct found *found;
+
+	if (t->count == t->room) {
+		size_t room = t->room ? 2 * t->room : DP_BATCH;
+		uint8_t *entries = reallocarray(t->entries, room, entry_size(t));
+
+		if (!entries)
+			return -ENOMEM;
+		t->entries = entries;
+		t->room = room;
+	}
+	found = entry(t, t->count++);
+	found->state = FOUND_STALE;
+	memcpy(found->key, key, t->key_size);
+	if (t->value_size)
+		memcpy(found->key + t->key_size, value, t->value_size);
+	return 0;
+}
+
+static void index_entry(struct found_map *t, size_t i, uint32_t hash)
+{
+	struct found *found = entry(t, i);
+	struct slot *slot = slot_of(t, hash, found->key);
+
+	/* A walk by keys may show one again. */
+	if (slot->number)
+		found->state = FOUND_GONE;
+	else
+		*slot = (struct slot){.number = (uint32_t)i + 1, .hash = hash};
+}
+
+static int found_index(struct found_map *t, uint64_t seed)
+{
+	uint32_t hashes[AHEAD], slots = 1;
+
+	/* At most half of them are taken. */
+	while (slots < 2 * t->count)
+		slots *= 2;
+	t->slots = calloc(slots, sizeof(*t->slots));
+	if (!t->slots)
+		return -ENOMEM;
+	t->mask = slots - 1;
+	for (size_t at = 0; at < t->count; at += AHEAD) {
+		size_t n = t->count - at < AHEAD ? t->count - at : AHEAD;
+
+		for (size_t i = 0; i < n; i++) {
+			hashes[i] = hash_of(t, seed, entry(t, at + i)->key);
+			__builtin_prefetch(&t->slots[hashes[i] & t->mask], 1);
+		}
+		for (size_t i = 0; i < n; i++)
+			index_entry(t, at + i, hashes[i]);
+	}
+	return 0;
+}
+
+static int found_read(struct found_map *t, const struct dataplane *dp, enum dp_map map,
+		      uint64_t seed)
+{
+	int r;
+
+	*t = (struct found_map){
+		.map = map,
+		.key_size = map_specs[map].key_size,
+		.value_size = map_has_batches(map) ? map_specs[map].value_size : 0,
+	};
+	r = map_walk(map, dp->maps[map], add, t);
+	return r ? r : found_index(t, seed);
+}
+
+void sync_free(struct sync *sync)
+{
+	if (!sync)
+		return;
+	for (enum dp_map m = 0; m < M_COUNT; m++) {
+		free(sync->tables[m].entries);
+		free(sync->tables[m].slots);
+	}
+	free(sync);
+}
+
+DEFINE_CLEANUP(struct sync *, sync_free)
+
+int dataplane_sync_begin(struct dataplane *dp)
+{
+	_cleanup_(sync_freep) struct sync *sync = calloc(1, sizeof(*sync));
+
+	if (!sync)
+		return -ENOMEM;
+	if (getrandom(&sync->seed, sizeof(sync->seed), 0) < 0)
+		return -errno;
+	for (size_t i = 0; i < sizeof(sync_maps) / sizeof(sync_maps[0]); i++) {
+		int r = found_read(&sync->tables[sync_maps[i]], dp, sync_maps[i], sync->seed);
+
+		if (r < 0)
+			return r;
+	}
+	sync_free(dp->sync);
+	dp->sync = TAKE_PTR(sync);
+	return 0;
+}
+
+/* ---- what is set meanwhile ---- */
+
+void sync_expect(const struct dataplane *dp, enum dp_map map, const void *keys, unsigned int count)
+{
+	const struct found_map *t = dp->sync ? &dp->sync->tables[map] : NULL;
+	const struct slot *slots[AHEAD];
+
+	if (!t || !t->slots)
+		return;
+	count = count < AHEAD ? count : AHEAD;
+	for (unsigned int i = 0; i < count; i++) {
+		const char *key = (const char *)keys + i * t->key_size;
+
+		slots[i] = &t->slots[hash_of(t, dp->sync->seed, key) & t->mask];
+		__builtin_prefetch(slots[i]);
+	}
+	for (unsigned int i = 0; i < count; i++)
+		if (slots[i]->number)
+			__builtin_prefetch(entry(t, slots[i]->number - 1), 1);
+}
+
+bool sync_is_kept(struct dataplane *dp, enum dp_map map, const void *key, const void *value)
+{
+	struct found *found = find(dp, map, key);
+	const struct found_map *t;
+
+	if (!found || found->state == FOUND_GONE)
+		return false;
+	t = &dp->sync->tables[map];
+	if (!t->value_size || memcmp(found->key + t->key_size, value, t->value_size) != 0)
+		return false;
+	found->state = FOUND_KEPT;
+	return true;
+}
+
+void sync_written(struct dataplane *dp, enum dp_map map, const void *key, const void *value)
+{
+	struct found *found = find(dp, map, key);
+	const struct found_map *t;
+
+	if (!found)
+		return;
+	t = &dp->sync->tables[map];
+	found->state = FOUND_KEPT;
+	memcpy(found->key + t->key_size, value, t->value_size);
+}
+
+void sync_deleted(struct dataplane *dp, enum dp_map map, const void *key)
+{
+	struct found *found = find(dp, map, key);
+
+	if (found)
+		found->state = FOUND_GONE;
+}
+
+void sync_gateway(struct dataplane *dp, uint32_t id, bool set)
+{
+	if (dp->sync)
+		dp->sync->gateways[id] = set;
+}
+
+/* ---- what was found ---- */
+
+static int compare_xlats(const void *a, const void *b)
+{
+	const struct dp_xlat *x = a, *y = b;
+
+	if (x->scope != y->scope)
+		return x->scope < y->scope ? -1 : 1;
+	return x->domain < y->domain ? -1 : x->domain > y->domain;
+}
+
+int dataplane_sync_xlats(const struct dataplane *dp, struct dp_xlat **ret_list, size_t *ret_count)
+{
+	const struct found_map *t = &dp->sync->tables[M_XLAT];
+	struct dp_xlat *list = calloc(t->count + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->count; i++) {
+		const struct fq_xlat_key *key = (const void *)entry(t, i)->key;
+		const struct fq_xlat *value = (const void *)(key + 1);
+
+		list[i] = (struct dp_xlat){
+			.scope = key->scope,
+			.domain = value->domain,
+			.key = key,
+			.value = value,
+		};
+	}
+	qsort(list, t->count, sizeof(*list), compare_xlats);
+	*ret_list = list;
+	*ret_count = t->count;
+	return 0;
+}
+
+void dataplane_sync_keep(const struct dp_xlat *xlat)
+{
+	struct found *found =
+		(struct found *)((char *)(uintptr_t)xlat->key - offsetof(struct found, key));
+
+	if (found->state == FOUND_STALE)
+		found->state = FOUND_KEPT;
+}
+
+/* ---- the end ---- */
+
+static int delete_stale(struct dataplane *dp, const struct found_map *t, int *n)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct found *found = entry(t, i);
+		int r;
+
+		if (found->state != FOUND_STALE)
+			continue;
+		r = map_del(dp, t->map, found->key);
+		if (r < 0)
+			return r;
+		++*n;
+	}
+	return 0;
+}
+
+int dataplane_sync_end(struct dataplane *dp)
+{
+	_cleanup_(sync_freep) struct sync *sync = TAKE_PTR(dp->sync);
+	int n = 0;
+
+	if (!sync)
+		return 0;
+	for (enum dp_map m = 0; m < M_COUNT; m++) {
+		int r = delete_stale(dp, &sync->tables[m], &n);
+
+		if (r < 0)
+			return r;
+	}
+	for (uint32_t id = 1; id < FQ_GATEWAYS_MAX; id++) {
+		int r = sync->gateways[id] ? 0 : gateway_clear(dp, id);
+
+		if (r < 0)
+			return r;
+		n += r;
+	}
+	return n;
+}
