@@ -55,14 +55,27 @@ struct resource {
 	enum ip_stack ip_stack;
 	struct edge_gateway *gateways[EDGE_RESOURCE_GATEWAYS]; /* the edge's */
 	unsigned int gateway_count;
-	struct resource *next; /* with the same literal suffix */
+	struct resource *next; /* with the same literal suffix and part */
 	UT_hash_handle hh_id, hh_uuid;
+};
+
+/* Those of a suffix whose patterns have the same literal part, see pattern_literal_part. */
+struct part {
+	const char *text; /* of the first resource's pattern */
+	struct resource *resources;
+	UT_hash_handle hh;
+};
+
+struct parts {
+	struct part *by_text;
+	uint64_t lens; /* bit n: one of n bytes is there */
 };
 
 /* Resources whose patterns end in the same literal labels. */
 struct suffix {
-	const char *text; /* of the first resource's pattern */
-	struct resource *resources;
+	const char *text;     /* of the first resource's pattern */
+	struct resource *any; /* without a literal part */
+	struct parts begin, end;
 	UT_hash_handle hh;
 };
 
@@ -76,6 +89,7 @@ struct resources {
 struct match {
 	unsigned int count;
 	struct resource *resource[EDGE_DOMAIN_RESOURCES];
+	unsigned int tried; /* patterns that were compared with the name */
 };
 
 /* What AssignedIps waits in. */

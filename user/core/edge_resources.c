@@ -2,8 +2,11 @@
 /*
  * The resources of the edge, and which of them publish a name.
  *
- * Resources are found by the literal end of their pattern: a name with n labels costs n + 1
- * look-ups and then only the patterns that end like it, however many resources there are.
+ * Resources are found by the literal labels in which their pattern ends, and among those that share
+ * them by how the label before begins or ends: "web-*.corp.example" by "corp.example" and "web-". A
+ * name with n labels costs n + 1 look-ups, for each suffix that is there one for each length of
+ * parts that is there, and then only the patterns that share suffix and part, however many
+ * resources there are.
  */
 #include "core/edge_internal.h"
 
@@ -23,25 +26,63 @@ unsigned int edge_stack_families(enum ip_stack stack)
 	return IP_FAMILY_ALL;
 }
 
-/* Put a resource into the list of its suffix. Return: 0; -ENOMEM. */
-static int index_suffix(struct resources *set, struct resource *r)
+/* The suffix of that text, made if there is none. NULL: no memory. */
+static struct suffix *suffix_get(struct resources *set, const char *text)
 {
-	const char *text = pattern_literal_suffix(&r->pattern);
 	struct suffix *s;
 
 	HASH_FIND_STR(set->suffixes, text, s);
-	if (!s) {
-		s = calloc(1, sizeof(*s));
-		if (!s)
-			return -ENOMEM;
-		s->text = text;
-		HASH_ADD_KEYPTR(hh, set->suffixes, s->text, strlen(s->text), s);
-		if (!s->hh.tbl) {
-			free(s);
-			return -ENOMEM;
-		}
+	if (s)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->text = text;
+	HASH_ADD_KEYPTR(hh, set->suffixes, s->text, strlen(s->text), s);
+	if (!s->hh.tbl) {
+		free(s);
+		return NULL;
 	}
-	LL_PREPEND(s->resources, r);
+	return s;
+}
+
+static struct part *part_get(struct parts *parts, const struct pattern_part *key)
+{
+	struct part *part;
+
+	HASH_FIND(hh, parts->by_text, key->text, key->len, part);
+	if (part)
+		return part;
+	part = calloc(1, sizeof(*part));
+	if (!part)
+		return NULL;
+	part->text = key->text;
+	HASH_ADD_KEYPTR(hh, parts->by_text, part->text, key->len, part);
+	if (!part->hh.tbl) {
+		free(part);
+		return NULL;
+	}
+	parts->lens |= 1ULL << key->len;
+	return part;
+}
+
+/* Put a resource into the list of its suffix and part. Return: 0; -ENOMEM. */
+static int index_pattern(struct resources *set, struct resource *r)
+{
+	const struct pattern_part key = pattern_literal_part(&r->pattern);
+	struct suffix *s = suffix_get(set, pattern_literal_suffix(&r->pattern));
+	struct part *part;
+
+	if (!s)
+		return -ENOMEM;
+	if (!key.len) {
+		LL_PREPEND(s->any, r);
+		return 0;
+	}
+	part = part_get(key.at_end ? &s->end : &s->begin, &key);
+	if (!part)
+		return -ENOMEM;
+	LL_PREPEND(part->resources, r);
 	return 0;
 }
 
@@ -90,7 +131,7 @@ static int resources_add(struct edge *edge, struct resources *set, const struct 
 	HASH_ADD(hh_uuid, set->by_uuid, uuid[0], UUID_STRLEN - 1, added);
 	if (!added->hh_uuid.tbl)
 		return -ENOMEM;
-	return added->pattern.len ? index_suffix(set, added) : 0;
+	return added->pattern.len ? index_pattern(set, added) : 0;
 }
 
 int edge_resources_new(struct edge *edge, const struct edge_resource *list, size_t count,
@@ -110,6 +151,16 @@ int edge_resources_new(struct edge *edge, const struct edge_resource *list, size
 	return 0;
 }
 
+static void parts_done(struct parts *parts)
+{
+	struct part *part, *next;
+
+	HASH_ITER (hh, parts->by_text, part, next) {
+		HASH_DEL(parts->by_text, part);
+		free(part);
+	}
+}
+
 struct resources *edge_resources_free(struct resources *set)
 {
 	struct suffix *s, *s_next;
@@ -119,6 +170,8 @@ struct resources *edge_resources_free(struct resources *set)
 		return NULL;
 	HASH_ITER (hh, set->suffixes, s, s_next) {
 		HASH_DEL(set->suffixes, s);
+		parts_done(&s->begin);
+		parts_done(&s->end);
 		free(s);
 	}
 	HASH_CLEAR(hh_uuid, set->by_uuid);
@@ -153,31 +206,66 @@ static void match_insert(struct match *m, struct resource *r)
 	m->resource[at] = r;
 }
 
-static void match_suffix(const struct resources *set, const char *text, const struct dname *name,
-			 struct match *m)
+static void match_list(struct resource *list, const struct dname *name, struct match *m)
 {
-	struct suffix *s;
-
-	HASH_FIND_STR(set->suffixes, text, s);
-	if (!s)
-		return;
-	for (struct resource *r = s->resources; r; r = r->next)
+	for (struct resource *r = list; r; r = r->next) {
+		m->tried++;
 		if (pattern_match(&r->pattern, name))
 			match_insert(m, r);
+	}
+}
+
+static void match_part(const struct parts *parts, const char *text, unsigned int len,
+		       const struct dname *name, struct match *m)
+{
+	struct part *part;
+
+	HASH_FIND(hh, parts->by_text, text, len, part);
+	if (part)
+		match_list(part->resources, name, m);
+}
+
+/* @label: the one to the left of the suffix; of @len bytes, 0: there is none */
+static void match_suffix(const struct suffix *s, const char *label, unsigned int len,
+			 const struct dname *name, struct match *m)
+{
+	match_list(s->any, name, m);
+	for (unsigned int n = 1; n <= len && n <= DNAME_LABEL_MAX; n++) {
+		if (s->begin.lens >> n & 1)
+			match_part(&s->begin, label, n, name, m);
+		if (s->end.lens >> n & 1)
+			match_part(&s->end, label + len - n, n, name, m);
+	}
+}
+
+/* What publishes the name by the suffix that begins at @at: at a label, or at its end. */
+static void match_at(const struct resources *set, const char *at, const struct dname *name,
+		     struct match *m)
+{
+	const char *label, *end = *at ? at - 1 : at;
+	struct suffix *s;
+
+	HASH_FIND_STR(set->suffixes, at, s);
+	if (!s)
+		return;
+	if (at == name->text)
+		end = at;
+	for (label = end; label > name->text && label[-1] != '.';)
+		label--;
+	match_suffix(s, label, (unsigned int)(end - label), name, m);
 }
 
 void edge_resources_match(const struct resources *set, const struct dname *name,
 			  struct match *ret_match)
 {
 	struct match m = {0};
-	const char *at = name->text;
 
-	while (at) {
+	for (const char *at = name->text; *at;) {
 		const char *dot = strchr(at, '.');
 
-		match_suffix(set, at, name, &m);
-		at = dot ? dot + 1 : NULL;
+		match_at(set, at, name, &m);
+		at = dot ? dot + 1 : name->text + name->len;
 	}
-	match_suffix(set, "", name, &m);
+	match_at(set, name->text + name->len, name, &m);
 	*ret_match = m;
 }

@@ -212,11 +212,41 @@ const char *pattern_format(const struct pattern *p)
 	return p->text;
 }
 
-const char *pattern_literal_suffix(const struct pattern *p)
+/* Number of labels up to the last one that has a wildcard. */
+static unsigned int wild_labels(const struct pattern *p)
 {
 	unsigned int i = p->labels;
 
 	while (i && !has_wildcard(pattern_label(p, i - 1)))
 		i--;
+	return i;
+}
+
+const char *pattern_literal_suffix(const struct pattern *p)
+{
+	unsigned int i = wild_labels(p);
+
 	return i < p->labels ? p->text + p->start[i] : "";
+}
+
+static bool is_wildcard(char c)
+{
+	return c == '*' || c == '?';
+}
+
+struct pattern_part pattern_literal_part(const struct pattern *p)
+{
+	unsigned int i = wild_labels(p), begin = 0, end = 0;
+	struct label l;
+
+	if (!i)
+		return (struct pattern_part){.text = ""};
+	l = pattern_label(p, i - 1);
+	while (!is_wildcard(l.text[begin]))
+		begin++;
+	while (!is_wildcard(l.text[l.len - 1 - end]))
+		end++;
+	if (end > begin)
+		return (struct pattern_part){l.text + l.len - end, end, true};
+	return (struct pattern_part){l.text, begin, false};
 }
