@@ -174,14 +174,14 @@ int dataplane_gateway_set(struct dataplane *dp, uint32_t id, const struct fq_add
 		return -EINVAL;
 	if (bpf_map_lookup_elem(dp->maps[M_GATEWAYS], &id, &value) < 0)
 		return -errno;
+	sync_gateway(dp, id, true);
+	if (ipaddr_equal(&value.addr, addr) && value.up == up)
+		return 0;
 	/* What the programs have noted meanwhile they note again. */
 	if (!ipaddr_equal(&value.addr, addr))
 		value = (struct fq_gateway){.addr = *addr};
 	value.up = up;
-	if (bpf_map_update_elem(dp->maps[M_GATEWAYS], &id, &value, BPF_ANY) < 0)
-		return -errno;
-	sync_gateway(dp, id, true);
-	return 0;
+	return bpf_map_update_elem(dp->maps[M_GATEWAYS], &id, &value, BPF_ANY) < 0 ? -errno : 0;
 }
 
 int dataplane_gateway_del(struct dataplane *dp, uint32_t id)
