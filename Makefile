@@ -36,8 +36,9 @@ SCEN_SRC  := $(wildcard tests/scenario/test_*.c)
 PROG_SRC  := $(wildcard tests/prog/test_*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
 DOMAINS_SRC := $(wildcard tests/bench/domains*.c)
+RESTART_SRC := $(wildcard tests/bench/restart_*.c)
 ORACLE_SRC := $(wildcard tests/oracle/*.c)
-BENCH_SRC := $(filter-out %.bpf.c $(DOMAINS_SRC),$(wildcard tests/bench/*.c))
+BENCH_SRC := $(filter-out %.bpf.c $(DOMAINS_SRC) $(RESTART_SRC),$(wildcard tests/bench/*.c))
 
 FORMAT    ?= clang-format-16
 FMT_SRC   := $(wildcard include/fqdnat/*.h bpf/*.[ch] user/*/*.[ch] tests/*/*.[ch])
@@ -49,7 +50,7 @@ SKEL  := $(BUILD)/fqdnat.skel.h $(BUILD)/fqdnat_tc.skel.h
 UNIT  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC) $(SCEN_SRC))
 PROG  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PROG_SRC))
 
-.PHONY: all bpf user tests check check-prog bench bench-full bench-dns bench-bulk bench-domains bench-lab-domains race model fuzz fuzz-build fuzz-dataplane fmt lint install uninstall clean help
+.PHONY: all bpf user tests check check-prog bench bench-full bench-dns bench-bulk bench-domains bench-lab-domains race model fuzz fuzz-build fuzz-dataplane fmt lint install uninstall clean help bench-restart
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -113,6 +114,10 @@ $(BUILD)/bench-domains: $(call obj,$(DOMAINS_SRC) tests/bench/report.c) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/bench-restart-%: $(BUILD)/obj/tests/bench/restart_%.o $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # BENCH_ARGS="--only pps --flows 1000": that alone. The parts that stand in files of their own come
 # first: the report has them all.
 bench: $(BUILD)/bench
@@ -141,6 +146,11 @@ DOMAINS ?= 1000 100000 1000000
 
 bench-lab-domains: all
 	$(Q)LAB_BUILD=$(abspath $(BUILD)) tests/bench/domains-lab.sh $(DOMAINS)
+
+# 125000 domains are a million proxy addresses.
+bench-restart: DOMAINS = 125000
+bench-restart: all $(BUILD)/bench-restart-fill $(BUILD)/bench-restart-install
+	$(Q)LAB_BUILD=$(abspath $(BUILD)) DOMAINS="$(DOMAINS)" tests/bench/restart.sh $(BUILD)/bench-restart.json
 
 check: tests user
 	$(Q)set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
@@ -234,6 +244,7 @@ help:
 	@echo 'bench-bulk      TCP by each hook, with iperf3 (root); writes build/bench-bulk.json'
 	@echo 'bench-domains   an edge with up to a million domains; writes build/bench-domains.json'
 	@echo 'bench-lab-domains  the same of a running daemon (root); DOMAINS="1000 100000 1000000"'
+	@echo 'bench-restart   what a restart with a million proxy addresses costs (root); writes build/bench-restart.json'
 	@echo 'fmt, lint       format; check format, scripts and man pages'
 	@echo 'install         DESTDIR= PREFIX=/usr'
 	@echo 'clean           remove build/'

@@ -1,0 +1,115 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What it costs a daemon to take over many domains when it starts.
+#
+#     tests/bench/restart.sh [FILE.json]      (as root; DOMAINS=125000 ROUNDS=5)
+#
+# 125000 domains are a million proxy addresses. A store full of them is written without a daemon
+# (restart_fill.c); then a daemon is started and stopped ROUNDS times, for an edge with a gateway
+# elsewhere, and for edge and gateway in one process (box). Measured is the daemon's CPU time, user and
+# kernel, until it answers, less that of one without a domain. The first start finds the edge's map empty
+# and fills it (install), later ones find it as it must be (takeover).
+#
+# Then 100000 domains are installed into a map by themselves (restart_install.c).
+#
+# FILE.json has figures as the other benchmarks write them. That of the goal "installing 100000 domains x 8
+# addresses" is called "install"; those of a restart "start edge takeover" and "start box takeover".
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+LAB_BUILD=${LAB_BUILD:-$PWD/build}
+LAB_POOL4=100.64.0.0/10
+LAB_POOL6=fd00:2021:1111:8000::/106
+# shellcheck source=scripts/lab.sh
+. scripts/lab.sh
+
+DOMAINS=${DOMAINS:-125000}
+ROUNDS=${ROUNDS:-5}
+RESOURCE=5f0a7c1e-6d0f-4f0e-9d3b-2f6f0c1f7a12
+OUT=${1-}
+starts=
+
+config() {
+    local gateways=
+    [ "$1" = box ] || gateways='gateways: [{name: a, address: 198.51.100.2}]'
+    cat >"$LAB_CONFIG" <<YAML
+bpffs: $LAB_BPFFS
+state: $LAB_STATE
+control_socket: $LAB_SOCKET
+interfaces: [lan0, wan0]
+control: {trusted: [198.51.100.0/24]}
+limits: {domains: $((DOMAINS > 1000 ? DOMAINS : 1000))}
+edge:
+  dns: {listen: ["192.0.2.1"], upstream: ["198.51.100.53"]}
+  pools: {ipv4: $LAB_POOL4, ipv6: "$LAB_POOL6"}
+  $gateways
+clients:
+$LAB_CLIENTS
+resources:
+  - {id: $RESOURCE, name: open, address: "*.open.example"}
+grants:
+  - {client: lan, resource: open}
+YAML
+    [ "$1" = box ] || sed -i 's/\(address: "\*.open.example"\)/\1, gateways: [a]/' "$LAB_CONFIG"
+}
+
+# Start, measure, stop: seconds of CPU time until the daemon answers.
+start() {
+    local pid
+    lab_daemon_start
+    pid=$(lab_pid "$LAB_DAEMON")
+    awk '{ ns += $1 } END { printf "%.4f\n", ns / 1e9 }' "/proc/$pid/task/"*/schedstat
+    peak_mb=$(awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$pid/status")
+    have=$(lab_fqdnat -j domain show | jq '[.[] | select(.state == "confirmed")] | length')
+    lab_daemon_stop
+}
+
+# sample LAYOUT KIND DOMAINS: a line "LAYOUT KIND SECONDS", if as many domains are there.
+sample() {
+    local have peak_mb
+    start >"$LAB_RUN/seconds"
+    [ "$have" = "$3" ] || { lab_say "$1: $have of $3 domains were taken over" && return 1; }
+    starts+="$1 $2 $(cat "$LAB_RUN/seconds")"$'\n'
+    printf '%-6s %-10s %8.3f s, at most %d MB\n' "$1" "$2" "$(cat "$LAB_RUN/seconds")" "$peak_mb"
+}
+
+layout() {
+    local gateway=a
+    [ "$1" != box ] || gateway=
+    lab_up
+    config "$1"
+    for _ in $(seq "$ROUNDS"); do sample "$1" empty 0; done
+    "$LAB_BUILD/bench-restart-fill" "$LAB_STATE" "$LAB_BPFFS" "$RESOURCE" open.example "$gateway" "$DOMAINS"
+    sample "$1" install "$DOMAINS"
+    for _ in $(seq "$ROUNDS"); do sample "$1" takeover "$DOMAINS"; done
+    lab_down
+}
+
+# The figures, in the form of the other benchmarks' files: starts less what an empty daemon takes.
+to_json() {
+    jq -n --arg starts "$starts" --arg installs "$installs" --argjson domains "$DOMAINS" '
+        def lines: split("\n") | map(select(. != "") | split(" "));
+        def median: sort | (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2;
+        def figure($name; $flows):
+            {$name, $flows, unit: "s", median: median, min: min, max: max, samples: ., ratio_to: {},
+             command: "make bench-restart DOMAINS=\($domains)"};
+        ($installs | lines | group_by(.[0]) | map({key: .[0][0], value: map(.[1] | tonumber)}) | from_entries) as $i
+        | {figures: (
+            [$starts | lines | group_by(.[0])[]
+             | (map(select(.[1] == "empty") | .[2] | tonumber) | median) as $empty
+             | group_by(.[1])[] | select(.[0][1] != "empty")
+             | .[0] as $of | map((.[2] | tonumber) - $empty) | figure("start \($of[0]) \($of[1])"; $domains)]
+            + [$i | to_entries[] | .key as $name | .value | figure($name; 100000)
+               | .ratio_to = ($i | del(.[$name])
+                   | map_values([$i[$name], .] | transpose | map(.[0] / .[1]) | median))])}'
+}
+
+lab_init "fqrest-$$"
+trap lab_down EXIT
+layout edge
+layout box
+lab_up
+installs=$(lab_gw "$LAB_BUILD/bench-restart-install" "$LAB_RUN/bpf/install" "$ROUNDS")
+to_json | tee "${OUT:-/dev/null}" | jq -r '.figures[]
+    | "\(.name), \(.flows) domains: \(.median * 100 | round / 100) (\(.min * 100 | round / 100)..\(.max * 100 | round / 100)) s"
+      + (.ratio_to | to_entries | map(", \(.value * 100 | round / 100) x \(.key)") | join(""))'
