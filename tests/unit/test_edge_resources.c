@@ -9,12 +9,10 @@
 
 #define MANY 10000
 
-/* Ten thousand patterns, a quarter of each form. */
+/* Ten thousand patterns, a fifth of each form. */
 static const char *const forms[] = {
-	"*.s%u.example",
-	"web-%u-*.corp.example",
-	"**.?*-%u.corp.example",
-	"host%u.corp.example",
+	"*.s%u.example",       "web-%u-*.corp.example",  "**.?*-%u.corp.example",
+	"host%u.corp.example", "inner%u.*.corp.example",
 };
 
 #define FORMS (sizeof(forms) / sizeof(forms[0]))
@@ -76,6 +74,9 @@ static void few_patterns_are_tried(void **state)
 		{"a.b.c.db-4002.corp.example", 4003},
 		{"host4003.corp.example", 4004},
 		{"x.host4003.corp.example", 0},
+		{"inner4004.x.corp.example", 4005},
+		{"inner4004.inner4004.corp.example", 4005},
+		{"inner4004.corp.example", 0},
 		{"corp.example", 0},
 		{"nothing.at.all", 0},
 	};

@@ -3,10 +3,10 @@
  * The resources of the edge, and which of them publish a name.
  *
  * Resources are found by the literal labels in which their pattern ends, and among those that share
- * them by how the label before begins or ends: "web-*.corp.example" by "corp.example" and "web-". A
- * name with n labels costs n + 1 look-ups, for each suffix that is there one for each length of
- * parts that is there, and then only the patterns that share suffix and part, however many
- * resources there are.
+ * them by the longest literal beginning or end of any label before: "web-*.corp.example" by
+ * "corp.example" and "web-". A name with n labels costs n + 1 look-ups, for each suffix that is
+ * there and each label before it one for each length of parts that is there, and then only the
+ * patterns that share suffix and part, however many resources there are.
  */
 #include "core/edge_internal.h"
 
@@ -206,11 +206,20 @@ static void match_insert(struct match *m, struct resource *r)
 	m->resource[at] = r;
 }
 
+static bool match_contains(const struct match *m, const struct resource *r)
+{
+	for (unsigned int i = 0; i < m->count; i++)
+		if (m->resource[i] == r)
+			return true;
+	return false;
+}
+
+/* Some may have been tried already: a name can have the same label twice. */
 static void match_list(struct resource *list, const struct dname *name, struct match *m)
 {
 	for (struct resource *r = list; r; r = r->next) {
 		m->tried++;
-		if (pattern_match(&r->pattern, name))
+		if (pattern_match(&r->pattern, name) && !match_contains(m, r))
 			match_insert(m, r);
 	}
 }
@@ -225,12 +234,10 @@ static void match_part(const struct parts *parts, const char *text, unsigned int
 		match_list(part->resources, name, m);
 }
 
-/* @label: the one to the left of the suffix; of @len bytes, 0: there is none */
-static void match_suffix(const struct suffix *s, const char *label, unsigned int len,
-			 const struct dname *name, struct match *m)
+static void match_label(const struct suffix *s, const char *label, unsigned int len,
+			const struct dname *name, struct match *m)
 {
-	match_list(s->any, name, m);
-	for (unsigned int n = 1; n <= len && n <= DNAME_LABEL_MAX; n++) {
+	for (unsigned int n = 1; n <= len; n++) {
 		if (s->begin.lens >> n & 1)
 			match_part(&s->begin, label, n, name, m);
 		if (s->end.lens >> n & 1)
@@ -239,20 +246,24 @@ static void match_suffix(const struct suffix *s, const char *label, unsigned int
 }
 
 /* What publishes the name by the suffix that begins at @at: at a label, or at its end. */
-static void match_at(const struct resources *set, const char *at, const struct dname *name,
-		     struct match *m)
+static void match_suffix(const struct resources *set, const char *at, const struct dname *name,
+			 struct match *m)
 {
-	const char *label, *end = *at ? at - 1 : at;
+	const char *label = name->text;
 	struct suffix *s;
 
 	HASH_FIND_STR(set->suffixes, at, s);
 	if (!s)
 		return;
-	if (at == name->text)
-		end = at;
-	for (label = end; label > name->text && label[-1] != '.';)
-		label--;
-	match_suffix(s, label, (unsigned int)(end - label), name, m);
+	match_list(s->any, name, m);
+	if (!s->begin.lens && !s->end.lens)
+		return;
+	while (label < at) {
+		size_t len = strcspn(label, ".");
+
+		match_label(s, label, (unsigned int)len, name, m);
+		label += len + (label[len] == '.');
+	}
 }
 
 void edge_resources_match(const struct resources *set, const struct dname *name,
@@ -263,9 +274,9 @@ void edge_resources_match(const struct resources *set, const struct dname *name,
 	for (const char *at = name->text; *at;) {
 		const char *dot = strchr(at, '.');
 
-		match_at(set, at, name, &m);
+		match_suffix(set, at, name, &m);
 		at = dot ? dot + 1 : name->text + name->len;
 	}
-	match_at(set, name->text + name->len, name, &m);
+	match_suffix(set, name->text + name->len, name, &m);
 	*ret_match = m;
 }

@@ -234,19 +234,29 @@ static bool is_wildcard(char c)
 	return c == '*' || c == '?';
 }
 
-struct pattern_part pattern_literal_part(const struct pattern *p)
+/* Of one label: how it begins or how it ends. */
+static struct pattern_part label_part(struct label l)
 {
-	unsigned int i = wild_labels(p), begin = 0, end = 0;
-	struct label l;
+	unsigned int begin = 0, end = 0;
 
-	if (!i)
-		return (struct pattern_part){.text = ""};
-	l = pattern_label(p, i - 1);
-	while (!is_wildcard(l.text[begin]))
+	while (begin < l.len && !is_wildcard(l.text[begin]))
 		begin++;
-	while (!is_wildcard(l.text[l.len - 1 - end]))
+	while (end < l.len && !is_wildcard(l.text[l.len - 1 - end]))
 		end++;
 	if (end > begin)
 		return (struct pattern_part){l.text + l.len - end, end, true};
 	return (struct pattern_part){l.text, begin, false};
+}
+
+struct pattern_part pattern_literal_part(const struct pattern *p)
+{
+	struct pattern_part longest = {.text = ""};
+
+	for (unsigned int i = wild_labels(p); i-- > 0;) {
+		struct pattern_part part = label_part(pattern_label(p, i));
+
+		if (part.len > longest.len)
+			longest = part;
+	}
+	return longest;
 }

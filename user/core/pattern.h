@@ -56,12 +56,12 @@ const char *pattern_literal_suffix(const struct pattern *p);
 /* Literal characters that a label must begin with, or end with. */
 struct pattern_part {
 	const char *text; /* not terminated; lives as long as the pattern */
-	unsigned int len; /* 0: any label, or none */
+	unsigned int len; /* 0: nothing is known */
 	bool at_end;
 };
 
 /*
- * What is known of the label to the left of pattern_literal_suffix in every name that matches: how
- * it begins or how it ends, whichever is longer.
+ * What some label to the left of pattern_literal_suffix has in every name that matches: the
+ * longest literal beginning or end of the pattern's labels there.
  */
 struct pattern_part pattern_literal_part(const struct pattern *p);
