@@ -149,7 +149,7 @@ bench-lab-domains: all
 
 # 125000 domains are a million proxy addresses.
 bench-restart: DOMAINS = 125000
-bench-restart: all $(BUILD)/bench-restart-fill $(BUILD)/bench-restart-install
+bench-restart: all $(patsubst tests/bench/restart_%.c,$(BUILD)/bench-restart-%,$(RESTART_SRC))
 	$(Q)LAB_BUILD=$(abspath $(BUILD)) DOMAINS="$(DOMAINS)" tests/bench/restart.sh $(BUILD)/bench-restart.json
 
 check: tests user

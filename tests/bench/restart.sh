@@ -11,7 +11,8 @@
 # kernel, until it answers, less that of one without a domain. The first start finds the edge's map empty
 # and fills it (install), later ones find it as it must be (takeover).
 #
-# Then 100000 domains are installed into a map by themselves (restart_install.c).
+# Then 100000 domains are installed into a map by themselves (restart_install.c), and new names are asked for where
+# few and where very many resources are (restart_patterns.c).
 #
 # FILE.json has figures as the other benchmarks write them. That of the goal "installing 100000 domains x 8
 # addresses" is called "install"; those of a restart "start edge takeover" and "start box takeover".
@@ -85,23 +86,26 @@ layout() {
     lab_down
 }
 
-# The figures, in the form of the other benchmarks' files: starts less what an empty daemon takes.
+# The figures, in the form of the other benchmarks' files: starts less what an empty daemon takes. Those of a
+# name that is asked for by so many resources are beside those of the fewest, the others beside each other.
 to_json() {
-    jq -n --arg starts "$starts" --arg installs "$installs" --argjson domains "$DOMAINS" '
+    jq -n --arg starts "$starts" --arg others "$others" --argjson domains "$DOMAINS" '
         def lines: split("\n") | map(select(. != "") | split(" "));
         def median: sort | (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2;
-        def figure($name; $flows):
-            {$name, $flows, unit: "s", median: median, min: min, max: max, samples: ., ratio_to: {},
+        def figure($name; $flows; $unit):
+            {$name, $flows, $unit, median: median, min: min, max: max, samples: ., ratio_to: {},
              command: "make bench-restart DOMAINS=\($domains)"};
-        ($installs | lines | group_by(.[0]) | map({key: .[0][0], value: map(.[1] | tonumber)}) | from_entries) as $i
+        ($others | lines | group_by([.[0], (.[1] | tonumber)])
+         | map({key: (if .[0][0] == "new-name" then .[0][1] + " resources" else .[0][0] end), of: .[0],
+                value: map(.[3] | tonumber)})) as $o
         | {figures: (
             [$starts | lines | group_by(.[0])[]
              | (map(select(.[1] == "empty") | .[2] | tonumber) | median) as $empty
              | group_by(.[1])[] | select(.[0][1] != "empty")
-             | .[0] as $of | map((.[2] | tonumber) - $empty) | figure("start \($of[0]) \($of[1])"; $domains)]
-            + [$i | to_entries[] | .key as $name | .value | figure($name; 100000)
-               | .ratio_to = ($i | del(.[$name])
-                   | map_values([$i[$name], .] | transpose | map(.[0] / .[1]) | median))])}'
+             | .[0] as $of | map((.[2] | tonumber) - $empty) | figure("start \($of[0]) \($of[1])"; $domains; "s")]
+            + [$o[] as $f | $f.value | figure($f.of[0]; ($f.of[1] | tonumber); $f.of[2])
+               | .ratio_to = ($o | map(select(.of[2] == $f.of[2] and .key != $f.key)
+                   | .value = ([$f.value, .value] | transpose | map(.[0] / .[1]) | median)) | from_entries)])}'
 }
 
 lab_init "fqrest-$$"
@@ -109,7 +113,8 @@ trap lab_down EXIT
 layout edge
 layout box
 lab_up
-installs=$(lab_gw "$LAB_BUILD/bench-restart-install" "$LAB_RUN/bpf/install" "$ROUNDS")
-to_json | tee "${OUT:-/dev/null}" | jq -r '.figures[]
-    | "\(.name), \(.flows) domains: \(.median * 100 | round / 100) (\(.min * 100 | round / 100)..\(.max * 100 | round / 100)) s"
-      + (.ratio_to | to_entries | map(", \(.value * 100 | round / 100) x \(.key)") | join(""))'
+others=$(lab_gw "$LAB_BUILD/bench-restart-install" "$LAB_RUN/bpf/install" "$ROUNDS")$'\n'
+others+=$("$LAB_BUILD/bench-restart-patterns" "$ROUNDS")
+to_json | tee "${OUT:-/dev/null}" | jq -r 'def short: . * 100 | round / 100;
+    .figures[] | "\(.name), \(.flows): \(.median | short) (\(.min | short)..\(.max | short)) \(.unit)"
+    + (.ratio_to | to_entries | map(", \(.value | short) x \(.key)") | join(""))'

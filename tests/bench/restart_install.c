@@ -5,9 +5,9 @@
  *
  *     bench-restart-install BPFFS ROUNDS
  *
- * Prints a line a round and way, NAME SECONDS, of CPU time: a domain at once (install, what the
- * daemon does), an address at once, and for comparison an array of as many elements in batches of
- * 1024, the least that the kernel takes for as many bytes. The map is empty before each.
+ * Prints a line a round and way, NAME DOMAINS s SECONDS, of CPU time: a domain at once (install,
+ * what the daemon does), an address at once, and for comparison an array of as many elements in
+ * batches of 1024, the least that the kernel takes for as many bytes. The map is empty before each.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -97,7 +97,7 @@ static void told(const char *name, double begin, int r)
 {
 	if (r < 0)
 		die(name, r);
-	printf("%s %.4f\n", name, cpu_s() - begin);
+	printf("%s %u s %.4f\n", name, DOMAINS, cpu_s() - begin);
 }
 
 static void make_proxies(struct fq_settings *s)
