@@ -236,13 +236,8 @@ static void held_event(struct box_input *in, const struct edge_action *a, unsign
 static void store_state(struct box_edge *e, const struct edge_action *a, unsigned int name)
 {
 	unsigned int r = a->state.resource - 1;
-
-	box_say(e->box, "edge %u: %s, resource %u at %u: %s to %s", e->id, a->name->text, r,
-		a->state.gateway, edge_state_name(a->state.from), edge_state_name(a->state.to));
-	if (a->state.to == EDGE_NONE)
-		e->last_ask[name][r].sent = false;
-	e->entry[name][r].used = a->state.stored != EDGE_NONE;
-	e->entry[name][r].record = (struct edge_entry_record){
+	struct edge_entry_record *was = &e->entry[name][r].record;
+	const struct edge_entry_record record = {
 		.gateway = a->state.gateway,
 		.domain = a->domain,
 		.resource = a->state.resource,
@@ -250,6 +245,17 @@ static void store_state(struct box_edge *e, const struct edge_action *a, unsigne
 		.generation = a->state.generation,
 		.families = a->state.families,
 	};
+
+	box_say(e->box, "edge %u: %s, resource %u at %u: %s to %s", e->id, a->name->text, r,
+		a->state.gateway, edge_state_name(a->state.from), edge_state_name(a->state.to));
+	if (a->state.to == EDGE_NONE)
+		e->last_ask[name][r].sent = false;
+	if (a->state.news != EDGE_NEWS_STATE)
+		BOX_MUST(e->box, was->state == record.state && e->entry[name][r].used);
+	if (a->state.news == EDGE_NEWS_NONE)
+		BOX_MUST(e->box, memcmp(was, &record, sizeof(record)) == 0);
+	e->entry[name][r].used = a->state.stored != EDGE_NONE;
+	*was = record;
 }
 
 static void store_domain(struct box_edge *e, const struct edge_action *a, unsigned int name)

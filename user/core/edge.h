@@ -340,6 +340,13 @@ enum edge_action_kind {
 				  peer_wanted */
 };
 
+/* How much of a state the store does not have, when all earlier ones have been stored. */
+enum edge_news {
+	EDGE_NEWS_NONE,
+	EDGE_NEWS_GENERATION, /* and what is lost with it is asked for again */
+	EDGE_NEWS_STATE,
+};
+
 enum edge_held_event {
 	EDGE_HELD_FULL,      /* oldest overwritten: FQ_R_HELD_FULL */
 	EDGE_HELD_DUPLICATE, /* was held already, or replaced a SYN: FQ_R_HELD_DUPLICATE */
@@ -385,6 +392,7 @@ struct edge_action {
 			enum edge_state
 				stored; /* what edge_restore_entry shall be given; NONE: delete */
 			unsigned int families; /* the same */
+			enum edge_news news;
 		} state;
 		struct {
 			bool is_new;

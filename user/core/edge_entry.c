@@ -89,6 +89,18 @@ static enum edge_state stored_state(const struct entry *e)
 	return edge_entry_is_flowing(e) ? EDGE_CONFIRMED : EDGE_FAILED;
 }
 
+/*
+ * What a change of state is to the store. An entry that was answered is open again under the
+ * generation that it was answered under: a new one comes with the question.
+ */
+static enum edge_news news_of(const struct entry *e, enum edge_state from, enum edge_state stored)
+{
+	if (stored_state(e) != stored)
+		return EDGE_NEWS_STATE;
+	return e->state == EDGE_RECREATING && !is_open(from) ? EDGE_NEWS_NONE
+							     : EDGE_NEWS_GENERATION;
+}
+
 static void entry_unqueue(struct edge *edge, struct entry *e)
 {
 	if (e->state == EDGE_PENDING)
@@ -101,6 +113,7 @@ static void entry_unqueue(struct edge *edge, struct entry *e)
 void edge_entry_set_state(struct edge *edge, struct entry *e, enum edge_state to,
 			  struct instant now)
 {
+	enum edge_state stored = stored_state(e);
 	struct record *r;
 
 	if (to == e->state)
@@ -121,6 +134,7 @@ void edge_entry_set_state(struct edge *edge, struct entry *e, enum edge_state to
 	e->state = (uint8_t)to;
 	e->since = now;
 	r->stored = (uint8_t)stored_state(e);
+	r->news = (uint8_t)news_of(e, r->from, stored);
 	if (to == EDGE_PENDING)
 		DL_APPEND(e->gateway->pending, e);
 }

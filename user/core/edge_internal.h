@@ -194,6 +194,7 @@ struct record {
 	uint8_t detail;           /* enum fq_edge_verdict, enum edge_held_event, is_new */
 	uint8_t families;         /* of the addresses that the action is about */
 	uint8_t told;             /* STATE_CHANGED: families that the gateway knows */
+	uint8_t news;             /* enum edge_news */
 	char uuid[UUID_STRLEN];
 };
 

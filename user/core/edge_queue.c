@@ -123,6 +123,7 @@ static void fill(struct edge *edge, const struct record *r, struct edge_action *
 		action->state.to = r->to;
 		action->state.stored = r->stored;
 		action->state.families = r->told;
+		action->state.news = r->news;
 		break;
 	case EDGE_DOMAIN_SET:
 		fill_domain_set(r, action);

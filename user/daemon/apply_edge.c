@@ -100,7 +100,7 @@ static void count_held(struct daemon *d, const struct edge_action *a)
 	held_frames_free(a->held.refused);
 }
 
-static void state_changed(struct daemon *d, const struct edge_action *a)
+static void store_state(struct daemon *d, const struct edge_action *a)
 {
 	const struct store_entry row = {
 		.gateway = a->state.gateway,
@@ -110,14 +110,23 @@ static void state_changed(struct daemon *d, const struct edge_action *a)
 		.generation = a->state.generation,
 		.families = a->state.families,
 	};
-	const char *resource = name_of_resource(d, a->state.resource);
-	const char *gateway = name_of_gateway(d, a->state.gateway);
 
-	PROBE_STATE_CHANGE(a->name->text, a->state.gateway, a->state.from, a->state.to);
+	if (a->state.news == EDGE_NEWS_NONE)
+		return;
 	if (a->state.stored == EDGE_NONE)
 		(void)store_delete_entry(d->store, row.gateway, row.domain, row.resource);
 	else
 		(void)store_put_entry(d->store, &row);
+	d->store_news = d->store_news || a->state.news == EDGE_NEWS_STATE;
+}
+
+static void state_changed(struct daemon *d, const struct edge_action *a)
+{
+	const char *resource = name_of_resource(d, a->state.resource);
+	const char *gateway = name_of_gateway(d, a->state.gateway);
+
+	PROBE_STATE_CHANGE(a->name->text, a->state.gateway, a->state.from, a->state.to);
+	store_state(d, a);
 	log_limited(a->state.to == EDGE_FAILED || a->state.from == EDGE_FAILED ||
 				    a->state.from == EDGE_NONE
 			    ? LOG_INFO

@@ -103,6 +103,7 @@ struct daemon {
 	bool store_failing; /* the last commit failed: said once */
 	struct instant store_retry;
 	struct instant store_due; /* when what was gathered is written; INSTANT_NEVER */
+	bool store_news;          /* a domain's state is among it that would not come back */
 	struct dataplane *dp;
 	struct dpview *view;        /* the same, to look at */
 	struct fq_settings program; /* that the programs run with */
@@ -186,6 +187,12 @@ void daemon_pump(struct daemon *d);
  * for again.
  */
 void daemon_pump_gather(struct daemon *d);
+
+/*
+ * The same, but new states of domains are written at once: for what gateways say, which is nearly
+ * always what is known.
+ */
+void daemon_pump_news(struct daemon *d);
 
 /* The same as daemon_pump, all of it: for whoever tells others that it is done. */
 void daemon_drain(struct daemon *d);

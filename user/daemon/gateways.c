@@ -121,7 +121,7 @@ static void on_heard(void *ctx, uint32_t id)
 	if (!g)
 		return;
 	apply_event(d, g, peer_heard(&g->health, instant_now()));
-	daemon_pump(d);
+	daemon_pump_news(d);
 }
 
 /* What a gateway has lost is asked for again, as after a Goodbye. */
@@ -160,7 +160,7 @@ static void on_message(void *ctx, uint32_t id, const struct control_message *msg
 	default:
 		break;
 	}
-	daemon_pump(d);
+	daemon_pump_news(d);
 }
 
 /* ---- configuration ---- */

@@ -17,6 +17,9 @@
 /* What may be lost with the process waits so long for more: a commit costs what ten answers do. */
 #define STORE_GATHER_NS (50 * NSEC_PER_MSEC)
 
+/* What of all that is to be written does not wait. */
+enum keeping { KEEP_NOW, KEEP_NEWS_NOW, KEEP_LATER };
+
 /* New resources may concern a million domains: others want to be served meanwhile. */
 #define ACTIONS_AT_ONCE 4096
 
@@ -132,6 +135,7 @@ static void commit(struct daemon *d)
 	}
 	d->store_failing = r < 0;
 	d->store_due = INSTANT_NEVER;
+	d->store_news = false;
 	d->store_retry = instant_add(instant_now(), STORE_RETRY_NS);
 }
 
@@ -154,8 +158,9 @@ static void set_deadline(struct daemon *d, bool more)
  * Write what is new, now or with what follows. A full disk is not asked again with every query:
  * each try writes everything that waits.
  */
-static void keep(struct daemon *d, bool gather)
+static void keep(struct daemon *d, enum keeping keeping)
 {
+	bool at_once = keeping == KEEP_NOW || (keeping == KEEP_NEWS_NOW && d->store_news);
 	struct instant now;
 
 	if (!store_pending(d->store))
@@ -164,36 +169,41 @@ static void keep(struct daemon *d, bool gather)
 	if (d->store_failing) {
 		if (instant_reached(d->store_retry, now))
 			commit(d);
-	} else if (!gather || instant_reached(d->store_due, now)) {
+	} else if (at_once || instant_reached(d->store_due, now)) {
 		commit(d);
 	} else if (d->store_due.ns == INSTANT_NEVER.ns) {
 		d->store_due = instant_add(now, STORE_GATHER_NS);
 	}
 }
 
-static void pump(struct daemon *d, unsigned int budget, bool gather)
+static void pump(struct daemon *d, unsigned int budget, enum keeping keeping)
 {
 	if (d->pumping || !d->deadline)
 		return;
 	d->pumping = true;
 	while (budget && pump_once(d, &budget))
 		;
-	keep(d, gather);
+	keep(d, keeping);
 	set_deadline(d, !budget);
 	d->pumping = false;
 }
 
 void daemon_pump(struct daemon *d)
 {
-	pump(d, ACTIONS_AT_ONCE, false);
+	pump(d, ACTIONS_AT_ONCE, KEEP_NOW);
 }
 
 void daemon_pump_gather(struct daemon *d)
 {
-	pump(d, ACTIONS_AT_ONCE, true);
+	pump(d, ACTIONS_AT_ONCE, KEEP_LATER);
+}
+
+void daemon_pump_news(struct daemon *d)
+{
+	pump(d, ACTIONS_AT_ONCE, KEEP_NEWS_NOW);
 }
 
 void daemon_drain(struct daemon *d)
 {
-	pump(d, UINT_MAX, false);
+	pump(d, UINT_MAX, KEEP_NOW);
 }
