@@ -199,6 +199,20 @@ fq_inline bool frame_translate(fq_ctx *ctx, const struct fq_pkt *p, const struct
 	return true;
 }
 
+/* Two hosts on one link: what came from one goes back to it. */
+fq_inline bool frame_turn(fq_ctx *ctx)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+	__u8 mac[ETH_ALEN];
+
+	if ((void *)(eth + 1) > ctx_end(ctx))
+		return false;
+	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
+	return true;
+}
+
 /*
  * Is the frame for another host? Interfaces see such frames when they are promiscuous, and when a
  * switch floods: to translate them would double packets.

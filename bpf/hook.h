@@ -18,7 +18,7 @@
 #ifdef FQ_TC
 #include "hook_tc.h"
 #else
-#include "hook_xdp.h"
+#include "dns_hook.h"
 #endif
 
 #include "hook_xlat.h"
@@ -270,20 +270,6 @@ fq_inline void refuse_source(const struct fq_pkt *p, __u8 dir, __u32 reason,
 		*ret_src = dev->nat6;
 }
 
-/* Two hosts on one link: what came from one goes back to it. */
-fq_inline bool refuse_turn(fq_ctx *ctx)
-{
-	struct ethhdr *eth = ctx_data(ctx);
-	__u8 mac[ETH_ALEN];
-
-	if ((void *)(eth + 1) > ctx_end(ctx))
-		return false;
-	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
-	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
-	return true;
-}
-
 /* Turn the frame into the error @e, back to where it came from. */
 static __noinline bool refuse_write(fq_ctx *ctx, __u32 slot, struct icmp_err *e)
 {
@@ -302,7 +288,7 @@ static __noinline bool refuse_write(fq_ctx *ctx, __u32 slot, struct icmp_err *e)
 		icmp_err_write4(e, l3);
 	else
 		icmp_err_write6(e, l3);
-	return hook_filled(ctx, slot, l3_off, hlen) && (!l3_off || refuse_turn(ctx));
+	return hook_filled(ctx, slot, l3_off, hlen) && (!l3_off || frame_turn(ctx));
 }
 
 /*
@@ -382,10 +368,14 @@ fq_inline int hook_run(fq_ctx *ctx, enum fq_reason r, struct hook_work *w, __u32
 	if (r != FQ_R_NOT_OURS)
 		r = pipeline(ctx, r, p, plan);
 	bytes = p->l3_len ? p->l3_len : bytes;
-	if (!r)
+	if (!r) {
 		r = hook_forward(ctx, p, plan, &verdict);
-	else if (r == FQ_R_HELD)
+	} else if (r == FQ_R_NOT_OURS) {
+		r = hook_dns(ctx, p, plan->mode);
+		verdict = HOOK_SENT;
+	} else if (r == FQ_R_HELD) {
 		r = hook_hold(ctx, p, plan);
+	}
 	r = hook_reason(p, r);
 	stats_count(r, bytes);
 

@@ -215,3 +215,12 @@ fq_inline enum fq_reason hook_leave(fq_ctx *ctx, const struct fq_plan *plan, int
 	*ret_verdict = plan->resolve && !bare ? tc_send_resolve(plan) : bpf_redirect(oif, 0);
 	return FQ_OK;
 }
+
+/* Queries are the daemon's here: see dns_hook.h. */
+fq_inline enum fq_reason hook_dns(fq_ctx *ctx, const struct fq_pkt *p, __u8 mode)
+{
+	(void)ctx;
+	(void)p;
+	(void)mode;
+	return FQ_R_NOT_OURS;
+}

@@ -201,6 +201,21 @@ struct {
 } ip_ids SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 131072);
+	__type(key, struct fq_dns_key);
+	__type(value, struct fq_dns);
+} dns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FQ_DNS_ADDRS_MAX);
+	__type(key, struct fq_addr);
+	__type(value, __u32);
+} dns_addrs SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, FQ_UPCALL_BYTES);
 } upcalls SEC(".maps");

@@ -33,6 +33,7 @@ LAB_LISTEN='["192.0.2.1", "2001:db8:1::1"]'
 LAB_POOL4=${LAB_POOL4:-100.96.0.0/11}
 LAB_POOL6=${LAB_POOL6:-fd00:2021:1111:8000::/107}
 LAB_MASQUERADE=${LAB_MASQUERADE:-auto}
+LAB_DNS_XDP=${LAB_DNS_XDP:-off}
 LAB_HOPS=${LAB_HOPS:-hide}
 LAB_SESSIONS=${LAB_SESSIONS:-'{max: 65536, per_client: 32768}'}
 LAB_TIMEOUTS=${LAB_TIMEOUTS:-'{}'}
@@ -347,7 +348,7 @@ state: $LAB_STATE
 control_socket: $LAB_SOCKET
 interfaces: [$(lab_config_interfaces)]
 edge:
-  dns: {listen: $LAB_LISTEN, upstream: ["198.51.100.53"]}
+  dns: {listen: $LAB_LISTEN, upstream: ["198.51.100.53"], xdp: $LAB_DNS_XDP}
   pools: {ipv4: $LAB_POOL4, ipv6: "$LAB_POOL6"}
 gateway:
   resolver: {servers: ["198.51.100.53"], timeout_s: $LAB_RESOLVER_TIMEOUT}

@@ -312,6 +312,37 @@ struct fq_upcall {
 	__u8 frame[];
 };
 
+/*
+ * dns (edge): BPF_MAP_TYPE_HASH by name; what the daemon has answered of late, for the XDP programs
+ * to answer in the same way. The key is the name in wire format and lower case, zeros behind it.
+ */
+#define FQ_DNS_NAME_MAX 48 /* bytes; longer names are not here */
+
+/* How long the programs answer before the daemon gets a query: in general; where it is known that
+ * one would change nothing; if none has got there. */
+#define FQ_DNS_LEASE_NS     100000000ULL
+#define FQ_DNS_LEASE_MAX_NS 1000000000ULL
+#define FQ_DNS_END_NS       10000000000ULL
+
+struct fq_dns_key {
+	union {
+		__u8 name[FQ_DNS_NAME_MAX];
+		__u64 word[FQ_DNS_NAME_MAX / 8];
+	};
+};
+
+struct fq_dns {
+	__u64 renew_at;         /* the first query at or after this instant is the daemon's */
+	__u64 until;            /* all are, at or after this one */
+	struct fq_addr addr[8]; /* proxy addresses, IPv4 ones first */
+	__u8 ipv4, ipv6;        /* 1: they are told; 0: there are none of this family */
+	__u8 pad[6];            /* zero */
+};
+
+/* dns_addrs: BPF_MAP_TYPE_HASH by struct fq_addr; the daemon answers port 53 of it */
+
+#define FQ_DNS_ADDRS_MAX 64
+
 #define FQ_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), "ABI: size of " #type)
 
 FQ_ASSERT_SIZE(struct fq_addr, 16);
@@ -333,4 +364,6 @@ FQ_ASSERT_SIZE(struct fq_vlan, 8);
 FQ_ASSERT_SIZE(struct fq_quota, 16);
 FQ_ASSERT_SIZE(struct fq_frag_key, 40);
 FQ_ASSERT_SIZE(struct fq_frag, 24);
+FQ_ASSERT_SIZE(struct fq_dns_key, FQ_DNS_NAME_MAX);
+FQ_ASSERT_SIZE(struct fq_dns, 152);
 FQ_ASSERT_SIZE(struct fq_upcall, 40);

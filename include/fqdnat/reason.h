@@ -171,7 +171,8 @@ enum fq_reason_class {
 	X(INJECTED, "injected", EVENT,                                                             \
 	  "kept packet put through the program again: what became of it is counted, too")          \
 	X(ICMP_NO_COUNTERPART, "icmp_no_counterpart", DROP,                                        \
-	  "ICMP error about a session: the other IP version has no such message")
+	  "ICMP error about a session: the other IP version has no such message")                  \
+	X(DNS_ANSWERED, "dns_answered", FORWARD, "DNS query answered by the XDP program")
 /* clang-format on */
 
 enum fq_reason {

@@ -8,9 +8,10 @@
 # happens, the lab is removed when the test ends.
 #
 # Programs run natively unless a test says otherwise (mode auto takes tc here: the lab is made of veth).
-# test_tc_X.sh is a link to test_X.sh: the same at tc.
+# test_tc_X.sh is a link to test_X.sh: the same at tc. So is test_generic_X.sh: in generic mode.
 
 [[ ${0##*/} != test_tc_* ]] || LAB_MODE=tc
+[[ ${0##*/} != test_generic_* ]] || LAB_MODE=generic
 LAB_MODE=${LAB_MODE:-native}
 
 E2E_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

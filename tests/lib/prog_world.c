@@ -72,6 +72,8 @@ void prog_reset(struct prog *t)
 	empty(t->skel->maps.tx);
 	empty(t->skel->maps.icmp_buckets);
 	empty(t->skel->maps.fragments);
+	empty(t->skel->maps.dns);
+	empty(t->skel->maps.dns_addrs);
 	zero_per_cpu(t->skel->maps.frag_cpu, 1, sizeof(struct fq_bucket));
 	zero_per_cpu(t->skel->maps.icmp_cpu, 1, sizeof(struct fq_bucket));
 	for (uint32_t id = 0; id < FQ_GATEWAYS_MAX; id++)

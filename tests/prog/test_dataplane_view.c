@@ -297,7 +297,7 @@ static void a_profile_counts_runs_and_their_time(void **state)
 }
 
 struct limits {
-	uint64_t sessions_used, sessions_max, xlat_used, devs_used;
+	uint64_t sessions_used, sessions_max, xlat_used, devs_used, dns_used;
 	unsigned int count;
 };
 
@@ -314,6 +314,8 @@ static int keep_limit(void *ctx, const struct dpview_limit *row)
 		limits->xlat_used = row->used;
 	} else if (strcmp(row->name, "devs") == 0) {
 		limits->devs_used = row->used;
+	} else if (strcmp(row->name, "dns") == 0) {
+		limits->dns_used = row->used;
 	}
 	return 0;
 }
@@ -331,7 +333,7 @@ static void limits_are_shown_with_their_use(void **state)
 	assert_int_equal(dpview_open(dpt_bpffs(), NULL, &view), 0);
 	assert_int_equal(dpview_limits(view, keep_limit, &limits), 0);
 
-	assert_int_equal(limits.count, 13);
+	assert_int_equal(limits.count, 14);
 	assert_int_equal(limits.sessions_used, 1);
 	assert_int_equal(limits.sessions_max, 4096);
 	assert_int_equal(limits.xlat_used, 2);
@@ -339,6 +341,41 @@ static void limits_are_shown_with_their_use(void **state)
 	assert_int_equal(dpview_quota(view, DPT_CLIENT, &quota), 0);
 	assert_int_equal(quota.sessions, 1);
 	assert_int_equal(quota.max, 1000);
+}
+
+static uint64_t names(struct dpview *view)
+{
+	struct limits limits = {.count = 0};
+
+	assert_int_equal(dpview_limits(view, keep_limit, &limits), 0);
+	return limits.dns_used;
+}
+
+/* What the programs answer DNS queries from: one name goes, or all do; none is in the way twice. */
+static void names_come_and_go(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	_cleanup_(dpview_freep) struct dpview *view = NULL;
+	const struct fq_addr addrs[] = {dpt_addr("192.0.2.1"), dpt_addr("2001:db8:1::1")};
+	struct fq_dns_key key = {.name = "\1a\1x"};
+	const struct fq_dns value = {.ipv4 = 1};
+
+	(void)state;
+	assert_int_equal(dpview_open(dpt_bpffs(), NULL, &view), 0);
+	for (int i = 0; i < 3; i++) {
+		key.name[1] = 'a' + i;
+		assert_int_equal(dataplane_dns_set(dp, &key, &value), 0);
+		assert_int_equal(dataplane_dns_set(dp, &key, &value), 0);
+	}
+	assert_int_equal(names(view), 3);
+	assert_int_equal(dataplane_dns_del(dp, &key), 0);
+	assert_int_equal(dataplane_dns_del(dp, &key), 0);
+	assert_int_equal(names(view), 2);
+	assert_int_equal(dataplane_dns_clear(dp), 0);
+	assert_int_equal(names(view), 0);
+	assert_int_equal(dataplane_dns_listen(dp, addrs, 2), 0);
+	assert_int_equal(dataplane_dns_listen(dp, addrs + 1, 1), 0);
+	assert_int_equal(dataplane_dns_listen(dp, NULL, 0), 0);
 }
 
 struct proxies {
@@ -419,6 +456,7 @@ int main(void)
 		cmocka_unit_test_teardown(programs_are_shown_with_what_is_wrong, dpt_clean),
 		cmocka_unit_test_teardown(a_profile_counts_runs_and_their_time, dpt_clean),
 		cmocka_unit_test_teardown(limits_are_shown_with_their_use, dpt_clean),
+		cmocka_unit_test_teardown(names_come_and_go, dpt_clean),
 		cmocka_unit_test_teardown(proxies_join_the_edge_and_the_gateway, dpt_clean),
 		cmocka_unit_test_teardown(events_of_user_space_are_in_the_statistics, dpt_clean),
 		cmocka_unit_test_teardown(looking_at_nothing_says_so, dpt_clean),

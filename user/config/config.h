@@ -97,6 +97,7 @@ struct config_edge {
 		struct config_servers upstream;                   /* default: system */
 		struct ipprefix allow[CONFIG_PREFIXES_MAX];
 		unsigned int allow_count; /* 0 (default): the prefixes of all clients */
+		bool xdp; /* the XDP programs answer, too; default: off; not with allow */
 	} dns;
 	struct ipprefix pool4, pool6; /* P-01: 100.96.0.0/11 and fd00:2021:1111:8000::/107 */
 	struct {

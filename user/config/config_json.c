@@ -77,8 +77,9 @@ static json_t *dns_json(const struct config_edge *edge)
 		json_array_append_new(listen, endpoint_json(&edge->dns.listen[i], 53));
 	for (unsigned int i = 0; i < edge->dns.allow_count; i++)
 		json_array_append_new(allow, prefix_json(&edge->dns.allow[i]));
-	return json_pack("{s:o, s:o, s:o*}", "listen", listen, "upstream",
-			 servers_json(&edge->dns.upstream), "allow", allow);
+	return json_pack("{s:o, s:o, s:o*, s:s}", "listen", listen, "upstream",
+			 servers_json(&edge->dns.upstream), "allow", allow, "xdp",
+			 edge->dns.xdp ? "on" : "off");
 }
 
 /* The file a key is in; what is in the file is shown to nobody. */

@@ -120,6 +120,18 @@ static int read_allow(struct reader *rd, yaml_node_t *node, const struct key *ke
 	return reader_list(rd, node, key->max, read_allow_item, field);
 }
 
+static int read_xdp(struct reader *rd, yaml_node_t *node, const struct key *key, void *field)
+{
+	struct config_edge *edge = field;
+	const char *text = reader_text(node);
+
+	(void)key;
+	if (!text || (strcmp(text, "off") != 0 && strcmp(text, "on") != 0))
+		return reader_expected(rd, node, "off or on");
+	edge->dns.xdp = strcmp(text, "on") == 0;
+	return 0;
+}
+
 static const struct key dns_keys[] = {
 	{.name = "listen", .read = read_dns_listen, .max = CONFIG_LISTEN_MAX, .required = true},
 	{.name = "upstream",
@@ -127,6 +139,7 @@ static const struct key dns_keys[] = {
 	 .more = "upstream server",
 	 .offset = offsetof(struct config_edge, dns.upstream)},
 	{.name = "allow", .read = read_allow, .max = CONFIG_PREFIXES_MAX},
+	{.name = "xdp", .read = read_xdp},
 	{0},
 };
 

@@ -428,6 +428,7 @@ struct edge_entry_view {
 	struct instant sent_at; /* of the last AssignedIps; meaningful if generation is not 0 */
 	unsigned int resends;   /* of this request */
 	uint32_t generation;    /* of the last AssignedIps */
+	struct instant due_at;  /* of the next, which is decided; INSTANT_NEVER: none is */
 };
 
 /* It points into itself: not to be copied. */

@@ -31,6 +31,7 @@ static void view_of(const struct edge *edge, const struct domain *d, struct edge
 			.sent_at = e->sent_at,
 			.resends = e->resends,
 			.generation = e->generation,
+			.due_at = e->waiting ? e->due_at : INSTANT_NEVER,
 		};
 	}
 }

@@ -55,6 +55,8 @@ static void set_verdict(struct daemon *d, const struct edge_action *a)
 	};
 	int r = dataplane_edge_set_all(d->dp, a->proxies.addr, a->proxies.count, &value);
 
+	if (a->verdict.verdict != FQ_EDGE_FORWARD)
+		dns_xdp_changed(d, a->name);
 	if (r < 0)
 		log_limited(LOG_ERR, "cannot set a proxy address", log_str("domain", a->name->text),
 			    log_errno(r));
@@ -126,6 +128,8 @@ static void state_changed(struct daemon *d, const struct edge_action *a)
 	const char *gateway = name_of_gateway(d, a->state.gateway);
 
 	PROBE_STATE_CHANGE(a->name->text, a->state.gateway, a->state.from, a->state.to);
+	if (a->state.to != EDGE_CONFIRMED && a->state.to != EDGE_RECREATING)
+		dns_xdp_changed(d, a->name);
 	store_state(d, a);
 	log_limited(a->state.to == EDGE_FAILED || a->state.from == EDGE_FAILED ||
 				    a->state.from == EDGE_NONE
@@ -146,8 +150,10 @@ static void domain_set(struct daemon *d, const struct edge_action *a)
 {
 	struct store_domain row = {.id = a->domain, .proxy_count = a->proxies.count};
 
-	if (!a->domain_set.is_new)
+	if (!a->domain_set.is_new) {
+		dns_xdp_changed(d, a->name);
 		return;
+	}
 	row.created_s = time(NULL);
 	memcpy(row.name, a->name->text, a->name->len + 1);
 	memcpy(row.proxies, a->proxies.addr, a->proxies.count * sizeof(row.proxies[0]));
@@ -180,6 +186,7 @@ void edge_apply(struct daemon *d, struct edge_action *a)
 		domain_set(d, a);
 		break;
 	case EDGE_DOMAIN_GONE:
+		dns_xdp_changed(d, a->name);
 		(void)store_delete_domain(d->store, a->domain);
 		/* Said by Goodbye or silence elsewhere; here the gateway need not wait for either.
 		 */

@@ -144,6 +144,8 @@ int daemon_start(struct daemon *d)
 	if (r >= 0)
 		r = dns_apply(d);
 	if (r >= 0)
+		(void)dns_xdp_apply(d);
+	if (r >= 0)
 		r = site_apply(d);
 	d->started = r >= 0;
 	return r;

@@ -138,6 +138,7 @@ struct daemon {
 	struct bucket_table *new_names; /* by client */
 	struct bucket_table *refusals;  /* of everybody together */
 	struct in_force in_force;
+	bool dns_xdp;                     /* queries may be answered in XDP */
 	LIST_HEAD(, forwarded) forwarded; /* queries that are with an upstream server */
 	struct ctl_server *ctl;
 
@@ -278,6 +279,16 @@ struct upstream *site_of_gateway(struct daemon *d, uint32_t id);
 /* ---- dns.c: queries; dns_service.c: what serves them ---- */
 
 void dns_on_request(void *ctx, struct dns_request *req);
+
+/*
+ * dns_xdp.c: what the XDP programs answer. The daemon has answered a query; something about a name
+ * has changed; the configuration has, or this is the start.
+ */
+struct stub_reply;
+void dns_xdp_answered(struct daemon *d, const struct stub_reply *reply);
+void dns_xdp_changed(struct daemon *d, const struct dname *name);
+int dns_xdp_apply(struct daemon *d);
+
 bool dns_may_ask(void *ctx, const struct fq_addr *src);
 void dns_forget_forwarded(struct daemon *d);
 

@@ -173,6 +173,13 @@ static uint32_t next_domain(const struct daemon *d)
 	return marks.next_domain;
 }
 
+static void answered(struct daemon *d, struct dns_request *req, const struct stub_reply *reply)
+{
+	if (reply->reason == FQ_R_DNS_LOCAL)
+		dns_xdp_answered(d, reply);
+	(void)dns_request_reply(req, reply->bytes, reply->len);
+}
+
 static void answer(struct daemon *d, struct dns_request *req)
 {
 	uint32_t next = next_domain(d);
@@ -195,7 +202,7 @@ static void answer(struct daemon *d, struct dns_request *req)
 		if (answer_may_be_lost(d, &reply))
 			dns_reply_error(req, RCODE_SERVFAIL);
 		else
-			(void)dns_request_reply(req, reply.bytes, reply.len);
+			answered(d, req, &reply);
 		break;
 	case STUB_FORWARD:
 		forward(d, req, d->upstream, reply.answer_max);

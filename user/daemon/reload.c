@@ -150,6 +150,7 @@ static int apply_parts(struct daemon *d, const struct config *old)
 	failed += edges_apply(d) < 0;
 	failed += resolver_apply(d) < 0;
 	failed += dns_apply(d) < 0;
+	failed += dns_xdp_apply(d) < 0;
 	failed += site_apply(d) < 0;
 	failed += links_attach_all(d) < 0;
 	detach_unlisted(d, old);

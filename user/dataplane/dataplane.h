@@ -266,6 +266,17 @@ int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy);
 int dataplane_gateway_set(struct dataplane *dp, uint32_t id, const struct fq_addr *addr, bool up);
 int dataplane_gateway_del(struct dataplane *dp, uint32_t id);
 
+/* What the XDP programs answer for a name, see struct fq_dns; not part of sync. */
+int dataplane_dns_set(struct dataplane *dp, const struct fq_dns_key *key,
+		      const struct fq_dns *value);
+int dataplane_dns_del(struct dataplane *dp, const struct fq_dns_key *key);
+
+/* Forget all names. Return: 0; errors of the kernel. */
+int dataplane_dns_clear(struct dataplane *dp);
+
+/* The addresses, and no others, whose port 53 they answer. Return: 0; errors of the kernel. */
+int dataplane_dns_listen(struct dataplane *dp, const struct fq_addr *addrs, unsigned int count);
+
 /*
  * All of the above: deleting what is not there is no failure.
  *

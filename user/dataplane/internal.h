@@ -42,6 +42,8 @@ enum dp_map {
 	M_FRAGMENTS,
 	M_FRAG_CPU,
 	M_IP_IDS,
+	M_DNS,
+	M_DNS_ADDRS,
 	M_UPCALLS,
 	M_USER,
 	M_COUNT

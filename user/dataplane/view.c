@@ -324,8 +324,9 @@ static int limit_row(struct dpview *view, enum dp_map map, struct dpview_limit *
 int dpview_limits(struct dpview *view, dpview_limit_fn cb, void *ctx)
 {
 	static const enum dp_map maps[] = {
-		M_SESSIONS, M_CLIENTS, M_GRANTS,     M_FILTERS,      M_XLAT,      M_EDGE,    M_DEVS,
-		M_VLANS,    M_TX,      M_TOMBSTONES, M_ICMP_BUCKETS, M_FRAGMENTS, M_UPCALLS,
+		M_SESSIONS,   M_CLIENTS,      M_GRANTS,    M_FILTERS, M_XLAT,
+		M_EDGE,       M_DNS,          M_DEVS,      M_VLANS,   M_TX,
+		M_TOMBSTONES, M_ICMP_BUCKETS, M_FRAGMENTS, M_UPCALLS,
 	};
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {

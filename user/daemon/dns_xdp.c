@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the XDP programs may answer. A name that the daemon has answered itself, and whose packets
+ * pass, is theirs for a lease; then it is asked again. So queries do here what they have always
+ * done, at most a lease later: within EDGE_SAME_ASK_NS a second one changes nothing, nor does any
+ * until a gateway is asked as an earlier one has wished (core/dnslease.c).
+ */
+#include "core/dnslease.h"
+#include "core/stub.h"
+#include "daemon/daemon.h"
+
+#define DNS_PORT 53
+
+void dns_xdp_answered(struct daemon *d, const struct stub_reply *reply)
+{
+	struct fq_dns_key key;
+	struct fq_dns value;
+
+	/* Where there is no room, queries are answered as ever. */
+	if (d->dns_xdp && dnslease_make(d->edge, &reply->name, instant_now(), &key, &value))
+		(void)dataplane_dns_set(d->dp, &key, &value);
+}
+
+void dns_xdp_changed(struct daemon *d, const struct dname *name)
+{
+	struct fq_dns_key key;
+	int r = d->dns_xdp && dnslease_key(name, &key) ? dataplane_dns_del(d->dp, &key) : 0;
+
+	if (r < 0)
+		log_limited(LOG_ERR, "cannot have a name forgotten", log_str("domain", name->text),
+			    log_errno(r));
+}
+
+/* An address of all interfaces stands for none: which ones it means is the kernel's affair. */
+static unsigned int addresses(const struct config *c, struct fq_addr addrs[CONFIG_LISTEN_MAX])
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < c->edge.dns.listen_count; i++)
+		if (c->edge.dns.listen[i].port == DNS_PORT)
+			addrs[n++] = c->edge.dns.listen[i].addr;
+	return n;
+}
+
+int dns_xdp_apply(struct daemon *d)
+{
+	const struct config *c = d->config;
+	struct fq_addr addrs[CONFIG_LISTEN_MAX];
+	int r = dataplane_dns_listen(d->dp, NULL, 0);
+
+	if (r == 0)
+		r = dataplane_dns_clear(d->dp);
+	/* The programs know clients, and no other list of who may ask. */
+	d->dns_xdp = r == 0 && c->has_edge && c->edge.dns.xdp && !c->edge.dns.allow_count;
+	if (d->dns_xdp)
+		r = dataplane_dns_listen(d->dp, addrs, addresses(c, addrs));
+	dataplane_policy_changed(d->dp); /* the programs remember who may ask where */
+	if (r < 0)
+		log_event(LOG_ERR, "DNS queries are not answered in XDP", log_errno(r));
+	return r;
+}
