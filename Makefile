@@ -174,6 +174,7 @@ FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c
 SECONDS ?= 60
 
 $(BUILD)/fuzz/fuzz_tcp: FUZZ_ALSO := tests/oracle/oracle_tcp.c tests/oracle/oracle_bytes.c
+$(BUILD)/fuzz/fuzz_dns_xdp: FUZZ_ALSO := tests/lib/edge_bed.c
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(wildcard tests/oracle/*.[ch] user/core/*.[ch] user/base/*.[ch] bpf/*.h include/fqdnat/*.h)
 	$(call say,FUZZ,$@)
