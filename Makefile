@@ -38,7 +38,8 @@ TLIB_SRC  := $(wildcard tests/lib/*.c)
 DOMAINS_SRC := $(wildcard tests/bench/domains*.c)
 RESTART_SRC := $(wildcard tests/bench/restart_*.c)
 ORACLE_SRC := $(wildcard tests/oracle/*.c)
-BENCH_SRC := $(filter-out %.bpf.c $(DOMAINS_SRC) $(RESTART_SRC),$(wildcard tests/bench/*.c))
+DNSLIVE_SRC := tests/bench/dnslive.c
+BENCH_SRC := $(filter-out %.bpf.c $(DOMAINS_SRC) $(RESTART_SRC) $(DNSLIVE_SRC),$(wildcard tests/bench/*.c))
 
 FORMAT    ?= clang-format-16
 FMT_SRC   := $(wildcard include/fqdnat/*.h bpf/*.[ch] user/*/*.[ch] tests/*/*.[ch])
@@ -67,7 +68,7 @@ $(BUILD)/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h include/fqdnat/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
-$(BUILD)/%.bpf.o: tests/bench/%.bpf.c tests/bench/plan.h $(wildcard include/fqdnat/*.h)
+$(BUILD)/%.bpf.o: tests/bench/%.bpf.c $(wildcard tests/bench/*.h include/fqdnat/*.h)
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
@@ -84,6 +85,8 @@ $(BUILD)/obj/%.o: %.c
 $(call obj,$(wildcard user/dataplane/*.c) $(PROG_SRC) $(BENCH_SRC) $(TLIB_SRC) $(ORACLE_SRC)): | $(SKEL)
 
 $(call obj,$(BENCH_SRC)): | $(BUILD)/bench.skel.h
+
+$(call obj,$(DNSLIVE_SRC)): | $(BUILD)/dnslive.skel.h
 
 $(LIB): $(call obj,$(LIB_SRC))
 	$(call say,AR,$@)
@@ -114,6 +117,10 @@ $(BUILD)/bench-domains: $(call obj,$(DOMAINS_SRC) tests/bench/report.c) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/bench-dnslive: $(call obj,$(DNSLIVE_SRC)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 $(BUILD)/bench-restart-%: $(BUILD)/obj/tests/bench/restart_%.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -132,7 +139,7 @@ bench-full:
 	$(Q)$(MAKE) --no-print-directory bench-domains bench-dns bench-bulk BENCH_ARGS=
 	$(Q)$(MAKE) --no-print-directory bench BENCH_ARGS="--full $(BENCH_ARGS)"
 
-bench-dns: all
+bench-dns: all $(BUILD)/bench-dnslive
 	$(Q)LAB_BUILD=$(abspath $(BUILD)) tests/bench/dns.sh $(BUILD)/bench-dns.json
 
 bench-bulk: all

@@ -3,14 +3,16 @@
 #
 # Answers of DNS per second, and CPU time of the server for one, beside dnsmasq and unbound.
 #
-#     tests/bench/dns.sh [FILE.json]      (as root; ROUNDS=7 SECONDS_EACH=2 NAMES=10000 DNS_OPTIONS=)
+#     tests/bench/dns.sh [FILE.json]      (as root; ROUNDS=7 SECONDS_EACH=2 NAMES=10000)
 #
 # All servers know the same names, run at once in namespaces behind a veth of their own, each limited to
 # SERVER_CPU, and are asked in turns by dnsperf on ASKER_CPU. fqdnat is an edge with a gateway that confirms
 # everything (domains-gateway.py), and all names are confirmed before it begins; the others have them as local data.
-# The CPU time is that of the server's process: what the kernel does in softirqs is in nobody's, and what an
-# XDP program answers costs the process nothing. By that the line is called fqdnat-xdp or fqdnat-socket; with
-# DNS_OPTIONS="KEY: VALUE", a setting of edge.dns, the other can be measured.
+# The CPU time is that of the server's process: what the kernel does in softirqs is in nobody's.
+#
+# fqdnat is in it twice: asked at port 53, where its XDP program answers (edge.dns.xdp), and at another, where only
+# the daemon does. dnsperf makes fewer questions than the program can answer, so that is asked by live frames
+# instead (dnslive.c): they are made, answered and counted on ASKER_CPU; SERVER_CPU has the daemon, which renews names.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 LAB_BUILD=${LAB_BUILD:-$PWD/build}
@@ -20,15 +22,13 @@ LAB_BUILD=${LAB_BUILD:-$PWD/build}
 ROUNDS=${ROUNDS:-7}
 SECONDS_EACH=${SECONDS_EACH:-2}
 NAMES=${NAMES:-10000}
-DNS_OPTIONS=${DNS_OPTIONS:+, $DNS_OPTIONS}
-XDP_US=1 # a process that spends less on an answer did not give it
 ASKER_CPU=0
 SERVER_CPU=$(($(nproc) > 1 ? 1 : 0))
 GATEWAY=198.51.100.2
 OUT=${1-}
 
-declare -A address=([fqdnat]=192.0.2.1 [dnsmasq]=10.99.0.2 [unbound]=10.99.0.2)
-declare -A port=([fqdnat]=53 [dnsmasq]=5301 [unbound]=5302)
+declare -A address=([fqdnat-xdp]=192.0.2.1 [fqdnat-socket]=192.0.2.1 [dnsmasq]=10.99.0.2 [unbound]=10.99.0.2)
+declare -A port=([fqdnat-xdp]=53 [fqdnat-socket]=5300 [dnsmasq]=5301 [unbound]=5302)
 servers=() skipped='{}'
 
 skip() {
@@ -49,10 +49,13 @@ config_edge() {
 bpffs: $LAB_BPFFS
 state: $LAB_STATE
 control_socket: $LAB_SOCKET
-interfaces: [lan0, wan0]
+interfaces: [{name: lan0, mode: native}, {name: wan0, mode: native}]
 control: {trusted: [198.51.100.0/24], rate: 20000}
 edge:
-  dns: {listen: ["${address[fqdnat]}"], upstream: ["198.51.100.53"]$DNS_OPTIONS}
+  dns:
+    listen: ["${address[fqdnat-xdp]}", "${address[fqdnat-socket]}:${port[fqdnat-socket]}"]
+    upstream: ["198.51.100.53"]
+    xdp: on
   pools: {ipv4: $LAB_POOL4, ipv6: "$LAB_POOL6"}
   gateways: [{name: a, address: $GATEWAY}]
 limits: {dns_per_client: 0, new_names_per_client: 0}
@@ -67,14 +70,19 @@ YAML
 
 all_confirmed() { [ "$(lab_fqdnat -j gateway show | jq '[.[].confirmed // 0] | add')" -ge "$NAMES" ]; }
 
+# Each name once, of the daemon
+ask_all() {
+    lab_client python3 tests/bench/domains-ask.py "${address[fqdnat-xdp]}" open.example 0 "$NAMES" >/dev/null
+}
+
 start_fqdnat() {
     config_edge
     lab_spawn gateway "$LAB_NET" python3 tests/bench/domains-gateway.py "$GATEWAY"
     lab_daemon_start
-    lab_client python3 tests/bench/domains-ask.py "${address[fqdnat]}" open.example 0 "$NAMES" >/dev/null
+    ask_all
     lab_until 60 all_confirmed || { lab_say "not all names were confirmed" && return 1; }
     taskset -acp "$SERVER_CPU" "$(lab_pid "$LAB_DAEMON")" >/dev/null
-    servers+=(fqdnat)
+    servers+=(fqdnat-xdp fqdnat-socket)
 }
 
 # A namespace without a program on its interfaces, for the others.
@@ -120,23 +128,39 @@ answers() {
         grep -q '^[0-9]'
 }
 
-process_of() { lab_pid "$([ "$1" = fqdnat ] && echo "$LAB_DAEMON" || echo "$1")"; }
+process_of() { lab_pid "$([[ $1 = fqdnat-* ]] && echo "$LAB_DAEMON" || echo "$1")"; }
 cpu_ns() { awk '{ ns += $1 } END { printf "%.0f\n", ns }' /proc/"$1"/task/*/schedstat; }
 
-# ask SERVER: answers a second, and CPU time for one in us; not if any was wrong or too many were lost
+by_dnsperf() {
+    lab_client taskset -c "$ASKER_CPU" dnsperf -s "${address[$1]}" -p "${port[$1]}" -d "$LAB_RUN/questions" \
+        -c 8 -q 100 -T 1 -t 1 -l "$SECONDS_EACH" 2>&1
+}
+
+# The same words as dnsperf's. The program knows the names: what it does not know is the daemon's, whose figure is
+# another.
+by_live_frames() {
+    local mac
+    ask_all
+    mac=$(ip -n "$LAB_GW" -j link show lan0 | jq -r ".[0].address")
+    lab_client taskset -c "$ASKER_CPU" "$LAB_BUILD/bench-dnslive" eth0 192.0.2.2 "${address[$1]}" "$mac" \
+        open.example "$NAMES" "$SECONDS_EACH" 2>&1
+}
+
+# ask SERVER: answers a second, and CPU time for one in us; not if any was wrong or too many were lost. Live frames do
+# not wait for answers: what the daemon is too slow for is lost, and does not count.
 ask() {
-    local pid before out
+    local pid before out how=by_dnsperf lost=0.01
+    [ "$1" != fqdnat-xdp ] || how=by_live_frames lost=1
     pid=$(process_of "$1")
     before=$(cpu_ns "$pid")
-    out=$(lab_client taskset -c "$ASKER_CPU" dnsperf -s "${address[$1]}" -p "${port[$1]}" -d "$LAB_RUN/questions" \
-        -c 8 -q 100 -T 1 -t 1 -l "$SECONDS_EACH" 2>&1)
-    awk -v ns="$(($(cpu_ns "$pid") - before))" '
+    out=$($how "$1")
+    awk -v ns="$(($(cpu_ns "$pid") - before))" -v lost="$lost" '
         /Queries sent/ { sent = $3 }
         /Queries completed/ { done = $3 }
         /Response codes/ { right = $4 }
         /Queries per second/ { rate = $4 }
         END {
-            if (done == 0 || right != done || sent - done > sent / 100) exit 1
+            if (done == 0 || right != done || sent - done > sent * lost) exit 1
             print rate, ns / done / 1000
         }' <<<"$out" || { echo "$out" >&2 && lab_say "$1: wrong or lost answers" && return 1; }
 }
@@ -159,16 +183,13 @@ to_json() {
 }
 
 measure() {
-    local round server line by
+    local round server line
     for round in $(seq "$ROUNDS"); do
         for server in "${servers[@]}"; do
             line=$(ask "$server")
             echo "$server $round $line" >>"$LAB_RUN/samples"
         done
     done
-    by=$(awk -v least="$XDP_US" '$1 == "fqdnat" { n++; us += $4 } END { print (us / n < least ? "xdp" : "socket") }' \
-        "$LAB_RUN/samples")
-    sed -i "s/^fqdnat /fqdnat-$by /" "$LAB_RUN/samples"
 }
 
 if ! command -v dnsperf >/dev/null; then
