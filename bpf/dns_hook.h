@@ -30,13 +30,13 @@ struct {
 	__type(value, struct dns_work);
 } dns_scratch SEC(".maps");
 
-/* Who has asked where, and by which interface; so it may, as long as both generations last. */
+/* Who has asked where, and by which interface; so it may, as long as the generation lasts. */
 struct dns_seen {
 	struct fq_addr src, dst;
 	__u32 ifindex;
-	__u32 gen; /* of struct fq_control; 0: nobody vouches for it */
-	__u32 pad; /* zero */
+	__u32 gen; /* fq_control.gen; 0: nobody vouches for it */
 	__u32 tos;
+	__u32 pad; /* zero */
 };
 
 #define DNS_SEEN_WORDS (sizeof(struct dns_seen) / 8)
