@@ -262,7 +262,8 @@ table_inline enum table_result table_claim(const struct table_query *q, const st
 /* Give back a slot that nobody has seen. */
 table_inline void table_abandon(const struct table_claim *c)
 {
-	__sync_lock_test_and_set(&c->slot->word, TABLE_FREE);
+	/* Whoever claims it next comes after all that has been written here. */
+	__atomic_exchange_n(&c->slot->word, TABLE_FREE, __ATOMIC_SEQ_CST);
 }
 
 /*
