@@ -44,16 +44,14 @@ static void zero_per_cpu(const struct bpf_map *map, uint32_t entries, size_t val
 	free(values);
 }
 
-/* Sessions of earlier tests are gone, but not what the programs have kept of their next hops. */
-static uint32_t generation;
-
 void prog_reset(struct prog *t)
 {
 	const struct fq_filter any = {.allow_all = 1};
 	const uint32_t resource = RESOURCE, zero = 0;
 	const struct fq_control control = {
 		.abi_version = FQ_ABI_VERSION,
-		.gen = ++generation,
+		/* What the programs have kept of next hops is of earlier tests. */
+		.gen = t->control->gen + 1,
 		.sessions_max = PROG_SESSIONS_CAP / 2,
 		.hops_until = UINT64_MAX,
 		.grants_until = UINT64_MAX,
@@ -274,7 +272,7 @@ void prog_routes_changed(struct prog *t)
 	struct fq_control c = prog_get_control(t);
 	const uint32_t zero = 0;
 
-	c.gen = ++generation;
+	c.gen = t->control->gen + 1;
 	update(t->skel->maps.control, &zero, &c);
 }
 
@@ -336,7 +334,7 @@ void prog_policy_changed(struct prog *t)
 	struct fq_control c = prog_get_control(t);
 	const uint32_t zero = 0;
 
-	c.gen = ++generation;
+	c.gen = t->control->gen + 1;
 	update(t->skel->maps.control, &zero, &c);
 }
 

@@ -26,7 +26,9 @@ static bool is_as_old(uint64_t last, uint64_t age_ns)
 
 	if (last <= 1 << 20) /* older than the machine: rig_age could not say so */
 		return true;
-	return late >= 0 && late < AGEING_NS;
+	/* The program counts ticks (bpf/fast.h), of which it may be one or two ahead of this clock.
+	 */
+	return late >= -2 * (int64_t)clock_tick_ns() && late < AGEING_NS;
 }
 
 static uint8_t flags_of(const struct orc_tcp_end *e)

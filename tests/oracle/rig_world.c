@@ -457,7 +457,7 @@ void rig_world_standard(struct rig *b)
 {
 	static const uint32_t quotas[] = {1, 2, 3, FQ_CLIENTS_MAX + 1};
 	const struct fq_control control = {.abi_version = FQ_ABI_VERSION,
-					   .gen = 1,
+					   .gen = b->t->control->gen + 1,
 					   .hops_until = UINT64_MAX,
 					   .grants_until = UINT64_MAX,
 					   .table = b->t->control->table};
