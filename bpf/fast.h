@@ -147,9 +147,9 @@ fq_inline void fast_count(struct fq_slot *s, __u32 index, const struct fq_pkt *p
 }
 
 /*
- * The instant, by the number of ticks: what the kernel's clock costs to read is a fifth of all that
- * is done here. Packets that take the pipeline compare the two (hops_gen_now), and there are
- * some of them at least as often as a generation begins.
+ * The instant, by the number of ticks: the kernel's clock is among the most expensive things
+ * that a packet would need here. Packets that take the pipeline compare the two (hops_gen_now), and
+ * there are some of them at least as often as a generation begins.
  */
 fq_inline __u64 fast_now(const struct fq_control *c)
 {

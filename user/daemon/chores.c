@@ -12,7 +12,7 @@
 #include "daemon/daemon.h"
 
 #define UPCALLS_AT_ONCE   256
-#define SWEEP_WORK        65536   /* at a time: a millisecond if nothing has ended, 10 if all has */
+#define SWEEP_WORK        65536   /* at a time: others want to be served meanwhile */
 #define SWEEP_INTERVAL_US 1000000 /* between passes over the table */
 #define SWEEP_YIELD_US    1000    /* between parts of a pass */
 
