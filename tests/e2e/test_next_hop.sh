@@ -31,8 +31,8 @@ unblock() {
 }
 
 claim "two sessions" flows
-claim_eq "IPv4: many packets of one, in order" "answers 1 2 3 4 5 6 7 8 9" "$(session4 --count 9)"
-claim_eq "IPv6" "answers 1 2 3 4 5 6 7 8 9" "$(session6 --count 9)"
+claim_eq "IPv4: many packets of one, in order" "answers 1 2 3 4 5 6 7 8 9" "$(session4 --count 9 --in-order)"
+claim_eq "IPv6" "answers 1 2 3 4 5 6 7 8 9" "$(session6 --count 9 --in-order)"
 
 block
 sleep 0.1

@@ -19,7 +19,7 @@ lab_zone set slow 60 A 198.51.100.10
 lab_mute slow
 proxy=$(address slow.corp.example)
 claim_until 3 "a name whose server is slow is pending" state_is slow.corp.example pending
-probe udp "$proxy" 7 --count 5 --timeout 9 >"$LAB_RUN/held.out" &
+probe udp "$proxy" 7 --count 5 --in-order --timeout 9 >"$LAB_RUN/held.out" &
 waiting=$!
 claim_until 3 "five packets are held" held_is slow.corp.example 5
 claim "they are counted as held" grown held 4

@@ -3,12 +3,14 @@
 """Send one kind of packet to an address and say in one line what came back.
 
 usage: probe.py udp ADDRESS PORT [--from-port N] [--from ADDRESS] [--count N] [--timeout S]
-                                   [--no-checksum]
+                                   [--no-checksum] [--in-order]
        probe.py tcp ADDRESS PORT [--from-port N] [--from ADDRESS] [--timeout S]
        probe.py dns ADDRESS HEX  [--timeout S]
 
 Prints one of
-    answers 1 2 3               UDP: numbered datagrams that an echo server sent back, in order
+    answers 1 2 3               UDP: numbered datagrams that an echo server sent back; sorted, but
+                                with --in-order as they came: nothing promises UDP an order while
+                                packets change between two ways
     connected                   TCP
     icmp 3 13 100.96.0.1        an ICMP error about our packet: type, code, who sent it
     reset                       TCP: refused by a reset
@@ -92,6 +94,8 @@ def probe_udp(args, deadline):
                 break
         elif (text := errors.read()) is not None:
             return text, 1
+    if not args.in_order:
+        answers.sort(key=int)
     return ("answers " + " ".join(answers), 0) if answers else ("timeout", 1)
 
 
@@ -130,6 +134,7 @@ def main():
     parser.add_argument("--from", dest="source", default="")
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--no-checksum", action="store_true")
+    parser.add_argument("--in-order", action="store_true")
     parser.add_argument("--timeout", type=float, default=5)
     args = parser.parse_args()
     if args.kind != "dns":
