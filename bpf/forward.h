@@ -38,9 +38,9 @@ fq_inline bool forwarded_judged(__u32 ifindex)
  * the first may still be on their way. A route that has changed is noticed here, too.
  */
 static __noinline bool forwarded_back(fq_ctx *ctx, const struct fq_slot *s, const struct fq_pkt *p,
-				      __u64 now, __u32 domain)
+				      __u64 now)
 {
-	struct fq_plan again = {.gateway = session_gateway(s), .domain = domain};
+	struct fq_plan again = {.gateway = session_gateway(s)};
 	struct fq_tuple out = forwarded_partner(&p->tuple);
 	__u32 ifindex = p->ifindex;
 	const struct fq_slot *partner;

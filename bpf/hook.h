@@ -165,7 +165,6 @@ static __noinline enum fq_reason hook_slow(fq_ctx *ctx, const struct fq_pkt *p,
 {
 	struct fq_upcall head = {
 		.kind = FQ_UPCALL_SLOW,
-		.domain = plan->domain,
 		.ifindex = p->ifindex,
 		.mtu = plan->split ? plan->mtu : 0,
 		.proxy = plan->src,

@@ -108,9 +108,11 @@ fq_inline enum fq_reason icmp_match_in(fq_ctx *ctx, const struct fq_pkt *p, stru
  * packet that the session has brought it.
  */
 fq_inline enum fq_reason icmp_match_out(const struct fq_pkt *p, const struct icmp_xlat *x,
-					const struct fq_slot *s, const struct fq_cold *cold)
+					__u32 index)
 {
 	const struct fq_client *client = policy_client(&p->tuple.src);
+	const struct fq_cold *cold = session_cold(index);
+	const struct fq_slot *s = session_at(index);
 
 	if (!s || !cold || session_dir(s) != FQ_DIR_OUT ||
 	    (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL) || !addr_equal(&x->key.dst, &p->tuple.dst) ||
@@ -137,14 +139,13 @@ fq_inline bool icmp_keeps_source(const struct fq_pkt *p, const struct icmp_xlat 
  * packets come from then
  */
 fq_inline void icmp_plan(const struct fq_pkt *p, const struct icmp_xlat *x, const struct fq_slot *s,
-			 __u32 domain, const struct fq_addr *from, struct fq_plan *plan)
+			 const struct fq_addr *from, struct fq_plan *plan)
 {
 	bool cut;
 
 	plan->error = 1;
 	plan->src = icmp_keeps_source(p, x, s) ? p->tuple.src : *from;
 	plan->family = session_family(s);
-	plan->domain = domain;
 	plan->forwarded = session_gateway(s) != 0;
 	if (plan->dir == FQ_DIR_OUT)
 		plan->gateway = session_gateway(s);
@@ -184,7 +185,6 @@ fq_inline enum fq_reason icmp_route(fq_ctx *ctx, const struct fq_pkt *p, struct 
  */
 fq_global enum fq_reason icmp_stage(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan)
 {
-	const struct fq_cold *cold;
 	const struct fq_slot *s;
 	struct fq_addr from = {};
 	struct icmp_xlat *x;
@@ -202,15 +202,14 @@ fq_global enum fq_reason icmp_stage(fq_ctx *ctx, const struct fq_pkt *p, struct 
 		return r;
 	index = session_find(&x->key);
 	s = session_at(index);
-	cold = session_cold(index);
-	r = plan->dir == FQ_DIR_IN ? icmp_match_in(ctx, p, x, s) : icmp_match_out(p, x, s, cold);
-	if (r || !s || !cold)
+	r = plan->dir == FQ_DIR_IN ? icmp_match_in(ctx, p, x, s) : icmp_match_out(p, x, index);
+	if (r || !s)
 		return r;
 	if (!icmp_valid(ctx, p, plan))
 		return FQ_R_ICMP_BAD_CHECKSUM;
 
 	session_result(s, index, &x->key, &from, &plan->dst);
-	icmp_plan(p, x, s, READ_ONCE(cold->domain), &from, plan);
+	icmp_plan(p, x, s, &from, plan);
 	r = icmp_route(ctx, p, plan);
 	if (r)
 		return r;

@@ -211,24 +211,28 @@ fq_inline void open_ports(const struct fq_pkt *p, struct nat_ports *ret_ports)
 }
 
 /* May the client get the tuple? For a time after its end it is kept for who has had it (N-11). */
-fq_inline bool open_free(const struct fq_tuple *in, const struct fq_addr *client)
+fq_inline bool open_free(const struct fq_tuple *in, const struct fq_addr *client, bool *ret_stone)
 {
 	const struct fq_tombstone *t = session_tombstone(in);
 
+	*ret_stone = t != NULL;
 	return !t || addr_equal(&t->client, client);
 }
 
 /* Try to claim a port. Return: FQ_OK; NO_PORT if it is taken; TABLE_FULL. */
 fq_global enum fq_reason open_claim(fq_ctx *ctx, __u32 slot, __be16 rport, __u32 port)
 {
+	const struct fq_control *c = maps_control();
 	struct open_work *w = open_work(slot);
 
-	if (!w)
+	if (!w || !c)
 		return FQ_R_NO_PORT;
 	w->in.dport = bpf_htons(port);
-	if (!open_free(&w->in, &w->out.src))
+	w->in_query = table_query(&c->table, &w->in);
+	open_touch(w);
+	if (!open_free(&w->in, &w->out.src, &w->stone))
 		return FQ_R_NO_PORT;
-	if (proto_has_ports(w->in.proto) && fq_settings.masquerade != FQ_MASQ_NONE &&
+	if (proto_has_ports(w->in.proto) && open_addresses_local() &&
 	    local_socket(ctx, &w->in, rport, false))
 		return FQ_R_NO_PORT;
 	return open_add(slot, true);
@@ -260,16 +264,19 @@ fq_inline enum fq_reason open_claim_any(fq_ctx *ctx, const struct fq_pkt *p, str
  * The in tuple of a forwarded flow is nobody else's: what is there is this flow's, being opened by
  * another CPU or being removed.
  */
-fq_inline enum fq_reason open_claim_own(const struct fq_pkt *p, struct open_work *w)
+fq_inline enum fq_reason open_claim_own(const struct fq_pkt *p, const struct fq_control *c,
+					struct open_work *w)
 {
 	enum fq_reason r;
 
 	w->in.dport = p->sport;
+	w->in_query = table_query(&c->table, &w->in);
+	w->stone = session_tombstone(&w->in) != NULL;
 	r = open_add(w->slot, true);
 	return r == FQ_R_NO_PORT ? FQ_OK : r;
 }
 
-fq_inline void open_keys(struct open_work *w, const struct fq_pkt *p)
+fq_inline void open_keys(const struct fq_control *c, struct open_work *w, const struct fq_pkt *p)
 {
 	__builtin_memset(&w->in, 0, sizeof(w->in));
 	w->in.src = w->real;
@@ -277,7 +284,9 @@ fq_inline void open_keys(struct open_work *w, const struct fq_pkt *p)
 	w->in.sport = p->tuple.dport;
 	w->in.proto = xlat_proto_of(p->tuple.proto, addr_family(&w->real));
 	w->out = p->tuple;
+	w->out_query = table_query(&c->table, &w->out);
 	w->client_port = p->sport;
+	w->six = !addr_is_mapped(&w->out.src) || !addr_is_mapped(&w->real);
 }
 
 /*
@@ -289,10 +298,13 @@ fq_inline void open_keys(struct open_work *w, const struct fq_pkt *p)
 fq_inline enum fq_reason open_insert(fq_ctx *ctx, const struct fq_pkt *p, struct open_work *w,
 				     bool *ret_mine)
 {
+	const struct fq_control *c = maps_control();
 	enum fq_reason r;
 
-	open_keys(w, p);
-	r = w->gateway ? open_claim_own(p, w) : open_claim_any(ctx, p, w);
+	if (!c)
+		return FQ_R_TABLE_FULL;
+	open_keys(c, w, p);
+	r = w->gateway ? open_claim_own(p, c, w) : open_claim_any(ctx, p, w);
 	if (r)
 		return r;
 	r = open_add(w->slot, false);
@@ -301,7 +313,9 @@ fq_inline enum fq_reason open_insert(fq_ctx *ctx, const struct fq_pkt *p, struct
 			session_remove(&w->in);
 		return r == FQ_R_NO_PORT ? FQ_OK : r;
 	}
-	bpf_map_delete_elem(&tombstones, &w->in);
+	/* One that has been left since is of no consequence: a session comes before it. */
+	if (w->stone)
+		bpf_map_delete_elem(&tombstones, &w->in);
 	*ret_mine = true;
 	return FQ_OK;
 }

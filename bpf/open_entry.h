@@ -24,7 +24,11 @@ struct open_work {
 	struct nat_ports ports;
 	struct fq_tuple in;
 	struct fq_tuple out;
+	struct table_query in_query;
+	struct table_query out_query;
 	__be16 client_port;
+	bool six;   /* one of the addresses is IPv6: both entries have a fq_slot6 */
+	bool stone; /* there is a tombstone of the in tuple */
 };
 
 struct {
@@ -90,6 +94,29 @@ fq_inline void open_fill_six(const struct open_work *w, const struct fq_tuple *k
 	six->to_dst = in ? w->out.src : w->real;
 }
 
+fq_inline void open_touch_at(const struct open_work *w, __u32 index)
+{
+	struct fq_slot *s = session_at(index);
+	struct fq_cold *cold = session_cold(index);
+
+	if (s)
+		(void)TABLE_LOAD(s->word);
+	if (cold)
+		(void)TABLE_LOAD(cold->domain);
+	if (w->six)
+		table_touch6(index);
+}
+
+/*
+ * Ask the memory at once for what will be written where both entries mostly stand, at home: atomic
+ * operations wait for all that is on its way, and so for one line after the other.
+ */
+fq_inline void open_touch(const struct open_work *w)
+{
+	open_touch_at(w, w->in_query.home);
+	open_touch_at(w, w->out_query.home);
+}
+
 /*
  * Add one of the entries.
  *
@@ -97,40 +124,39 @@ fq_inline void open_fill_six(const struct open_work *w, const struct fq_tuple *k
  */
 fq_global enum fq_reason open_add(__u32 slot, bool in)
 {
-	const struct fq_control *c = maps_control();
 	struct open_work *w = open_work(slot);
 	const struct fq_tuple *key;
 	enum table_result r;
 	struct table_claim claim;
-	struct table_query q;
+	const struct table_query *q;
 	struct fq_slot6 *six;
 	struct fq_cold *cold;
 	__u8 kind;
 
-	if (!w || !c)
+	if (!w)
 		return FQ_R_TABLE_FULL;
 	key = in ? &w->in : &w->out;
 	kind = in ? TABLE_KIND_IN : 0;
 	kind |= w->gateway ? TABLE_KIND_FORWARD : 0;
 	kind |= addr_is_mapped(in ? &w->out.src : &w->real) ? 0 : TABLE_KIND_TO6;
-	q = table_query(&c->table, key);
-	r = table_claim(&q, key, kind, &claim);
+	q = in ? &w->in_query : &w->out_query;
+	r = table_claim(q, key, kind, &claim);
 	if (r != TABLE_DONE)
 		return r == TABLE_EXISTS ? FQ_R_NO_PORT : FQ_R_TABLE_FULL;
 	cold = session_cold(claim.index);
-	six = table_at6(&q, claim.index);
+	six = table_at6(q, claim.index);
 	if (!cold || !six) {
 		table_abandon(&claim);
 		return FQ_R_TABLE_FULL;
 	}
 	open_fill(w, key, in, claim.slot);
 	open_fill_cold(w, cold);
-	if ((q.kind | kind) & (TABLE_KIND_IP6 | TABLE_KIND_TO6)) {
+	if (w->six) {
 		open_fill_six(w, key, in, six);
-		if (q.kind & TABLE_KIND_IP6)
-			claim.slot->print = q.hash;
+		if (q->kind & TABLE_KIND_IP6)
+			claim.slot->print = q->hash;
 	}
-	r = table_publish(&q, key, &claim);
+	r = table_publish(q, key, &claim);
 	if (r == TABLE_DONE)
 		return FQ_OK;
 	return r == TABLE_EXISTS ? FQ_R_NO_PORT : FQ_R_TABLE_FULL;

@@ -306,15 +306,12 @@ static __noinline bool taken_over(fq_ctx *ctx, struct fq_slot *s, __u32 index,
 fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_slot *s, __u32 index,
 				       struct fq_pkt *p, struct fq_plan *plan, __u64 now)
 {
-	const struct fq_cold *cold = session_cold(index);
 	enum fq_reason r;
 
-	if (!cold)
-		return FQ_R_NO_TRANSLATION;
 	if (plan->dir == FQ_DIR_OUT && (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL))
 		return FQ_R_EXPIRED_SESSION;
 	if (fq_settings.source_check != FQ_SOURCE_NONE && plan->dir == FQ_DIR_IN &&
-	    session_gateway(s) && !forwarded_back(ctx, s, p, now, READ_ONCE(cold->domain)))
+	    session_gateway(s) && !forwarded_back(ctx, s, p, now))
 		return FQ_R_WRONG_GATEWAY;
 	if (plan->dir == FQ_DIR_IN && p->tuple.proto == FQ_PROTO_TCP &&
 	    ((p->tcp_flags & FQ_TCP_SYN) || (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)) &&
@@ -328,7 +325,6 @@ fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_slot *s, __u32 ind
 	session_result(s, index, &p->tuple, &plan->src, &plan->dst);
 	plan->family = session_family(s);
 	plan->port = s->to_port;
-	plan->domain = READ_ONCE(cold->domain);
 	plan->forwarded = session_gateway(s) != 0;
 	if (plan->family != p->family) {
 		r = xlat_stage(ctx, p);

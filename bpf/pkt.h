@@ -228,7 +228,7 @@ struct fq_plan {
 			*/
 	__u32 oif;     /* 0: not routed yet */
 	__u32 route_gen; /* in which it is routed, 0: not to be remembered; see hops.h */
-	__u32 domain;
+	__u32 domain;    /* out, without a session; 0: not known */
 };
 
 fq_inline void addr_set4(struct fq_addr *a, __be32 v4)

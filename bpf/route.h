@@ -213,7 +213,7 @@ fq_inline void gateway_tell(const struct fq_plan *plan, const struct fq_addr *ho
 
 	if ((!told_at || now - told_at >= GATEWAY_TELL_NS) &&
 	    __sync_val_compare_and_swap(&g->told_at, told_at, now) == told_at)
-		upcall_touch(plan->oif, plan->domain, plan->gateway, hop);
+		upcall_touch(plan->oif, 0, plan->gateway, hop);
 }
 
 /*

@@ -28,6 +28,14 @@ static inline struct fq_slot6 *table_at6(const struct table_query *q, __u32 inde
 	return bpf_map_lookup_elem(&sessions_six, &index);
 }
 
+static inline void table_touch6(__u32 index)
+{
+	struct fq_slot6 *six = bpf_map_lookup_elem(&sessions_six, &index);
+
+	if (six)
+		(void)TABLE_LOAD(six->src.w[0]);
+}
+
 /* NULL if @index is TABLE_NONE. */
 fq_inline struct fq_slot *session_at(__u32 index)
 {

@@ -297,7 +297,7 @@ enum fq_upcall_kind {
 
 struct fq_upcall {
 	__u32 kind;      /* enum fq_upcall_kind */
-	__u32 domain;    /* FRAGMENT: fq_frag_key.id */
+	__u32 domain;    /* HOLD, SESSION, TOUCH of a domain; FRAGMENT: fq_frag_key.id; else 0 */
 	__u32 ifindex;   /* ingress; VIA, TOUCH of a @gateway: egress */
 	__u32 len;       /* bytes of the frame that follows, Ethernet header included; 0: none */
 	__u16 l3_offset; /* of the IP header in the frame */

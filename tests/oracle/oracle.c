@@ -59,7 +59,6 @@ static enum fq_reason forward(struct orc *o, unsigned int side, const struct orc
 	bool slow = orc_goes_slow(&o->w, p, plan), partial;
 	size_t leaving;
 	const struct orc_upcall head = {.kind = plan->gateway ? FQ_UPCALL_VIA : FQ_UPCALL_SLOW,
-					.domain = plan->domain,
 					.ifindex = o->w.ifindex[plan->gateway ? plan->side : side],
 					.mtu = plan->split ? plan->mtu : 0,
 					.proxy = plan->src};

@@ -246,7 +246,6 @@ enum fq_reason orc_about(struct orc *o, const struct orc_pkt *p, struct orc_plan
 	plan->quoted_src = out ? f->real : f->client;
 	plan->quoted_dst = out ? f->nat : f->proxy;
 	plan->port = out ? f->nat_port : f->client_port;
-	plan->domain = f->half[plan->dir].domain;
 	plan->forwarded = f->half[plan->dir].gateway != 0;
 	plan->gateway = out ? f->half[FQ_DIR_OUT].gateway : 0;
 	reason = way(o, p, plan, res);

@@ -219,9 +219,7 @@ static enum fq_reason forwarded_where(struct orc *o, unsigned int side, const st
 static bool from_gateway(struct orc *o, const struct orc_flow *f, const struct orc_pkt *p,
 			 unsigned int side, struct orc_result *res)
 {
-	struct orc_plan again = {.gateway = f->half[FQ_DIR_OUT].gateway,
-				 .domain = f->half[FQ_DIR_IN].domain,
-				 .ingress = side};
+	struct orc_plan again = {.gateway = f->half[FQ_DIR_OUT].gateway, .ingress = side};
 
 	if (orc_gateway_leads(&o->w, f->half[FQ_DIR_IN].gateway, side))
 		return true;
@@ -260,7 +258,6 @@ static enum fq_reason of_session(struct orc *o, struct orc_flow *f, const struct
 	plan->src = out ? f->nat : f->proxy;
 	plan->dst = out ? f->real : f->client;
 	plan->port = out ? f->nat_port : f->client_port;
-	plan->domain = f->half[plan->dir].domain;
 	plan->forwarded = f->half[plan->dir].gateway != 0;
 	r = orc_crosses(p, &plan->dst) ? orc_may_cross(p) : FQ_OK;
 	if (r)

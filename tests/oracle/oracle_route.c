@@ -84,7 +84,6 @@ enum fq_reason orc_route_gateway(struct orc_world *w, const struct orc_pkt *p,
 		u = &res->upcall[res->upcalls++];
 		*u = (struct orc_upcall){
 			.kind = FQ_UPCALL_TOUCH,
-			.domain = plan->domain,
 			.ifindex = w->ifindex[plan->side],
 			.gateway = plan->gateway,
 			.proxy = orc_zero(&route->via) ? g->addr : route->via,

@@ -184,7 +184,6 @@ static void without_a_neighbour_the_daemon_is_told(void **state)
 	assert_int_equal(t->upcalls, 1);
 	assert_int_equal(t->upcall[0].kind, FQ_UPCALL_TOUCH);
 	assert_int_equal(t->upcall[0].gateway, FWD_SILENT);
-	assert_int_equal(t->upcall[0].domain, DOMAIN);
 	assert_int_equal(prog_sessions(t), 0);
 	assert_int_equal(prog_get_quota(t, CLIENT).sessions, 0);
 }

@@ -54,7 +54,7 @@ static void assert_record(struct prog *t, uint32_t kind, const struct pkt *frame
 
 	assert_int_equal(t->upcalls, 1);
 	assert_int_equal(u->kind, kind);
-	assert_int_equal(u->domain, DOMAIN);
+	assert_int_equal(u->domain, kind == FQ_UPCALL_HOLD ? DOMAIN : 0);
 	assert_int_equal(u->ifindex, prog_ifindex(CLIENT_SIDE));
 	assert_int_equal(u->l3_offset, ETH_HLEN);
 	assert_memory_equal(&u->proxy, &a, sizeof(a));
