@@ -54,9 +54,8 @@ fq_inline void open_fill(const struct open_work *w, const struct fq_tuple *key, 
 	s->to_port = in ? w->client_port : w->in.dport;
 	s->hop = TABLE_HOP_NONE;
 	s->gen = w->gen;
+	s->counts = 0;
 	s->last = 0;
-	s->packets = 0;
-	s->bytes = 0;
 	s->tcp.ack = 0;
 	s->tcp.edge = 0;
 	s->tcp.next = 0;

@@ -294,7 +294,7 @@ static __noinline bool taken_over(fq_ctx *ctx, struct fq_slot *s, __u32 index,
 {
 	if (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL)
 		return true;
-	if (!(p->tcp_flags & FQ_TCP_SYN) || !(READ_ONCE(s->packets) | READ_ONCE(s->last)) ||
+	if (!(p->tcp_flags & FQ_TCP_SYN) || !(READ_ONCE(s->counts) | READ_ONCE(s->last)) ||
 	    session_gateway(s) || fq_settings.masquerade == FQ_MASQ_NONE ||
 	    !local_socket(ctx, &p->tuple, p->sport, true))
 		return false;

@@ -309,11 +309,16 @@ static __noinline bool session_tcp(fq_ctx *ctx, struct fq_slot *s, __u32 index, 
 	return session_note(s, session_cold(index), session_at(peer), session_cold(peer), p);
 }
 
-/* A counter of 32 bits has come around: once in 4 GiB. */
-static __noinline void session_carry(__u32 index, __u32 carry)
+/* A part of the counts has come around, once in 4 GiB: @after is what they have become. */
+static __noinline void session_carry(__u32 index, __u64 after, __u32 len)
 {
 	struct fq_cold *cold = session_cold(index);
+	__u32 carry = 0;
 
+	if ((__u32)after < len)
+		carry += TABLE_CARRY_BYTES;
+	if (after < TABLE_COUNT_PACKET + len)
+		carry += TABLE_CARRY_COUNTS;
 	if (cold)
 		__sync_fetch_and_add(&cold->carry, carry);
 }
@@ -322,12 +327,13 @@ static __noinline void session_carry(__u32 index, __u32 carry)
 fq_inline void session_keep(struct fq_slot *s, __u32 index, const struct fq_pkt *p, __u64 now,
 			    bool keeps)
 {
+	__u64 more = TABLE_COUNT_PACKET + p->l3_len, after;
+
 	if (keeps)
 		WRITE_ONCE(s->last, table_ticks(now));
-	if (__sync_fetch_and_add(&s->packets, 1) == ~0U)
-		session_carry(index, TABLE_CARRY_PACKETS);
-	if (__sync_fetch_and_add(&s->bytes, p->l3_len) > ~0U - p->l3_len)
-		session_carry(index, TABLE_CARRY_BYTES);
+	after = __sync_fetch_and_add(&s->counts, more) + more;
+	if ((__u32)after < p->l3_len || after < more)
+		session_carry(index, after, p->l3_len);
 }
 
 /*

@@ -73,9 +73,8 @@ struct fq_slot {
 			__u32 gen;      /* fq_control.gen for which the packet was last permitted */
 		};
 	};
-	__u32 last;    /* of the last packet: table_ticks; 0: none yet */
-	__u32 packets; /* low halves, changed atomically: what carries is in fq_cold */
-	__u32 bytes;   /* L3 lengths */
+	__u64 counts; /* bytes (L3 lengths) + 2^32 packets, added at once; what carries: fq_cold */
+	__u32 last;   /* of the last packet: table_ticks; 0: none yet */
 	union {
 		struct {
 			__u32 ack;  /* greatest acknowledgement; FQ_TCP_ACK */
@@ -90,7 +89,8 @@ _Static_assert(sizeof(struct fq_slot) == 64, "one cache line");
 _Static_assert(offsetof(struct fq_slot, state) % 4 == 0, "table_word: byte 0");
 _Static_assert(offsetof(struct fq_slot, kind) % 4 == 2, "table_word: byte 2");
 _Static_assert(offsetof(struct fq_slot, to_src) == offsetof(struct fq_slot, gateway), "one word");
-_Static_assert(offsetof(struct fq_slot, way) == 32, "a word");
+_Static_assert(offsetof(struct fq_slot, way) == 32 && offsetof(struct fq_slot, counts) == 40,
+	       "words");
 
 /* The addresses of an entry whose key or result is IPv6, all mapped where IPv4; same index. */
 struct fq_slot6 {
@@ -106,15 +106,20 @@ struct fq_cold {
 	__u32 domain;
 	__u32 resource;
 	__u32 client;
-	__u32 carry;   /* changed atomically: 2^32 bytes each, and above them 2^32 packets each */
+	__u32 carry;   /* changed atomically: TABLE_CARRY_* of fq_slot.counts */
 	__u32 syn_end; /* number after its last SYN and the data in that; FQ_TCP_SYN */
 	__u16 syn_len; /* of that data */
 	__u8 syn_wscale;
 	__u8 syn_pending; /* no answer to that SYN has come yet */
 };
 
-#define TABLE_CARRY_BYTES   1
-#define TABLE_CARRY_PACKETS (1U << 20)
+/*
+ * What has become of fq_slot.counts: how often the bytes have passed 2^32, which has gone on into
+ * the packets, and how often the whole word has passed 2^64.
+ */
+#define TABLE_CARRY_BYTES  1
+#define TABLE_CARRY_COUNTS (1U << 20)
+#define TABLE_COUNT_PACKET (1ULL << 32)
 
 FQ_ASSERT_SIZE(struct fq_slot6, 64);
 FQ_ASSERT_SIZE(struct fq_cold, 32);
@@ -128,4 +133,15 @@ static inline __attribute__((always_inline)) __u32 table_ticks(__u64 now)
 	__u32 ticks = now >> 20;
 
 	return ticks ? ticks : 1;
+}
+
+static inline __attribute__((always_inline)) __u64 table_packets(__u64 counts, __u32 carry)
+{
+	return ((__u64)(carry / TABLE_CARRY_COUNTS) << 32 | counts >> 32) -
+	       carry % TABLE_CARRY_COUNTS;
+}
+
+static inline __attribute__((always_inline)) __u64 table_bytes(__u64 counts, __u32 carry)
+{
+	return (__u64)(carry % TABLE_CARRY_COUNTS) << 32 | (__u32)counts;
 }

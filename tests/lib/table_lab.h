@@ -111,8 +111,7 @@ static inline void table_lab_fill(struct table_lab *lab, const struct table_clai
 	s->hop = 0;
 	s->last = serial;
 	s->gen = serial;
-	s->packets = 0;
-	s->bytes = 0;
+	s->counts = 0;
 	s->tcp.ack = s->tcp.edge = s->tcp.next = 0;
 }
 

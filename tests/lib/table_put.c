@@ -51,8 +51,7 @@ static void fill_slot(struct fq_slot *s, const struct table_query *q, const stru
 	s->hop = e->hop ? e->hop : TABLE_HOP_NONE;
 	s->gen = e->gen;
 	s->last = e->last ? table_ticks(e->last) : 0;
-	s->packets = (uint32_t)e->packets;
-	s->bytes = (uint32_t)e->bytes;
+	s->counts = (e->packets << 32) + e->bytes;
 	s->tcp.ack = e->tcp.ack;
 	s->tcp.edge = e->tcp.edge;
 	s->tcp.next = e->tcp.next;
@@ -69,7 +68,8 @@ static void fill_cold(struct fq_cold *c, const struct session_entry *e)
 		.domain = e->domain,
 		.resource = e->resource,
 		.client = e->client,
-		.carry = (uint32_t)((e->packets >> 32) * TABLE_CARRY_PACKETS + (e->bytes >> 32)),
+		.carry = (uint32_t)((e->packets + (e->bytes >> 32)) >> 32) * TABLE_CARRY_COUNTS +
+			 (uint32_t)(e->bytes >> 32) * TABLE_CARRY_BYTES,
 		.syn_end = e->tcp.syn_end,
 		.syn_len = e->tcp.syn_len,
 		.syn_wscale = e->tcp.syn_wscale,

@@ -321,14 +321,49 @@ static void send_nth(struct prog *t, unsigned int i, unsigned int n, struct prog
 	assert_int_equal(ret_res->reason, FQ_R_TRANSLATED);
 }
 
-static struct session_entry only_session_out(struct prog *t, unsigned int i)
+static struct fq_tuple key_of(unsigned int i)
 {
 	const struct pkt_spec *spec = &FLOWS[i].spec;
-	const struct fq_tuple key =
-		prog_tuple(spec->proto == PKT_ICMP && strchr(spec->src, ':') ? 58 : spec->proto,
-			   spec->src, PORT, spec->dst, spec->proto == PKT_TCP ? 443 : 0);
+
+	return prog_tuple(spec->proto == PKT_ICMP && strchr(spec->src, ':') ? 58 : spec->proto,
+			  spec->src, PORT, spec->dst, spec->proto == PKT_TCP ? 443 : 0);
+}
+
+static struct session_entry only_session_out(struct prog *t, unsigned int i)
+{
+	const struct fq_tuple key = key_of(i);
 
 	return prog_session(t, &key);
+}
+
+/* Packets and bytes are one word: each of them comes around while the other goes on. */
+static void counters_go_on_beyond_32_bits(void **state)
+{
+	static const uint64_t packets = (5ULL << 32) - 3, bytes = (7ULL << 32) - 120;
+	const struct fq_tuple key = key_of(0);
+	struct prog *t = *state;
+
+	for (int straight = 0; straight < 2; straight++) {
+		struct session_entry s;
+		struct prog_result res;
+		uint64_t sent = 0;
+
+		prog_reset(t);
+		remember(t, straight ? UINT64_MAX : 0);
+		send_nth(t, 0, 0, &res);
+		s = prog_session(t, &key);
+		s.packets = packets;
+		s.bytes = bytes;
+		assert_true(prog_drop_session(t, &key));
+		prog_set_session(t, &key, &s);
+		for (unsigned int n = 1; n <= 6; n++) {
+			send_nth(t, 0, n, &res);
+			sent += res.count[FQ_R_TRANSLATED].bytes;
+			s = prog_session(t, &key);
+			assert_int_equal(s.packets, packets + n);
+			assert_int_equal(s.bytes, bytes + sent);
+		}
+	}
 }
 
 #define COMPARED 200
@@ -380,6 +415,7 @@ int main(void)
 		T(next_hops_of_the_past_make_room),
 		T(no_room_is_no_harm),
 		T(both_ways_write_the_same),
+		T(counters_go_on_beyond_32_bits),
 	};
 
 	return cmocka_run_group_tests_name("straight way", tests, prog_group_setup,

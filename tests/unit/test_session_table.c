@@ -282,13 +282,12 @@ static void counters_go_on_beyond_32_bits(void **state)
 	uint32_t index;
 	struct half h = counted(lab, &index);
 
-	/* As a program does: what comes around is told by what was there before. */
-	lab->t.slot[index].packets = 5;
-	lab->t.cold[index].carry = 3 * TABLE_CARRY_PACKETS;
-	lab->t.slot[index].bytes = 9;
-	lab->t.cold[index].carry += (TABLE_CARRY_PACKETS - 1) * TABLE_CARRY_BYTES;
-	h.entry.packets = (3ULL << 32) + 5;
-	h.entry.bytes = ((TABLE_CARRY_PACKETS - 1ULL) << 32) + 9;
+	/* As a program leaves it: bytes that came around have gone on into the packets. */
+	lab->t.slot[index].counts = 7 * TABLE_COUNT_PACKET + 9;
+	lab->t.cold[index].carry =
+		3 * TABLE_CARRY_COUNTS + (TABLE_CARRY_COUNTS - 1) * TABLE_CARRY_BYTES;
+	h.entry.bytes = ((TABLE_CARRY_COUNTS - 1ULL) << 32) + 9;
+	h.entry.packets = (3ULL << 32) + 7 - (TABLE_CARRY_COUNTS - 1);
 	assert_reads("counters", lab, index, &h);
 }
 

@@ -155,7 +155,7 @@ static void packet(struct actor *a)
 			sched_yield();
 		if (s->to_src != serial || !whole(s))
 			__atomic_fetch_add(&race->mixed, 1, __ATOMIC_RELAXED);
-		__sync_fetch_and_add(&s->packets, 1);
+		__sync_fetch_and_add(&s->counts, TABLE_COUNT_PACKET);
 	} else {
 		note(a, MISS, key, 0, before);
 		open_one(a, &q, key);

@@ -182,9 +182,6 @@ static void put_together(const struct fq_slot *s, const struct fq_slot6 *six,
 			 const struct fq_cold *c, struct instant now, struct fq_tuple *ret_key,
 			 struct session_entry *ret_entry)
 {
-	uint64_t bytes = c->carry & (TABLE_CARRY_PACKETS - 1);
-	uint64_t packets = c->carry / TABLE_CARRY_PACKETS;
-
 	put_key(s, six, ret_key);
 	*ret_entry = (struct session_entry){
 		.peer_port = peer_port(s, ret_key->proto),
@@ -197,8 +194,8 @@ static void put_together(const struct fq_slot *s, const struct fq_slot6 *six,
 		.hop = s->hop,
 		.created = c->created,
 		.last = instant_of_ticks(s->last, now),
-		.packets = packets << 32 | s->packets,
-		.bytes = bytes << 32 | s->bytes,
+		.packets = table_packets(s->counts, c->carry),
+		.bytes = table_bytes(s->counts, c->carry),
 	};
 	put_result(s, six, ret_key, ret_entry);
 	if (ret_key->proto == IPPROTO_TCP)
