@@ -39,7 +39,8 @@ DOMAINS_SRC := $(wildcard tests/bench/domains*.c)
 RESTART_SRC := $(wildcard tests/bench/restart_*.c)
 ORACLE_SRC := $(wildcard tests/oracle/*.c)
 DNSLIVE_SRC := tests/bench/dnslive.c
-BENCH_SRC := $(filter-out %.bpf.c $(DOMAINS_SRC) $(RESTART_SRC) $(DNSLIVE_SRC),$(wildcard tests/bench/*.c))
+LINES_SRC := tests/bench/lines.c
+BENCH_SRC := $(filter-out %.bpf.c $(DOMAINS_SRC) $(RESTART_SRC) $(DNSLIVE_SRC) $(LINES_SRC),$(wildcard tests/bench/*.c))
 
 FORMAT    ?= clang-format-16
 FMT_SRC   := $(wildcard include/fqdnat/*.h bpf/*.[ch] user/*/*.[ch] tests/*/*.[ch])
@@ -51,7 +52,7 @@ SKEL  := $(BUILD)/fqdnat.skel.h $(BUILD)/fqdnat_tc.skel.h
 UNIT  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC) $(SCEN_SRC))
 PROG  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(PROG_SRC))
 
-.PHONY: all bpf user tests check check-prog bench bench-full bench-dns bench-bulk bench-domains bench-lab-domains race model fuzz fuzz-build fuzz-dataplane fmt lint install uninstall clean help bench-restart
+.PHONY: all bpf user tests check check-prog bench bench-full bench-dns bench-bulk bench-lines bench-domains bench-lab-domains race model fuzz fuzz-build fuzz-dataplane fmt lint install uninstall clean help bench-restart
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -121,6 +122,10 @@ $(BUILD)/bench-dnslive: $(call obj,$(DNSLIVE_SRC)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/bench-lines: $(call obj,$(LINES_SRC)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 $(BUILD)/bench-restart-%: $(BUILD)/obj/tests/bench/restart_%.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -153,6 +158,10 @@ DOMAINS ?= 1000 100000 1000000
 
 bench-lab-domains: all
 	$(Q)LAB_BUILD=$(abspath $(BUILD)) tests/bench/domains-lab.sh $(DOMAINS)
+
+# Which lines of the programs take the time: BENCH_ARGS="--only ns --flows 1 --rounds 50"
+bench-lines: $(BUILD)/bench $(BUILD)/bench-lines
+	$(Q)LAB_BUILD=$(abspath $(BUILD)) tests/bench/lines.sh $(BENCH_ARGS)
 
 # 125000 domains are a million proxy addresses.
 bench-restart: DOMAINS = 125000
@@ -250,6 +259,7 @@ help:
 	@echo 'bench-full      with more rounds, and a million flows per second, too (root)'
 	@echo 'bench-dns       answers beside dnsmasq and unbound (root); writes build/bench-dns.json'
 	@echo 'bench-bulk      TCP by each hook, with iperf3 (root); writes build/bench-bulk.json'
+	@echo 'bench-lines     where its time goes, by line of the programs (root); BENCH_ARGS="--only ns --flows 1 --rounds 50"'
 	@echo 'bench-domains   an edge with up to a million domains; writes build/bench-domains.json'
 	@echo 'bench-lab-domains  the same of a running daemon (root); DOMAINS="1000 100000 1000000"'
 	@echo 'bench-restart   what a restart with a million proxy addresses costs (root); writes build/bench-restart.json'

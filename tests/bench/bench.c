@@ -25,6 +25,7 @@
 
 struct options {
 	const char *only; /* a section, or NULL */
+	const char *line; /* of it, or NULL */
 	const char *json;
 	int cpu; /* -1: the last that we may use */
 	unsigned int rounds;
@@ -45,6 +46,7 @@ static const char usage[] =
 	"  --flows N,N,...  numbers of flows (default: 1,1000,100000 and, for ns, 1000000;\n"
 	"                   for latency 1000)\n"
 	"  --full           1000000 flows for pps as well (also: BENCH_FULL=1)\n"
+	"  --line NAME      of ns this one alone, as the report calls it (\"nat44 out\")\n"
 	"  --rounds N       interleaved rounds (default 9)\n"
 	"  --cpu N          CPU to work on (default: the last)\n"
 	"  --json FILE      write the figures there\n";
@@ -103,10 +105,15 @@ static int parse_flows(char *list, struct options *o)
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
-		{"only", required_argument, NULL, 'o'}, {"flows", required_argument, NULL, 'f'},
-		{"full", no_argument, NULL, 'F'},       {"rounds", required_argument, NULL, 'r'},
-		{"cpu", required_argument, NULL, 'c'},  {"json", required_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},       {},
+		{"only", required_argument, NULL, 'o'},
+		{"flows", required_argument, NULL, 'f'},
+		{"full", no_argument, NULL, 'F'},
+		{"rounds", required_argument, NULL, 'r'},
+		{"cpu", required_argument, NULL, 'c'},
+		{"json", required_argument, NULL, 'j'},
+		{"line", required_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},
+		{},
 	};
 	unsigned int n;
 	int c, r = 0;
@@ -135,6 +142,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'j':
 			o->json = optarg;
+			break;
+		case 'l':
+			o->line = optarg;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -246,6 +256,7 @@ static int measure(const struct options *o, struct report *report)
 		latency.flows[0] = LATENCY_FLOWS;
 		latency.flows_count = 1;
 	}
+	ns.line = o->line;
 	ns.new_only = !wanted(o, "ns");
 	pps.new_only = !wanted(o, "pps");
 	if (wanted(o, "ns") || wanted(o, "ns-new"))

@@ -10,7 +10,8 @@ struct bench_plan {
 	unsigned int rounds;
 	unsigned int flows[REPORT_FLOWS_MAX]; /* ascending */
 	unsigned int flows_count;
-	bool new_only; /* ns, pps: leave established flows out */
+	bool new_only;    /* ns, pps: leave established flows out */
+	const char *line; /* ns: of established sessions that one alone; NULL: all */
 };
 
 /*

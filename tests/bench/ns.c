@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -97,7 +98,29 @@ struct ns_bench {
 	int target_fd[NS_TARGETS];
 	int finish_fd;
 	unsigned int hashed; /* flows with an entry in the plain hash map */
+	const struct ns_case *cases[NS_CASES];
+	size_t case_count;
+	unsigned int layouts; /* bit i: of a case */
 };
+
+/* All, or the one that is asked for. Return: 0; -EINVAL there is none of that name. */
+static int choose_cases(struct ns_bench *b, const char *line)
+{
+	b->layouts = 1U << BENCH_UDP4_OUT;
+	for (size_t i = 0; i < NS_CASES; i++) {
+		if (line && strcmp(line, cases[i].name) != 0)
+			continue;
+		b->cases[b->case_count++] = &cases[i];
+		b->layouts |= 1U << frame_layout(cases[i].kind);
+	}
+	if (b->case_count)
+		return 0;
+	fprintf(stderr, "bench: ns has no line \"%s\"; it has", line);
+	for (size_t i = 0; i < NS_CASES; i++)
+		fprintf(stderr, "%s \"%s\"", i ? "," : "", cases[i].name);
+	fputc('\n', stderr);
+	return -EINVAL;
+}
 
 static int run(struct ns_bench *b, int target_fd, enum frame_kind kind, unsigned int repeat,
 	       double *ret_ns, uint32_t *ret_verdict)
@@ -144,7 +167,8 @@ static int sample_wrappers(struct ns_bench *b, double ret_ns[BENCH_LAYOUTS])
 	int r = 0;
 
 	for (int i = 0; i < BENCH_LAYOUTS && r == 0; i++)
-		r = run(b, b->finish_fd, kinds[i], repeat_for(40), &ret_ns[i], &verdict);
+		if (b->layouts >> i & 1)
+			r = run(b, b->finish_fd, kinds[i], repeat_for(40), &ret_ns[i], &verdict);
 	return r;
 }
 
@@ -154,25 +178,28 @@ static int one_round(struct ns_bench *b, const unsigned int *repeat, double *ret
 	double wrapper[BENCH_LAYOUTS];
 	int r = sample_wrappers(b, wrapper);
 
-	for (size_t i = 0; i < NS_CASES && r == 0; i++) {
-		r = sample(b, &cases[i], repeat[i], &ret_ns[i]);
-		ret_ns[i] -= wrapper[frame_layout(cases[i].kind)];
+	for (size_t i = 0; i < b->case_count && r == 0; i++) {
+		r = sample(b, b->cases[i], repeat[i], &ret_ns[i]);
+		ret_ns[i] -= wrapper[frame_layout(b->cases[i]->kind)];
 	}
 	*ret_wrapper = wrapper[BENCH_UDP4_OUT];
 	return r;
 }
 
-static int add_figures(struct report *report, unsigned int flows, size_t *ret_first)
+static int add_figures(const struct ns_bench *b, struct report *report, unsigned int flows,
+		       size_t *ret_first)
 {
 	*ret_first = report->count;
-	for (size_t i = 0; i < NS_CASES; i++)
-		if (!report_add(report, NS_SECTION, cases[i].name, "ns", flows))
+	for (size_t i = 0; i < b->case_count; i++)
+		if (!report_add(report, NS_SECTION, b->cases[i]->name, "ns", flows))
 			return -ENOMEM;
 	return report_add(report, NS_SECTION, "(wrapper)", "ns", flows) ? 0 : -ENOMEM;
 }
 
-static void add_ratios(struct report *report, unsigned int flows)
+static void add_ratios(const struct ns_bench *b, struct report *report, unsigned int flows)
 {
+	if (b->case_count < NS_CASES)
+		return;
 	for (size_t i = 0; i < NS_CASES; i++) {
 		if (cases[i].target >= NS_BOXES)
 			continue;
@@ -271,20 +298,20 @@ static int measure(struct ns_bench *b, const struct bench_plan *plan, unsigned i
 	if (r < 0 || plan->new_only)
 		return r;
 	rig_draw(&b->rig, flows);
-	for (size_t i = 0; i < NS_CASES && r == 0; i++) {
-		r = sample(b, &cases[i], NS_PROBE, &ns[i]);
+	for (size_t i = 0; i < b->case_count && r == 0; i++) {
+		r = sample(b, b->cases[i], NS_PROBE, &ns[i]);
 		repeat[i] = repeat_for(ns[i]);
 	}
 	if (r == 0)
-		r = add_figures(report, flows, &first);
+		r = add_figures(b, report, flows, &first);
 	for (unsigned int round = 0; round < plan->rounds && r == 0; round++) {
 		r = one_round(b, repeat, ns, &wrapper);
-		for (size_t i = 0; i < NS_CASES && r == 0; i++)
+		for (size_t i = 0; i < b->case_count && r == 0; i++)
 			figure_sample(&report->figures[first + i], ns[i]);
 		if (r == 0)
-			figure_sample(&report->figures[first + NS_CASES], wrapper);
+			figure_sample(&report->figures[first + b->case_count], wrapper);
 	}
-	add_ratios(report, flows);
+	add_ratios(b, report, flows);
 	return r;
 }
 
@@ -312,7 +339,9 @@ int bench_ns(const struct bench_plan *plan, struct lab *lab, struct report *repo
 	unsigned int flows_max = plan->flows[plan->flows_count - 1];
 	int r;
 
-	r = lab_enter(b.links->gateway_fd);
+	r = choose_cases(&b, plan->line);
+	if (r == 0)
+		r = lab_enter(b.links->gateway_fd);
 	for (int i = 0; i < NS_BOXES && r == 0; i++)
 		r = box_open(&b.box[i], b.links->lan, b.links->wan, flows_max);
 	if (r == 0)
