@@ -104,12 +104,13 @@ fq_inline void fast_reload6(const void *data, struct fq_pkt *p)
 }
 
 /* Copies, because only what is known by no address stays in registers. */
-fq_inline __u32 fast_find(const struct fq_control *c, const struct fq_pkt *p)
+fq_inline struct fq_slot *fast_find(const struct fq_control *c, const struct fq_pkt *p,
+				    __u32 *ret_index)
 {
 	const struct fq_tuple key = p->tuple;
 	const struct table_query q = table_query(&c->table, &key);
 
-	return table_lookup(&q, &key);
+	return table_lookup(&q, &key, ret_index);
 }
 
 /* Of a session that is translated here and in this IP version, and permitted as it is? */
@@ -215,10 +216,9 @@ fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 famil
 	plan.dir = pool_has(&p.tuple.dst) ? FQ_DIR_OUT : FQ_DIR_IN;
 	if (normalise(&p, plan.dir))
 		return FAST_NOT;
-	index = fast_find(c, &p);
+	s = fast_find(c, &p, &index);
 	if (family == FQ_AF_INET6)
 		fast_reload6(data, &p);
-	s = session_at(index);
 	if (!s)
 		return FAST_NOT;
 	now = fast_now(c);

@@ -52,11 +52,13 @@ fq_global __u32 session_find(const struct fq_tuple *tuple)
 {
 	const struct fq_control *c = maps_control();
 	struct table_query q;
+	__u32 index;
 
 	if (!c || !tuple)
 		return TABLE_NONE;
 	q = table_query(&c->table, tuple);
-	return table_lookup(&q, tuple);
+	table_lookup(&q, tuple, &index);
+	return index;
 }
 
 /*
@@ -74,9 +76,8 @@ fq_global bool session_remove(const struct fq_tuple *tuple)
 	if (!c || !tuple)
 		return false;
 	q = table_query(&c->table, tuple);
-	index = table_lookup(&q, tuple);
+	s = table_lookup(&q, tuple, &index);
 	home = session_at(q.home);
-	s = session_at(index);
 	return home && s && table_remove(home, s, table_probe_of(q.slots, q.home, index) & 63);
 }
 

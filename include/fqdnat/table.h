@@ -42,7 +42,7 @@ struct table_query {
 #endif
 };
 
-/* Given by who includes this. Return: NULL only where @index is not below q->slots. */
+/* Given by who includes this. Return: NULL where @index is not below q->slots, and only there. */
 static inline struct fq_slot *table_at(const struct table_query *q, __u32 index);
 static inline struct fq_slot6 *table_at6(const struct table_query *q, __u32 index);
 
@@ -201,27 +201,34 @@ table_global __u32 table_scan(const struct table_query *q, const struct fq_tuple
 /*
  * Find an entry. It stays what it is until the program has ended, even if it is removed meanwhile.
  *
- * Return: its index; TABLE_NONE if there is none.
+ * @ret_index: where it is; TABLE_NONE if there is none
+ *
+ * Return: it; NULL.
  */
-table_inline __u32 table_lookup(const struct table_query *q, const struct fq_tuple *key)
+table_inline struct fq_slot *table_lookup(const struct table_query *q, const struct fq_tuple *key,
+					  __u32 *ret_index)
 {
 	struct fq_slot *home = table_at(q, q->home), *s;
-	__u32 index;
 	__u64 bits;
 
+	*ret_index = TABLE_NONE;
 	if (!home)
-		return TABLE_NONE;
+		return NULL;
 	if (q->kind & TABLE_KIND_IP6)
 		table_touch6(q->home);
 	bits = TABLE_LOAD(home->bits);
 	if (bits & 1) {
-		index = table_after(q->home, bits);
-		s = table_at(q, index);
-		if (s && table_is(s, index, q, key))
-			return index;
+		s = home + table_after(0, bits);
+		if (table_is(s, q->home, q, key)) {
+			*ret_index = q->home;
+			return s;
+		}
 	}
 	bits &= ~1ULL;
-	return bits ? table_scan(q, key, bits) : TABLE_NONE;
+	if (!bits)
+		return NULL;
+	*ret_index = table_scan(q, key, bits);
+	return table_at(q, *ret_index);
 }
 
 enum table_result {

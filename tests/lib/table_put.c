@@ -93,8 +93,7 @@ void table_put(struct session_table *t, const struct fq_tuple *key, const struct
 	uint32_t index;
 
 	q.arrays = t;
-	index = table_lookup(&q, key);
-	if (index != TABLE_NONE) {
+	if (table_lookup(&q, key, &index)) {
 		fill(t, index, &q, key, e);
 		return;
 	}

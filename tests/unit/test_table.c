@@ -41,9 +41,9 @@ static enum table_result add(struct table_lab *lab, const struct fq_tuple *tuple
 static struct fq_slot *find(struct table_lab *lab, const struct fq_tuple *tuple)
 {
 	struct table_query q = table_lab_query(lab, tuple);
-	uint32_t index = table_lookup(&q, tuple);
+	uint32_t index;
 
-	return index == TABLE_NONE ? NULL : &lab->slot[index];
+	return table_lookup(&q, tuple, &index);
 }
 
 /* Without freeing it. */

@@ -145,8 +145,7 @@ static void packet(struct actor *a)
 	struct fq_slot *s;
 
 	section_begin(a);
-	index = table_lookup(&q, &race->key[key]);
-	s = index == TABLE_NONE ? NULL : &race->lab->slot[index];
+	s = table_lookup(&q, &race->key[key], &index);
 	if (s) {
 		uint32_t serial = s->to_src;
 

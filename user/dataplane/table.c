@@ -245,9 +245,11 @@ bool table_glance(const struct session_table *t, uint32_t index, struct instant 
 uint32_t table_find(const struct session_table *t, const struct fq_tuple *key)
 {
 	struct table_query q = table_query(t->table, key);
+	uint32_t index;
 
 	q.arrays = t;
-	return table_lookup(&q, key);
+	(void)table_lookup(&q, key, &index);
+	return index;
 }
 
 /* The home of the entry that stands at @index, and which of its places that is. */
