@@ -113,7 +113,8 @@ static void translations_are_told_by_scope_and_domain(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < SCOPES * DOMAINS; i++) {
-		const struct fq_xlat xlat = {.domain = 1 + (i * 7) % DOMAINS};
+		/* Numbers of an edge here, and those that names of edges elsewhere have. */
+		const struct fq_xlat xlat = {.domain = 1 + (i * 7) % DOMAINS * 8589973};
 		struct fq_addr at = ipaddr_add(&proxy, i);
 
 		assert_int_equal(dataplane_xlat_set(dp, i % SCOPES, &at, &xlat), 0);
@@ -138,6 +139,31 @@ static void translations_are_told_by_scope_and_domain(void **state)
 	assert_int_equal(dpt_entries("xlat"), SCOPES * DOMAINS - 1);
 }
 
+/* They are not looked for by key until one is set: what was kept before that is known then. */
+static void a_kept_translation_can_be_set_again(void **state)
+{
+	_cleanup_(dataplane_freep) struct dataplane *dp = open_world();
+	_cleanup_(freep) struct dp_xlat *list = NULL;
+	struct fq_xlat other;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(dataplane_sync_xlats(dp, &list, &count), 0);
+	assert_int_equal(count, 2);
+	for (size_t i = 0; i < count; i++)
+		dataplane_sync_keep(&list[i]);
+	assert_int_equal(bpf_map_freeze(dp->maps[M_XLAT]), 0);
+
+	other = *list[0].value;
+	assert_int_equal(dataplane_xlat_set(dp, list[0].scope, &list[0].key->proxy, list[0].value),
+			 0);
+	other.domain++;
+	assert_int_equal(dataplane_xlat_set(dp, list[0].scope, &list[0].key->proxy, &other),
+			 -EPERM);
+	assert_true(dataplane_sync_end(dp) > 0);
+	assert_int_equal(dpt_entries("xlat"), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +172,7 @@ int main(void)
 		cmocka_unit_test_teardown(what_is_right_already_is_not_written, dpt_clean),
 		cmocka_unit_test_teardown(what_changes_meanwhile_is_written_again, dpt_clean),
 		cmocka_unit_test_teardown(translations_are_told_by_scope_and_domain, dpt_clean),
+		cmocka_unit_test_teardown(a_kept_translation_can_be_set_again, dpt_clean),
 	};
 
 	return cmocka_run_group_tests(tests, dpt_enter, dpt_leave);

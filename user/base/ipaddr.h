@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <fqdnat/abi.h>
@@ -34,7 +35,7 @@ int ipaddr_cmp(const struct fq_addr *a, const struct fq_addr *b);
 
 static inline bool ipaddr_equal(const struct fq_addr *a, const struct fq_addr *b)
 {
-	return ipaddr_cmp(a, b) == 0;
+	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
 /* From 4 bytes / 16 bytes in network order. */

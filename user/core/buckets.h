@@ -56,6 +56,12 @@ static inline struct bucket_node *buckets_first(const struct buckets *b, uint32_
 	return b->first[hash & b->mask];
 }
 
+/* A look at the bucket of @hash is to follow: have it brought. */
+static inline void buckets_expect(const struct buckets *b, uint32_t hash)
+{
+	__builtin_prefetch(&b->first[hash & b->mask], 1);
+}
+
 static inline void buckets_add(struct buckets *b, struct bucket_node *node, uint32_t hash)
 {
 	struct bucket_node **at = &b->first[hash & b->mask];

@@ -167,6 +167,8 @@ void gw_addrs_add(const struct gateway *gw, enum gateway_family family, const st
 
 /* ---- gateway_xlat.c ---- */
 
+/* In gw->xlats. */
+uint32_t gw_xlat_hash(const struct gateway *gw, const struct fq_xlat_key *key);
 struct gw_xlat *gw_xlat_find(const struct gateway *gw, const struct fq_xlat_key *key);
 struct gw_binding *gw_binding_find(const struct gateway *gw, uint32_t scope, uint32_t domain);
 int gw_binding_get(struct gateway *gw, struct gw_scope *scope, struct gw_domain *domain,

@@ -82,6 +82,21 @@ static int restore(struct gateway *gw, const struct dname *name, const struct ga
 	return r < 0 ? r : gw_binding_restore(gw, *binding, found->key, found->value);
 }
 
+/* Places in a table that is larger than any cache: have all that are looked for come together. */
+static void reach_for(const struct gateway *gw, const struct gateway_found *found,
+		      unsigned int count)
+{
+	uint32_t hashes[CONTROL_PROXIES_MAX];
+
+	count = count < CONTROL_PROXIES_MAX ? count : CONTROL_PROXIES_MAX;
+	for (unsigned int i = 0; i < count; i++) {
+		hashes[i] = gw_xlat_hash(gw, found[i].key);
+		buckets_expect(&gw->xlats, hashes[i]);
+	}
+	for (unsigned int i = 0; i < count; i++)
+		__builtin_prefetch(buckets_first(&gw->xlats, hashes[i]));
+}
+
 int gateway_restore_xlats(struct gateway *gw, const struct dname *name,
 			  const struct gateway_found *found, unsigned int count)
 {
@@ -89,6 +104,7 @@ int gateway_restore_xlats(struct gateway *gw, const struct dname *name,
 	int r;
 
 	r = gw_reserve(gw, BINDING_ACTIONS + count);
+	reach_for(gw, found, count);
 	for (unsigned int i = 0; i < count && r == 0; i++) {
 		if (gw_xlat_find(gw, found[i].key))
 			continue;

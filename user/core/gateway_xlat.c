@@ -10,14 +10,14 @@
 #include "core/gateway_internal.h"
 
 /* Edges choose the addresses: the hash is keyed, so that they do not choose the bucket. */
-static uint32_t xlat_hash(const struct gateway *gw, const struct fq_xlat_key *key)
+uint32_t gw_xlat_hash(const struct gateway *gw, const struct fq_xlat_key *key)
 {
 	return hash_bytes(key, sizeof(*key), gw->settings.hash_key);
 }
 
 struct gw_xlat *gw_xlat_find(const struct gateway *gw, const struct fq_xlat_key *key)
 {
-	const uint32_t hash = xlat_hash(gw, key);
+	const uint32_t hash = gw_xlat_hash(gw, key);
 
 	for (struct bucket_node *at = buckets_first(&gw->xlats, hash); at; at = at->next) {
 		struct gw_xlat *xlat = bucket_owner(at, struct gw_xlat, by_key);
@@ -36,7 +36,7 @@ static struct gw_xlat *xlat_new(struct gateway *gw, const struct fq_xlat_key *ke
 	if (!xlat)
 		return NULL;
 	xlat->key = *key;
-	buckets_add(&gw->xlats, &xlat->by_key, xlat_hash(gw, key));
+	buckets_add(&gw->xlats, &xlat->by_key, gw_xlat_hash(gw, key));
 	return xlat;
 }
 

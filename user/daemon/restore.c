@@ -168,10 +168,14 @@ static int restore_xlats(struct daemon *d, const struct dp_xlat *xlats, size_t c
 	struct dname name;
 	int r = 0;
 
-	if (xlats->scope == LOCAL_SCOPE && !edge_find_id(d->edge, xlats->domain, &view))
-		return 0;
-	if (!name_of_domain(d, xlats->domain, &name))
-		return 0;
+	if (xlats->scope != LOCAL_SCOPE) {
+		if (!name_of_domain(d, xlats->domain, &name))
+			return 0;
+	} else {
+		if (!edge_find_id(d->edge, xlats->domain, &view))
+			return 0;
+		name = *view.name;
+	}
 	for (size_t i = 0; i < count && r >= 0;) {
 		unsigned int n = 0;
 

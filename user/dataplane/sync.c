@@ -5,7 +5,7 @@
  * call of the kernel; what nobody has set by the end is deleted.
  *
  * A map's entries lie one behind the other, as they were read; a table of open addressing, made
- * once they are all there, finds them. Its hash is seeded, because edges elsewhere choose keys.
+ * when one is looked for, finds them. Its hash is seeded, because edges elsewhere choose keys.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +17,10 @@
 /* With a million entries each look is a miss of the cache, or two: so many are waited for at once.
  */
 #define AHEAD 8
+
+/* As many lists as a level of the cache has lines for. */
+#define DIGIT_BITS 11
+#define DIGITS     (1U << DIGIT_BITS)
 
 static const enum dp_map sync_maps[] = {M_CLIENTS, M_GRANTS, M_FILTERS, M_XLAT, M_EDGE};
 
@@ -42,8 +46,9 @@ struct found_map {
 	size_t key_size, value_size; /* 0: values are not known */
 	uint8_t *entries;
 	size_t count, room;
-	struct slot *slots;
+	struct slot *slots; /* room for all; none is taken unless it is indexed */
 	uint32_t mask;
+	bool indexed;
 };
 
 struct sync {
@@ -87,18 +92,6 @@ static struct slot *slot_of(const struct found_map *t, uint32_t hash, const void
 	}
 }
 
-/* NULL: it was not there when taking over began, or nobody is. */
-static struct found *find(const struct dataplane *dp, enum dp_map map, const void *key)
-{
-	const struct found_map *t = dp->sync ? &dp->sync->tables[map] : NULL;
-	const struct slot *slot;
-
-	if (!t || !t->slots)
-		return NULL;
-	slot = slot_of(t, hash_of(t, dp->sync->seed, key), key);
-	return slot->number ? entry(t, slot->number - 1) : NULL;
-}
-
 /* ---- reading the maps ---- */
 
 static int add(void *ctx, const void *key, const void *value)
@@ -135,17 +128,23 @@ static void index_entry(struct found_map *t, size_t i, uint32_t hash)
 		*slot = (struct slot){.number = (uint32_t)i + 1, .hash = hash};
 }
 
-static int found_index(struct found_map *t, uint64_t seed)
+/* Memory that is not looked at costs nothing. */
+static int found_reserve(struct found_map *t)
 {
-	uint32_t hashes[AHEAD], slots = 1;
+	uint32_t slots = 1;
 
 	/* At most half of them are taken. */
 	while (slots < 2 * t->count)
 		slots *= 2;
 	t->slots = calloc(slots, sizeof(*t->slots));
-	if (!t->slots)
-		return -ENOMEM;
 	t->mask = slots - 1;
+	return t->slots ? 0 : -ENOMEM;
+}
+
+static void found_index(struct found_map *t, uint64_t seed)
+{
+	uint32_t hashes[AHEAD];
+
 	for (size_t at = 0; at < t->count; at += AHEAD) {
 		size_t n = t->count - at < AHEAD ? t->count - at : AHEAD;
 
@@ -156,7 +155,7 @@ static int found_index(struct found_map *t, uint64_t seed)
 		for (size_t i = 0; i < n; i++)
 			index_entry(t, at + i, hashes[i]);
 	}
-	return 0;
+	t->indexed = true;
 }
 
 static int found_read(struct found_map *t, const struct dataplane *dp, enum dp_map map,
@@ -170,7 +169,12 @@ static int found_read(struct found_map *t, const struct dataplane *dp, enum dp_m
 		.value_size = map_has_batches(map) ? map_specs[map].value_size : 0,
 	};
 	r = map_walk(map, dp->maps[map], add, t);
-	return r ? r : found_index(t, seed);
+	if (r == 0)
+		r = found_reserve(t);
+	/* What may be there twice is found out at once. */
+	if (r == 0 && !t->value_size)
+		found_index(t, seed);
+	return r;
 }
 
 void sync_free(struct sync *sync)
@@ -207,12 +211,37 @@ int dataplane_sync_begin(struct dataplane *dp)
 
 /* ---- what is set meanwhile ---- */
 
-void sync_expect(const struct dataplane *dp, enum dp_map map, const void *keys, unsigned int count)
+/* To look for keys in; NULL: nobody is taking over, or not this map. */
+static const struct found_map *table_of(const struct dataplane *dp, enum dp_map map)
 {
-	const struct found_map *t = dp->sync ? &dp->sync->tables[map] : NULL;
-	const struct slot *slots[AHEAD];
+	struct found_map *t = dp->sync ? &dp->sync->tables[map] : NULL;
 
 	if (!t || !t->slots)
+		return NULL;
+	/* Who starts with everything as it was looks for none of the translations. */
+	if (!t->indexed)
+		found_index(t, dp->sync->seed);
+	return t;
+}
+
+/* NULL: it was not there when taking over began, or nobody is. */
+static struct found *find(const struct dataplane *dp, enum dp_map map, const void *key)
+{
+	const struct found_map *t = table_of(dp, map);
+	const struct slot *slot;
+
+	if (!t)
+		return NULL;
+	slot = slot_of(t, hash_of(t, dp->sync->seed, key), key);
+	return slot->number ? entry(t, slot->number - 1) : NULL;
+}
+
+void sync_expect(const struct dataplane *dp, enum dp_map map, const void *keys, unsigned int count)
+{
+	const struct found_map *t = table_of(dp, map);
+	const struct slot *slots[AHEAD];
+
+	if (!t)
 		return;
 	count = count < AHEAD ? count : AHEAD;
 	for (unsigned int i = 0; i < count; i++) {
@@ -268,19 +297,64 @@ void sync_gateway(struct dataplane *dp, uint32_t id, bool set)
 
 /* ---- what was found ---- */
 
-static int compare_xlats(const void *a, const void *b)
+static uint64_t place_of(const struct dp_xlat *x)
 {
-	const struct dp_xlat *x = a, *y = b;
+	return (uint64_t)x->scope << 32 | x->domain;
+}
 
-	if (x->scope != y->scope)
-		return x->scope < y->scope ? -1 : 1;
-	return x->domain < y->domain ? -1 : x->domain > y->domain;
+static unsigned int digit_of(const struct dp_xlat *x, unsigned int shift)
+{
+	return place_of(x) >> shift & (DIGITS - 1);
+}
+
+/* One step of sort_xlats: by one digit, else in the order that they have. */
+static void sort_by_digit(const struct dp_xlat *list, size_t count, unsigned int shift,
+			  struct dp_xlat *ret_list)
+{
+	size_t at[DIGITS] = {0}, next = 0;
+
+	for (size_t i = 0; i < count; i++)
+		at[digit_of(&list[i], shift)]++;
+	for (unsigned int d = 0; d < DIGITS; d++) {
+		size_t n = at[d];
+
+		at[d] = next;
+		next += n;
+	}
+	for (size_t i = 0; i < count; i++)
+		ret_list[at[digit_of(&list[i], shift)]++] = list[i];
+}
+
+/*
+ * By scope and domain, digit by digit from the last one: both are small numbers, of which few
+ * digits differ, and comparing a million with each other takes several times as long.
+ */
+static int sort_xlats(struct dp_xlat **list, size_t count)
+{
+	_cleanup_(freep) struct dp_xlat *other = calloc(count + 1, sizeof(*other));
+	uint64_t differ = 0;
+
+	if (!other)
+		return -ENOMEM;
+	for (size_t i = 1; i < count; i++)
+		differ |= place_of(&(*list)[i]) ^ place_of(*list);
+	for (unsigned int shift = 0; shift < 64; shift += DIGIT_BITS) {
+		struct dp_xlat *sorted = other;
+
+		if (!(differ >> shift & (DIGITS - 1)))
+			continue;
+		sort_by_digit(*list, count, shift, sorted);
+		other = *list;
+		*list = sorted;
+	}
+	return 0;
 }
 
 int dataplane_sync_xlats(const struct dataplane *dp, struct dp_xlat **ret_list, size_t *ret_count)
 {
 	const struct found_map *t = &dp->sync->tables[M_XLAT];
-	struct dp_xlat *list = calloc(t->count + 1, sizeof(*list));
+	_cleanup_(freep) struct dp_xlat *list = calloc(t->count + 1, sizeof(*list));
+	int r;
 
 	if (!list)
 		return -ENOMEM;
@@ -295,8 +369,10 @@ int dataplane_sync_xlats(const struct dataplane *dp, struct dp_xlat **ret_list, 
 			.value = value,
 		};
 	}
-	qsort(list, t->count, sizeof(*list), compare_xlats);
-	*ret_list = list;
+	r = sort_xlats(&list, t->count);
+	if (r < 0)
+		return r;
+	*ret_list = TAKE_PTR(list);
 	*ret_count = t->count;
 	return 0;
 }
