@@ -3,9 +3,9 @@
  * How long the maps of proxy addresses take to be filled: 100000 domains of eight addresses each.
  *
  * The maps are made like the object's own (type, sizes, flags), and filled as the daemon fills
- * them: a gateway's translations one by one, an edge's verdicts by domain. Beside them an array of
- * the same values in large batches: what the system call and memory cost. They are emptied between
- * rounds, which is not timed.
+ * them: a gateway's translations and an edge's verdicts by domain. Beside them an array of the same
+ * values in large batches: what the system call and memory cost. They are emptied between rounds,
+ * which is not timed.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -64,7 +64,7 @@ static int describe(struct filling fillings[FILLINGS])
 						.key_size = sizeof(uint32_t),
 						.value_size = sizeof(struct fq_xlat),
 						.room = INSTALL_ENTRIES};
-	fillings[FILL_XLAT] = (struct filling){.name = "translations", .batch = 1};
+	fillings[FILL_XLAT] = (struct filling){.name = "translations", .batch = INSTALL_ADDRESSES};
 	like(&fillings[FILL_XLAT], skel->maps.xlat);
 	fillings[FILL_EDGE] = (struct filling){.name = "verdicts", .batch = INSTALL_ADDRESSES};
 	like(&fillings[FILL_EDGE], skel->maps.edge);
@@ -92,8 +92,6 @@ static int put(const struct filling *f, unsigned int at)
 	const void *keys = f->keys + (size_t)at * f->key_size;
 	uint32_t n = INSTALL_ENTRIES - at < f->batch ? INSTALL_ENTRIES - at : f->batch;
 
-	if (f->batch == 1)
-		return bpf_map_update_elem(f->fd, keys, f->values, BPF_ANY);
 	return bpf_map_update_batch(f->fd, keys, f->values, &n, NULL);
 }
 

@@ -164,6 +164,76 @@ static void a_kept_translation_can_be_set_again(void **state)
 	assert_int_equal(dpt_entries("xlat"), 2);
 }
 
+static void fill_xlats(struct fq_xlat_key *keys, struct fq_xlat *values, unsigned int count)
+{
+	struct fq_addr proxy = dpt_addr(DPT_PROXY4);
+
+	for (unsigned int i = 0; i < count; i++) {
+		keys[i] = (struct fq_xlat_key){.proxy = ipaddr_add(&proxy, i)};
+		values[i] = (struct fq_xlat){.domain = DPT_DOMAIN + i};
+	}
+}
+
+static uint32_t domain_of(const struct dataplane *dp, const struct fq_xlat_key *key)
+{
+	struct fq_xlat value;
+
+	assert_int_equal(bpf_map_lookup_elem(dp->maps[M_XLAT], key, &value), 0);
+	return value.domain;
+}
+
+/* More than one call takes, and not all of them new. */
+static void translations_are_set_together(void **state)
+{
+	enum { COUNT = 19 };
+	_cleanup_(dataplane_freep) struct dataplane *dp = open_world();
+	struct fq_xlat_key keys[COUNT];
+	struct fq_xlat values[COUNT];
+
+	(void)state;
+	fill_xlats(keys, values, COUNT);
+	assert_int_equal(bpf_map_lookup_elem(dp->maps[M_XLAT], &keys[0], &values[0]), 0);
+	values[0].domain = DPT_DOMAIN;
+	assert_int_equal(dataplane_xlat_set_all(dp, keys, values, COUNT), 0);
+	assert_int_equal(dataplane_xlat_set_all(dp, keys, values, 0), 0);
+
+	assert_true(dataplane_sync_end(dp) > 0);
+	assert_int_equal(dpt_entries("xlat"), COUNT);
+	for (unsigned int i = 0; i < COUNT; i++)
+		assert_int_equal(domain_of(dp, &keys[i]), DPT_DOMAIN + i);
+}
+
+/* There is no room for the new ones; what is there can still be changed, before and after them. */
+static void of_several_translations_those_that_can_be_are_set(void **state)
+{
+	enum { COUNT = 8, NEW = 3 };
+	_cleanup_(dataplane_freep) struct dataplane *dp = NULL;
+	struct dp_settings settings = dpt_settings();
+	struct fq_xlat_key keys[COUNT];
+	struct fq_xlat values[COUNT];
+	struct dp_error err;
+	uint32_t room, at = 0;
+
+	(void)state;
+	settings.translations_max = 64;
+	assert_int_equal(dataplane_open(&settings, &err, &dp), 0);
+	fill_xlats(keys, values, COUNT);
+	for (unsigned int i = 0; i < COUNT; i++)
+		if (i != NEW)
+			assert_int_equal(dataplane_xlat_set_all(dp, &keys[i], &values[i], 1), 0);
+	room = dataplane_translations_capacity(dp);
+	for (uint32_t n = COUNT - 1; n < room; n++, at++)
+		assert_int_equal(dataplane_xlat_set(dp, 1 + at, &keys[0].proxy, &values[0]), 0);
+
+	for (unsigned int i = 0; i < COUNT; i++)
+		values[i].domain += 100;
+	assert_int_equal(dataplane_xlat_set_all(dp, keys, values, COUNT), -E2BIG);
+	for (unsigned int i = 0; i < COUNT; i++)
+		if (i != NEW)
+			assert_int_equal(domain_of(dp, &keys[i]), DPT_DOMAIN + 100 + i);
+	assert_int_equal(dpt_entries("xlat"), room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +243,9 @@ int main(void)
 		cmocka_unit_test_teardown(what_changes_meanwhile_is_written_again, dpt_clean),
 		cmocka_unit_test_teardown(translations_are_told_by_scope_and_domain, dpt_clean),
 		cmocka_unit_test_teardown(a_kept_translation_can_be_set_again, dpt_clean),
+		cmocka_unit_test_teardown(translations_are_set_together, dpt_clean),
+		cmocka_unit_test_teardown(of_several_translations_those_that_can_be_are_set,
+					  dpt_clean),
 	};
 
 	return cmocka_run_group_tests(tests, dpt_enter, dpt_leave);

@@ -81,9 +81,6 @@ static int apply_to_maps(struct daemon *d, const struct gateway_action *a)
 	struct ipprefix prefix;
 
 	switch (a->kind) {
-	case GATEWAY_XLAT_SET:
-		return dataplane_xlat_set(d->dp, a->xlat.key.scope, &a->xlat.key.proxy,
-					  &a->xlat.value);
 	case GATEWAY_XLAT_DEL:
 		return dataplane_xlat_del(d->dp, a->xlat.key.scope, &a->xlat.key.proxy);
 	case GATEWAY_CLIENT_SET:
@@ -133,13 +130,57 @@ void sessions_end(struct daemon *d)
 	d->ending_count = 0;
 }
 
-/* A translation that is not in the map: its domain is not Active, whatever it resolves to. */
-static void note_unset(struct daemon *d, const struct gateway_action *a)
+static void map_failed(enum gateway_action_kind kind, int r)
 {
-	if (a->kind != GATEWAY_XLAT_SET || d->unset_count == UNSET_MAX)
+	log_limited(LOG_ERR, "cannot write to a map", log_int("action", kind), log_errno(r));
+}
+
+/* A translation that is not in the map: its domain is not Active, whatever it resolves to. */
+static void note_unset(struct daemon *d, uint32_t scope, uint32_t domain)
+{
+	if (d->unset_count < UNSET_MAX)
+		d->unset[d->unset_count++] = (struct unset){.scope = scope, .domain = domain};
+}
+
+void xlats_write(struct daemon *d)
+{
+	unsigned int count = d->xlats.count;
+	int r;
+
+	if (!count)
 		return;
-	d->unset[d->unset_count++] =
-		(struct unset){.scope = a->xlat.key.scope, .domain = a->xlat.value.domain};
+	d->xlats.count = 0;
+	r = dataplane_xlat_set_all(d->dp, d->xlats.keys, d->xlats.values, count);
+	if (r >= 0)
+		return;
+	note_unset(d, d->xlats.keys[0].scope, d->xlats.values[0].domain);
+	map_failed(GATEWAY_XLAT_SET, r);
+}
+
+static bool is_collected_domain(const struct daemon *d, const struct gateway_action *a)
+{
+	return d->xlats.keys[0].scope == a->xlat.key.scope &&
+	       d->xlats.values[0].domain == a->xlat.value.domain;
+}
+
+/* A domain's come one after the other, and are written in one call of the kernel. */
+static void collect_xlat(struct daemon *d, const struct gateway_action *a)
+{
+	unsigned int n = 0;
+
+	if (d->xlats.count && !is_collected_domain(d, a))
+		xlats_write(d);
+	/* What is set twice is what it was set to last. */
+	while (n < d->xlats.count && memcmp(&d->xlats.keys[n], &a->xlat.key, sizeof(a->xlat.key)))
+		n++;
+	if (n == CONTROL_PROXIES_MAX) {
+		xlats_write(d);
+		n = 0;
+	}
+	d->xlats.keys[n] = a->xlat.key;
+	d->xlats.values[n] = a->xlat.value;
+	if (n == d->xlats.count)
+		d->xlats.count++;
 }
 
 static bool is_unset(const struct daemon *d, uint32_t scope, const struct dname *name)
@@ -175,6 +216,12 @@ void gateway_apply(struct daemon *d, const struct gateway_action *a)
 {
 	int r;
 
+	if (a->kind == GATEWAY_XLAT_SET) {
+		collect_xlat(d, a);
+		return;
+	}
+	/* A status, say, is only true once they are in the map. */
+	xlats_write(d);
 	switch (a->kind) {
 	case GATEWAY_RESOLVE:
 		resolve(d, &a->resolve.name);
@@ -208,10 +255,7 @@ void gateway_apply(struct daemon *d, const struct gateway_action *a)
 		break;
 	default:
 		r = apply_to_maps(d, a);
-		if (r >= 0)
-			break;
-		note_unset(d, a);
-		log_limited(LOG_ERR, "cannot write to a map", log_int("action", a->kind),
-			    log_errno(r));
+		if (r < 0)
+			map_failed(a->kind, r);
 	}
 }

@@ -158,6 +158,11 @@ struct daemon {
 
 	struct dp_pair *ending; /* sessions to end, when the gateway's actions are through */
 	size_t ending_count;
+	struct {
+		struct fq_xlat_key keys[CONTROL_PROXIES_MAX];
+		struct fq_xlat values[CONTROL_PROXIES_MAX];
+		unsigned int count;
+	} xlats; /* of one domain in one scope, still to be written: see xlats_write */
 	struct unset {
 		uint32_t scope, domain;
 	} unset[UNSET_MAX]; /* translations that the map did not take, as long */
@@ -206,6 +211,12 @@ void mailbox_done(struct mailbox *box);
 
 void edge_apply(struct daemon *d, struct edge_action *a);
 void gateway_apply(struct daemon *d, const struct gateway_action *a);
+
+/*
+ * Write the translations that have been collected. To be called when there are no more of the
+ * gateway's actions: before each other one it is done by gateway_apply.
+ */
+void xlats_write(struct daemon *d);
 
 /* End the sessions that the gateway's actions have told of. */
 void sessions_end(struct daemon *d);

@@ -111,6 +111,7 @@ static bool pump_once(struct daemon *d, unsigned int *budget)
 		gateway_apply(d, &ga);
 		moved = true;
 	}
+	xlats_write(d);
 	d->unset_count = 0;
 	sessions_end(d);
 	while ((l = mailbox_take(&d->to_edge))) {

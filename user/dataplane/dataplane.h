@@ -237,6 +237,10 @@ int dataplane_filter_del(struct dataplane *dp, uint32_t resource);
 
 int dataplane_xlat_set(struct dataplane *dp, uint32_t scope, const struct fq_addr *proxy,
 		       const struct fq_xlat *xlat);
+
+/* The same for several, as dataplane_edge_set_all. @keys: each once */
+int dataplane_xlat_set_all(struct dataplane *dp, const struct fq_xlat_key *keys,
+			   const struct fq_xlat *values, unsigned int count);
 int dataplane_xlat_del(struct dataplane *dp, uint32_t scope, const struct fq_addr *proxy);
 
 int dataplane_edge_set(struct dataplane *dp, const struct fq_addr *proxy,

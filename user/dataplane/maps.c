@@ -10,7 +10,7 @@
 #include "base/probe.h"
 #include "dataplane/internal.h"
 
-#define DP_EDGE_BATCH 8 /* what a domain has */
+#define DP_TOGETHER 8 /* entries in one call: what a domain has */
 
 int map_del(struct dataplane *dp, enum dp_map map, const void *key)
 {
@@ -138,24 +138,64 @@ static int map_set_some(struct dataplane *dp, enum dp_map map, const void *keys,
 	return r;
 }
 
+/* The same without those that are so already: the others move up in @keys and @values. */
+static int map_set_new(struct dataplane *dp, enum dp_map map, void *keys, void *values,
+		       unsigned int count)
+{
+	const size_t key_size = map_specs[map].key_size, value_size = map_specs[map].value_size;
+	unsigned int n = 0;
+
+	sync_expect(dp, map, keys, count);
+	for (unsigned int i = 0; i < count; i++) {
+		const char *key = (const char *)keys + i * key_size;
+		const char *value = (const char *)values + i * value_size;
+
+		if (sync_is_kept(dp, map, key, value))
+			continue;
+		memmove((char *)keys + n * key_size, key, key_size);
+		memmove((char *)values + n * value_size, value, value_size);
+		n++;
+	}
+	return n ? map_set_some(dp, map, keys, values, n) : 0;
+}
+
 int dataplane_edge_set_all(struct dataplane *dp, const struct fq_addr *proxies, unsigned int count,
 			   const struct fq_edge *edge)
 {
-	struct fq_addr keys[DP_EDGE_BATCH];
-	struct fq_edge values[DP_EDGE_BATCH];
+	struct fq_addr keys[DP_TOGETHER];
+	struct fq_edge values[DP_TOGETHER];
 	int r = 0;
 
-	for (unsigned int i = 0; i < DP_EDGE_BATCH; i++)
-		values[i] = *edge;
 	for (unsigned int i = 0; i < count;) {
 		unsigned int n = 0;
 		int err;
 
-		sync_expect(dp, M_EDGE, &proxies[i], count - i);
-		for (; i < count && n < DP_EDGE_BATCH; i++)
-			if (!sync_is_kept(dp, M_EDGE, &proxies[i], edge))
-				keys[n++] = proxies[i];
-		err = n ? map_set_some(dp, M_EDGE, keys, values, n) : 0;
+		for (; i < count && n < DP_TOGETHER; i++, n++) {
+			keys[n] = proxies[i];
+			values[n] = *edge;
+		}
+		err = map_set_new(dp, M_EDGE, keys, values, n);
+		r = r < 0 ? r : err;
+	}
+	return r;
+}
+
+int dataplane_xlat_set_all(struct dataplane *dp, const struct fq_xlat_key *keys,
+			   const struct fq_xlat *values, unsigned int count)
+{
+	struct fq_xlat_key some_keys[DP_TOGETHER];
+	struct fq_xlat some_values[DP_TOGETHER];
+	int r = 0;
+
+	for (unsigned int i = 0; i < count;) {
+		unsigned int n = 0;
+		int err;
+
+		for (; i < count && n < DP_TOGETHER; i++, n++) {
+			some_keys[n] = keys[i];
+			some_values[n] = values[i];
+		}
+		err = map_set_new(dp, M_XLAT, some_keys, some_values, n);
 		r = r < 0 ? r : err;
 	}
 	return r;
