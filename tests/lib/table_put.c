@@ -7,22 +7,7 @@
 #include <string.h>
 
 #include "base/ipaddr.h"
-
-#include <fqdnat/table.h>
-
-static inline struct fq_slot *table_at(const struct table_query *q, __u32 index)
-{
-	const struct session_table *t = q->arrays;
-
-	return index < t->table->slots ? &t->slot[index] : NULL;
-}
-
-static inline struct fq_slot6 *table_at6(const struct table_query *q, __u32 index)
-{
-	const struct session_table *t = q->arrays;
-
-	return index < t->table->slots ? &t->six[index] : NULL;
-}
+#include "dataplane/table_at.h"
 
 static uint8_t flags_of(const struct session_entry *e)
 {

@@ -9,25 +9,10 @@
 #include <sys/random.h>
 
 #include "base/ipaddr.h"
-
-#include <fqdnat/table.h>
+#include "dataplane/table_at.h"
 
 #define READ_TRIES 4
 #define AHEAD_MAX  (1U << 26) /* ticks: what is farther ahead of now is the past */
-
-static inline struct fq_slot *table_at(const struct table_query *q, __u32 index)
-{
-	const struct session_table *t = q->arrays;
-
-	return index < t->table->slots ? &t->slot[index] : NULL;
-}
-
-static inline struct fq_slot6 *table_at6(const struct table_query *q, __u32 index)
-{
-	const struct session_table *t = q->arrays;
-
-	return index < t->table->slots ? &t->six[index] : NULL;
-}
 
 uint32_t table_slots(uint32_t sessions)
 {
