@@ -134,14 +134,14 @@ $(BUILD)/bench-restart-%: $(BUILD)/obj/tests/bench/restart_%.o $(LIB)
 # first: the report has them all.
 bench: $(BUILD)/bench
 ifeq ($(strip $(BENCH_ARGS)),)
-	$(Q)$(MAKE) --no-print-directory bench-dns bench-bulk ROUNDS=3
+	$(Q)$(MAKE) --no-print-directory bench-dns bench-bulk bench-restart ROUNDS=3
 	$(Q)$(MAKE) --no-print-directory bench-domains BENCH_ARGS="--rounds 3"
 endif
 	$(Q)$< --json $(BUILD)/bench.json $(BENCH_ARGS)
 	$(Q)scripts/bench-report.py $(BUILD)/bench.json $(BUILD)/bench.html
 
 bench-full:
-	$(Q)$(MAKE) --no-print-directory bench-domains bench-dns bench-bulk BENCH_ARGS=
+	$(Q)$(MAKE) --no-print-directory bench-domains bench-dns bench-bulk bench-restart BENCH_ARGS=
 	$(Q)$(MAKE) --no-print-directory bench BENCH_ARGS="--full $(BENCH_ARGS)"
 
 bench-dns: all $(BUILD)/bench-dnslive

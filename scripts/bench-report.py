@@ -4,7 +4,8 @@
 
     scripts/bench-report.py BENCH.json [REPORT.html]
 
-Reads BENCH.json and, from the same directory, bench-dns.json, bench-bulk.json and bench-domains.json if they are there.
+Reads BENCH.json and, from the same directory, bench-dns.json, bench-bulk.json, bench-domains.json and
+bench-restart.json if they are there.
 Writes the array `goals` of {name, figure, goal, unit, met, why} into BENCH.json; prints it; writes a page that needs
 nothing else.
 `figure` and `met` are null where nothing was measured, and `why` says what would measure it.
@@ -49,8 +50,14 @@ GOALS = (
      ("bench-dns", "fqdnat-socket", None, "dnsmasq"), "not measured: make bench-dns"),
     ("DNS answers by the socket beside unbound, one core", 1.3, ">=", "times",
      ("bench-dns", "fqdnat-socket", None, "unbound"), "not measured: make bench-dns"),
-    ("installing 100000 domains x 8 addresses", 0.35, "<=", "s",
+    ("installing 100000 domains x 8 addresses, an edge's", 0.35, "<=", "s",
+     ("bench-restart", "install", 100000, None), "not measured: make bench-restart"),
+    ("installing 100000 domains x 8 addresses, a gateway's", 0.35, "<=", "s",
      ("bench", "translations", 100000, None), "not measured: make bench"),
+    ("taking over 1M proxy addresses, edge alone", 1, "<=", "s",
+     ("bench-restart", "start edge takeover", 125000, None), "not measured: make bench-restart"),
+    ("taking over 1M proxy addresses, edge and gateway", 1, "<=", "s",
+     ("bench-restart", "start box takeover", 125000, None), "not measured: make bench-restart"),
     ("DNS query of a known name, 1M domains beside 1000", 1.5, "<=", "times",
      ("bench-domains", "known name", 1000000, "1000 domains"), "not measured: make bench-domains"),
     ("DomainStatus, 1M domains beside 1000", 1.5, "<=", "times",
@@ -84,8 +91,10 @@ HEADINGS = {
     "bench-dns": "DNS, {} names, {}",
     "bench-bulk": "bulk TCP, one stream",
     "bench-domains": "control, {} domains",
+    "bench-restart": "restart, installing, new names: {} domains or resources",
 }
-OWN = ("fqdnat", "nat", "tcp44", "refused", "native", "tc-", "translations", "verdicts")
+OWN = ("fqdnat", "nat", "tcp44", "refused", "native", "tc-", "translations", "verdicts", "start ",
+       "install", "new-name")
 
 BAR_H, LABEL_W, PLOT_W, VALUE_W = 20, 150, 480, 200
 
@@ -224,7 +233,7 @@ def main():
         sys.exit(__doc__)
     path = pathlib.Path(sys.argv[1])
     sets = {"bench": load(path)}
-    for name in ("bench-dns", "bench-bulk", "bench-domains"):
+    for name in ("bench-dns", "bench-bulk", "bench-domains", "bench-restart"):
         sets[name] = load(path.with_name(name + ".json"))
     goals = [goal(row, sets) for row in GOALS]
     sets["bench"]["goals"] = goals

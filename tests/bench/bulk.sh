@@ -10,10 +10,8 @@
 # does, happens in softirqs on either. Offloads are as veth has them, so segments of 64 KB pass by kernel and tc, while a
 # native program makes veth cut them.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-LAB_BUILD=${LAB_BUILD:-$PWD/build}
-# shellcheck source=scripts/lab.sh
-. scripts/lab.sh
+# shellcheck source=tests/bench/lab.sh
+. "$(dirname "$0")/lab.sh"
 
 ROUNDS=${ROUNDS:-7}
 SECONDS_EACH=${SECONDS_EACH:-2}
@@ -21,8 +19,6 @@ WAYS=(kernel native tc)
 NAME=files.corp.example
 REAL4=198.51.100.11
 REAL6=2001:db8:2::11
-CLIENT_CPU=0
-SERVER_CPU=$(($(nproc) > 1 ? 1 : 0))
 OUT=${1-}
 RUN=$(mktemp -d)
 

@@ -6,24 +6,20 @@
 #     tests/bench/dns.sh [FILE.json]      (as root; ROUNDS=7 SECONDS_EACH=2 NAMES=10000)
 #
 # All servers know the same names, run at once in namespaces behind a veth of their own, each limited to
-# SERVER_CPU, and are asked in turns by dnsperf on ASKER_CPU. fqdnat is an edge with a gateway that confirms
+# SERVER_CPU, and are asked in turns by dnsperf on CLIENT_CPU. fqdnat is an edge with a gateway that confirms
 # everything (domains-gateway.py), and all names are confirmed before it begins; the others have them as local data.
 # The CPU time is that of the server's process: what the kernel does in softirqs is in nobody's.
 #
 # fqdnat is in it twice: asked at port 53, where its XDP program answers (edge.dns.xdp), and at another, where only
 # the daemon does. dnsperf makes fewer questions than the program can answer, so that is asked by live frames
-# instead (dnslive.c): they are made, answered and counted on ASKER_CPU; SERVER_CPU has the daemon, which renews names.
+# instead (dnslive.c): they are made, answered and counted on CLIENT_CPU; SERVER_CPU has the daemon, which renews names.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-LAB_BUILD=${LAB_BUILD:-$PWD/build}
-# shellcheck source=scripts/lab.sh
-. scripts/lab.sh
+# shellcheck source=tests/bench/lab.sh
+. "$(dirname "$0")/lab.sh"
 
 ROUNDS=${ROUNDS:-7}
 SECONDS_EACH=${SECONDS_EACH:-2}
 NAMES=${NAMES:-10000}
-ASKER_CPU=0
-SERVER_CPU=$(($(nproc) > 1 ? 1 : 0))
 GATEWAY=198.51.100.2
 OUT=${1-}
 
@@ -45,11 +41,8 @@ have() {
 }
 
 config_edge() {
-    cat >"$LAB_CONFIG" <<YAML
-bpffs: $LAB_BPFFS
-state: $LAB_STATE
-control_socket: $LAB_SOCKET
-interfaces: [{name: lan0, mode: native}, {name: wan0, mode: native}]
+    config_begin '{name: lan0, mode: native}, {name: wan0, mode: native}'
+    cat >>"$LAB_CONFIG" <<YAML
 control: {trusted: [198.51.100.0/24], rate: 20000}
 edge:
   dns:
@@ -129,10 +122,9 @@ answers() {
 }
 
 process_of() { lab_pid "$([[ $1 = fqdnat-* ]] && echo "$LAB_DAEMON" || echo "$1")"; }
-cpu_ns() { awk '{ ns += $1 } END { printf "%.0f\n", ns }' /proc/"$1"/task/*/schedstat; }
 
 by_dnsperf() {
-    lab_client taskset -c "$ASKER_CPU" dnsperf -s "${address[$1]}" -p "${port[$1]}" -d "$LAB_RUN/questions" \
+    lab_client taskset -c "$CLIENT_CPU" dnsperf -s "${address[$1]}" -p "${port[$1]}" -d "$LAB_RUN/questions" \
         -c 8 -q 100 -T 1 -t 1 -l "$SECONDS_EACH" 2>&1
 }
 
@@ -142,7 +134,7 @@ by_live_frames() {
     local mac
     ask_all
     mac=$(ip -n "$LAB_GW" -j link show lan0 | jq -r ".[0].address")
-    lab_client taskset -c "$ASKER_CPU" "$LAB_BUILD/bench-dnslive" eth0 192.0.2.2 "${address[$1]}" "$mac" \
+    lab_client taskset -c "$CLIENT_CPU" "$LAB_BUILD/bench-dnslive" eth0 192.0.2.2 "${address[$1]}" "$mac" \
         open.example "$NAMES" "$SECONDS_EACH" 2>&1
 }
 

@@ -17,12 +17,9 @@
 #
 # The edge takes and sends CONTROL_RATE messages a second (control.rate), more than anybody asks here.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-LAB_BUILD=${LAB_BUILD:-$PWD/build}
-LAB_POOL4=100.64.0.0/10
-LAB_POOL6=fd00:2021:1111:8000::/106
-# shellcheck source=scripts/lab.sh
-. scripts/lab.sh
+# shellcheck source=tests/bench/lab.sh
+. "$(dirname "$0")/lab.sh"
+large_pools
 
 ASK_ONCE=1000 # known names in one go, and how often
 ASK_ROUNDS=5
@@ -38,11 +35,8 @@ fi
 declare -A figure=() # "ROW DOMAINS": value
 
 config_edge() {
-    cat >"$LAB_CONFIG" <<YAML
-bpffs: $LAB_BPFFS
-state: $LAB_STATE
-control_socket: $LAB_SOCKET
-interfaces: [lan0, wan0]
+    config_begin 'lan0, wan0'
+    cat >>"$LAB_CONFIG" <<YAML
 control: {trusted: [198.51.100.0/24], rate: $CONTROL_RATE}
 edge:
   dns: {listen: ["192.0.2.1"], upstream: ["198.51.100.53"]}
@@ -58,7 +52,7 @@ YAML
 }
 
 pid=
-cpu_us() { awk '{ ns += $1 } END { print int(ns / 1000) }' /proc/"$pid"/task/*/schedstat; }
+cpu_us() { echo $(($(cpu_ns "$pid") / 1000)); }
 rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"; }
 edge_memlock() { bpftool -j map show pinned "$LAB_BPFFS/maps/edge" | jq '.bytes_memlock'; }
 ask() { lab_client python3 tests/bench/domains-ask.py 192.0.2.1 open.example "$@"; }

@@ -17,12 +17,9 @@
 # FILE.json has figures as the other benchmarks write them. That of the goal "installing 100000 domains x 8
 # addresses" is called "install"; those of a restart "start edge takeover" and "start box takeover".
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-LAB_BUILD=${LAB_BUILD:-$PWD/build}
-LAB_POOL4=100.64.0.0/10
-LAB_POOL6=fd00:2021:1111:8000::/106
-# shellcheck source=scripts/lab.sh
-. scripts/lab.sh
+# shellcheck source=tests/bench/lab.sh
+. "$(dirname "$0")/lab.sh"
+large_pools
 
 DOMAINS=${DOMAINS:-125000}
 ROUNDS=${ROUNDS:-5}
@@ -33,11 +30,8 @@ starts=
 config() {
     local gateways=
     [ "$1" = box ] || gateways='gateways: [{name: a, address: 198.51.100.2}]'
-    cat >"$LAB_CONFIG" <<YAML
-bpffs: $LAB_BPFFS
-state: $LAB_STATE
-control_socket: $LAB_SOCKET
-interfaces: [lan0, wan0]
+    config_begin 'lan0, wan0'
+    cat >>"$LAB_CONFIG" <<YAML
 control: {trusted: [198.51.100.0/24]}
 limits: {domains: $((DOMAINS > 1000 ? DOMAINS : 1000))}
 edge:
@@ -59,7 +53,7 @@ start() {
     local pid
     lab_daemon_start
     pid=$(lab_pid "$LAB_DAEMON")
-    awk '{ ns += $1 } END { printf "%.4f\n", ns / 1e9 }' "/proc/$pid/task/"*/schedstat
+    awk '{ printf "%.4f\n", $1 / 1e9 }' <<<"$(cpu_ns "$pid")"
     peak_mb=$(awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$pid/status")
     have=$(lab_fqdnat -j domain show | jq '[.[] | select(.state == "confirmed")] | length')
     lab_daemon_stop
