@@ -23,6 +23,8 @@
 
 #include <cmocka.h>
 
+#include "dataplane/bpffs.h"
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
 #include "table_put.h"
 

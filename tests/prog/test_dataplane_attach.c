@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "dataplane/bpffs.h"
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
 
 #include "../lib/dptest.h"

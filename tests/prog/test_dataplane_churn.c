@@ -4,6 +4,7 @@
  * as fast as they are flushed, in places that are used again and again. What is left in the end has
  * to be whole. (tests/unit/test_table_race.c does it natively, with a log of who did what.)
  */
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>

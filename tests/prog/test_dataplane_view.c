@@ -2,6 +2,7 @@
 /* Addresses followed, maps written, and what is shown of it (user/dataplane: addr, maps, warn,
  * view). */
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -26,6 +26,7 @@
 
 #include <cmocka.h>
 
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
 
 #include "../lib/dptest.h"

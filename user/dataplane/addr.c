@@ -23,7 +23,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dataplane/bpffs.h"
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
+#include "dataplane/net.h"
 
 #define DEVS_MAX   1024 /* as the map has */
 #define DUMP_TRIES 3

@@ -16,7 +16,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dataplane/bpffs.h"
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
+#include "dataplane/load.h"
+#include "dataplane/net.h"
 
 static const char *const mode_names[] = {
 	[DP_MODE_AUTO] = "auto",

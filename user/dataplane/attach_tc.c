@@ -14,7 +14,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dataplane/bpffs.h"
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
+#include "dataplane/load.h"
+#include "dataplane/net.h"
 
 /* Of <linux/bpf.h>, which is older where we build. */
 #define TCX_INGRESS ((enum bpf_attach_type)46)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
 
 int xdp_state_get(uint32_t ifindex, struct xdp_state *ret_state)

@@ -16,6 +16,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "dataplane/bpffs.h"
 #include "dataplane/internal.h"
 
 #define BPFFS_ROOT "/sys/fs/bpf"

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "dataplane/bpffs.h"
 #include "dataplane/internal.h"
 
 static int path_note(char path[DP_PATH_MAX], const char *bpffs, uint32_t ifindex, const char *what)

@@ -8,7 +8,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "dataplane/bpffs.h"
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
+#include "dataplane/load.h"
+#include "dataplane/net.h"
 
 int dp_dispatcher_parse(const char *word, enum dp_dispatcher *ret_dispatcher)
 {

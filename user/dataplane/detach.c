@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dataplane/bpffs.h"
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
+#include "dataplane/net.h"
 
 static int detach_link(const char *bpffs, uint32_t ifindex, struct dp_error *err)
 {

@@ -4,6 +4,7 @@
 #include <linux/ethtool.h>
 #include <linux/genetlink.h>
 #include <linux/sockios.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "dataplane/device.h"
 #include "dataplane/internal.h"
+#include "dataplane/net.h"
 
 #define STRINGS_MAX 1024
 

@@ -16,7 +16,9 @@
 
 #include <xdp/libxdp.h>
 
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
+#include "dataplane/load.h"
 
 #define SLOTS_MAX 10 /* of libxdp's dispatcher */
 

@@ -12,7 +12,10 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "dataplane/bpffs.h"
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
+#include "dataplane/net.h"
 
 bool hook_type_bare(unsigned int type)
 {

@@ -14,7 +14,9 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include "dataplane/bpffs.h"
 #include "dataplane/internal.h"
+#include "dataplane/net.h"
 
 #define HOPS_TRUST_NS (2500 * NSEC_PER_SEC / 1000) /* the daemon says so every second */
 #define HOPS_AGE_NS   (10 * NSEC_PER_SEC)

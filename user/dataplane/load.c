@@ -15,7 +15,9 @@
 
 #include <xdp/libxdp.h>
 
+#include "dataplane/bpffs.h"
 #include "dataplane/internal.h"
+#include "dataplane/load.h"
 
 #include "fqdnat.skel.h"
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dataplane/internal.h"
+#include "dataplane/load.h"
 
 #include "fqdnat_tc.skel.h"
 

@@ -9,6 +9,7 @@
 
 #include "base/probe.h"
 #include "dataplane/internal.h"
+#include "dataplane/net.h"
 
 #define DP_TOGETHER 8 /* entries in one call: what a domain has */
 

@@ -8,8 +8,10 @@
  * looks now and then (dataplane_redirect_refresh).
  */
 #include <errno.h>
+#include <net/if.h>
 
 #include "dataplane/internal.h"
+#include "dataplane/net.h"
 
 static int redirect_set(int tx_fd, int vlans_fd, uint32_t ifindex)
 {

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "dataplane/internal.h"
+#include "dataplane/net.h"
 
 int rtnl_open(unsigned int groups, int *ret_fd)
 {

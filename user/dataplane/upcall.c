@@ -19,7 +19,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "dataplane/bpffs.h"
 #include "dataplane/internal.h"
+#include "dataplane/net.h"
 
 #define IP6_HEADER 40
 

@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "dataplane/bpffs.h"
+#include "dataplane/load.h"
 #include "dataplane/view_internal.h"
 
 int dpview_open(const char *bpffs, struct dp_error *err, struct dpview **ret_view)

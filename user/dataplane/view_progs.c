@@ -5,6 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "dataplane/bpffs.h"
+#include "dataplane/hooks.h"
+#include "dataplane/net.h"
 #include "dataplane/view_internal.h"
 
 #define PROGS_MAX 64

@@ -16,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/bpffs.h"
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
+#include "dataplane/net.h"
 
 #define DUMP_TRIES 3
 

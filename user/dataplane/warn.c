@@ -17,7 +17,9 @@
 #include <string.h>
 
 #include "dataplane/device.h"
+#include "dataplane/hooks.h"
 #include "dataplane/internal.h"
+#include "dataplane/net.h"
 
 #define GRO_IPV4_MAX_SIZE 64    /* IFLA_GRO_IPV4_MAX_SIZE, which headers before 6.3 do not have */
 #define MERGED_MAX        65536 /* the kernel's default */
