@@ -83,10 +83,12 @@ lab_fqdnat() {
     FQDNAT_STATE=$LAB_STATE lab_gw "$LAB_BUILD/fqdnat" -s "$LAB_SOCKET" -b "$LAB_BPFFS" "$@"
 }
 
-# Wait until a command succeeds, at most SECONDS (2, 0.5): lab_until SECONDS COMMAND...
+# Wait until a command succeeds: lab_until SECONDS COMMAND...
+# SECONDS (2, 0.5) are enough on a machine that is idle; one that is slow and busy is given a multiple.
+LAB_PATIENCE=${LAB_PATIENCE:-6}
 lab_until() {
     local end
-    end=$((${EPOCHREALTIME/./} + $(printf %.0f "${1}e6")))
+    end=$((${EPOCHREALTIME/./} + LAB_PATIENCE * $(printf %.0f "${1}e6")))
     shift
     until "$@" >/dev/null 2>&1; do
         [ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
@@ -134,13 +136,13 @@ lab_pid() {
 
 lab_gone() { ! lab_pid "$1" >/dev/null; }
 
-# End a recorded process: TERM, and KILL after five seconds.
+# End a recorded process: TERM, and KILL if that does not help.
 lab_stop() {
     local pid
     if pid=$(lab_pid "$1"); then
         kill "$pid" 2>/dev/null || true
         if ! lab_until 5 lab_gone "$1"; then
-            lab_say "$1 (pid $pid) did not end in 5 s: killing it"
+            lab_say "$1 (pid $pid) did not end when it was told to: killing it"
             kill -9 "$pid" 2>/dev/null || true
             lab_until 5 lab_gone "$1" || true
         fi

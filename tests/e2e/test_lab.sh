@@ -11,7 +11,7 @@ first=$LAB_PREFIX
 
 # A second lab in a process of its own, which is then killed the hard way.
 bash -c ". '$E2E_ROOT/scripts/lab.sh'; set -euo pipefail; lab_init '$first-b'; lab_up; lab_daemon_start
-    echo up; sleep 60" >"$LAB_RUN/second.out" 2>&1 &
+    echo up; exec sleep 600" >"$LAB_RUN/second.out" 2>&1 &
 second=$!
 claim_until 20 "a second lab starts beside the first" grep -q '^up$' "$LAB_RUN/second.out"
 settle web.corp.example confirmed
@@ -46,7 +46,7 @@ claim_match "the first goes on" '^198\.51\.100\.10 ' "$(who 4 web.corp.example)"
 
 # One script at a time on one lab.
 lock=". '$E2E_ROOT/scripts/lab.sh'; lab_init '$first'; LAB_LOCK_WAIT_S=0.1 lab_lock"
-bash -c "$lock; exec sleep 30" &
+bash -c "$lock; exec sleep 600" &
 holder=$!
 locked() { ! bash -c "$lock"; }
 claim_until 5 "a lab that is locked is not touched by another script" locked

@@ -19,7 +19,7 @@ import struct
 import sys
 
 PART = 512  # bytes of a fragment behind the IP header
-WAIT_S = 5
+WAIT_S = 20
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0  # <linux/in.h>
 RAW = 255  # IPPROTO_RAW: we bring the IP header, in both families
 

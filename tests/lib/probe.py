@@ -135,7 +135,7 @@ def main():
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--no-checksum", action="store_true")
     parser.add_argument("--in-order", action="store_true")
-    parser.add_argument("--timeout", type=float, default=5)
+    parser.add_argument("--timeout", type=float, default=10)
     args = parser.parse_args()
     if args.kind != "dns":
         args.port = int(args.port)
