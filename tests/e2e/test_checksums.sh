@@ -16,7 +16,7 @@ v6=$(address files.corp.example AAAA)
 transfer() {
     local text=$1 limit=$2
     shift 2
-    lab_client iperf3 -J -t "$seconds" "$@" >"$LAB_RUN/iperf.json" || true
+    iperf -J -t "$seconds" "$@" >"$LAB_RUN/iperf.json" || true
     claim "$text: ends without an error" jq -e '.error == null' "$LAB_RUN/iperf.json"
     # shellcheck disable=SC2016 # jq's variable
     claim "$text: at least $limit Mbit/s arrive" jq -e --argjson limit "$limit" \

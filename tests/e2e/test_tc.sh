@@ -40,7 +40,7 @@ merged() {
 # Packets that are not cut: on average, they are far longer than the MTU.
 for proxy in "$v4" "$v6"; do
     for reverse in '' -R; do
-        lab_client iperf3 -J -t 2 -c "$proxy" $reverse >"$LAB_RUN/iperf.json" || true
+        iperf -J -t 2 -c "$proxy" $reverse >"$LAB_RUN/iperf.json" || true
         claim "iperf3 $proxy $reverse: ends without an error" jq -e '.error == null' "$LAB_RUN/iperf.json"
         claim "packets of 64 KB pass whole: $proxy $reverse" merged "$proxy"
     done
@@ -51,7 +51,7 @@ claim_eq "no checksum error at the endpoints" 0 "$(checksum_errors)"
 claim_eq "UDP segments arrive one by one" "10 of 1000" "$(lab_client /usr/bin/python3 - "$v4" <<'PY'
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(3)
+s.settimeout(20)
 s.connect((sys.argv[1], 7))
 s.setsockopt(socket.IPPROTO_UDP, 103, 1000)  # UDP_SEGMENT
 s.send(bytes(10000))

@@ -71,7 +71,7 @@ claim_match() {
     [ "$status" -eq 0 ] || printf '%s\n' "expected to match: $2" "got: $3" | sed 's/^/# /'
 }
 
-# claim_until SECONDS TEXT COMMAND...: holds if the command succeeds within the time.
+# claim_until SECONDS TEXT COMMAND...: holds if the command succeeds within the time (as lab_until has it).
 claim_until() {
     local seconds=$1 text=$2
     shift 2
@@ -168,6 +168,26 @@ one_domain_each() {
 sessions() { lab_fqdnat -j session show "$@" | jq length; }
 
 probe() { lab_client /usr/bin/python3 "$E2E_ROOT/tests/lib/probe.py" "$@" || true; }
+
+# iperf3 at the client, when the servers have ended what was before: one that is busy refuses, and between
+# two runs it does not listen. iperf ARGUMENT...
+E2E_IPERF_AT=() # where servers are
+iperf() {
+    iperf_rest
+    lab_client timeout 60 iperf3 "$@"
+}
+iperf_rest() {
+    local place
+    for place in "$LAB_NET" "${E2E_IPERF_AT[@]}"; do
+        lab_until 10 iperf_rests "$place" || true
+    done
+}
+iperf_rests() {
+    ip netns exec "$1" ss -Htan 'sport = :5201' | awk '
+        $1 == "LISTEN" { servers++ }
+        $1 ~ /^(ESTAB|SYN-RECV|CLOSE-WAIT)$/ { busy++ }
+        END { exit servers != 2 || busy }'
+}
 
 # The page that says who answered whom: who FAMILY(4|6) NAME
 who() { lab_client curl -sS "-$1" -m 8 "http://$2/who"; }

@@ -29,6 +29,7 @@ far_up() {
         203.0.113.80 2001:db8:99::80
     lab_spawn far-iperf3 "$far" iperf3 --server --bind 203.0.113.80
     lab_spawn far-iperf3-6 "$far" iperf3 --server --bind 2001:db8:99::80
+    E2E_IPERF_AT+=("$far")
     lab_until 10 grep -qs ready "$LAB_LOG/far-servers.log"
     lab_zone set far 60 A 203.0.113.80
     lab_zone set far 60 AAAA 2001:db8:99::80
