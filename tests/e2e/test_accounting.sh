@@ -13,6 +13,7 @@ export FQDNAT_DISPATCHER=never
 LAB_TRANSLATE=any
 LAB_TIMEOUTS='{udp_s: 6, unconfirmed_s: 4, tombstone_s: 60}'
 LAB_SESSIONS='{max: 65536, per_client: 2000}'
+LAB_RESOLVER_TIMEOUT=$E2E_HELD_S
 e2e_up
 
 # --- the equation ------------------------------------------------------------------------
@@ -127,7 +128,7 @@ tools() {
 tools
 adds_up "traceroute, tracepath, mtr, ping, curl in all four modes"
 
-lab_client iperf3 -c "$bulk" -t 1 -P 2 --bidir >/dev/null
+iperf -c "$bulk" -t 1 -P 2 --bidir >/dev/null
 adds_up "bulk TCP"
 
 # Refused, each for its reason; a stranger; the gateway's own addresses.
@@ -146,7 +147,8 @@ adds_up "refusals, and the gateway's own traffic"
 lab_mute slow
 lab_zone set slow 60 A 198.51.100.11
 slow=$(address slow.corp.example)
-probe udp "$slow" 7 --count 3 >"$LAB_RUN/slow" &
+injected=$(reason injected)
+probe udp "$slow" 7 --count 3 --timeout "$E2E_HELD_S" >"$LAB_RUN/slow" &
 slow=$!
 held() { [ "$(lab_fqdnat -j domain show slow.corp.example | jq '[.[].held_packets] | add')" -eq 3 ]; }
 claim_until 5 "packets are held" held
@@ -154,7 +156,8 @@ lab_unmute slow
 wait "$slow"
 lab_client curl -sS -m 8 http://nx.corp.example/ >/dev/null 2>&1 || true
 lab_client curl -sS -m 8 http://silent.corp.example/ >/dev/null 2>&1 || true
-claim "and put back" grown injected 3
+claim_eq "put back, and answered" "answers 1 2 3" "$(cat "$LAB_RUN/slow")"
+claim "and counted" grown injected $((injected + 2))
 adds_up "packets that were held"
 
 for proxy in "$v4" "$v6"; do

@@ -21,6 +21,7 @@ same() {
         "$(lab_net curl -sS "http://$3/bytes/$4" | sha256sum)" ]
 }
 
+LAB_RESOLVER_TIMEOUT=$E2E_HELD_S
 e2e_up
 settle six.corp.example confirmed
 settle four.corp.example confirmed
@@ -82,7 +83,7 @@ import socket, sys
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-s.settimeout(5)
+s.settimeout(20)
 s.connect((sys.argv[1], 7))
 s.send(bytes(1472))
 print(len(s.recv(2000)))
@@ -105,38 +106,39 @@ claim_eq "and open again" "answers 1" "$(probe udp "$six" 7)"
 lab_mute slow
 lab_zone set slow 60 AAAA 2001:db8:2::11
 proxy=$(address slow.corp.example)
-probe udp "$proxy" 7 --count 2 --timeout 15 >"$LAB_RUN/held.out" &
+probe udp "$proxy" 7 --count 2 --timeout "$E2E_HELD_S" >"$LAB_RUN/held.out" &
 waiting=$!
 held() { [ "$(lab_fqdnat -j domain show slow.corp.example | jq '[.[].held_packets] | add')" -eq 2 ]; }
 claim_until 10 "packets of a pending domain are held" held
 lab_unmute slow
 wait "$waiting"
-# The resolver's short time may be over before it asks again: then the name is asked for once more, and
-# again if that was just before it failed.
-asked_again() { ask slow.corp.example && state_is slow.corp.example confirmed; }
-if ! state_is slow.corp.example confirmed >/dev/null; then
-    claim_until 10 "a name that has failed is asked for again" asked_again
-    probe udp "$proxy" 7 --count 2 >"$LAB_RUN/held.out"
-fi
 claim_eq "and released into the other version" "answers 1 2" "$(cat "$LAB_RUN/held.out")"
 
-# Bulk, both ways. Datagrams of 4000 bytes are fragments of 1500, which are too long for IPv6.
-# shellcheck disable=SC2317 # called by claim
-whole_datagrams() {
-    lab_client iperf3 -J -t 1 -u -b 5M -l 4000 "$@" >"$LAB_RUN/iperf.json"
-    jq -e '.end.sum | .packets > 50 and .lost_percent < 5' "$LAB_RUN/iperf.json"
+# Bulk, both ways. Datagrams of 4000 bytes are fragments of 1500, which are too long for IPv6: each is sent
+# when the one before is back, so that no socket on the way has too many.
+large_datagrams() {
+    lab_client /usr/bin/python3 - "$1" <<'PYTHON'
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(20)
+s.connect((sys.argv[1], 7))
+for number in range(100):
+    data = bytes([number]) * 4000
+    s.send(data)
+    assert s.recv(5000) == data
+print("100 came back")
+PYTHON
 }
 lab_zone set only6 60 AAAA 2001:db8:2::11
 lab_zone set only4 60 A 198.51.100.11
 settle only6.corp.example confirmed
 settle only4.corp.example confirmed
 for proxy in "$(address only6.corp.example)" "$(address only4.corp.example AAAA)"; do
-    claim "TCP out to $proxy" lab_client iperf3 -t 1 -c "$proxy"
-    claim "TCP in from $proxy" lab_client iperf3 -t 1 -c "$proxy" -R
-    claim "UDP out to $proxy" lab_client iperf3 -t 1 -c "$proxy" -u -b 20M -l 1400
-    claim "UDP in from $proxy" lab_client iperf3 -t 1 -c "$proxy" -u -b 20M -l 1400 -R
-    claim "large datagrams out to $proxy" whole_datagrams -c "$proxy"
-    claim "large datagrams in from $proxy" whole_datagrams -c "$proxy" -R
+    claim "TCP out to $proxy" iperf -t 1 -c "$proxy"
+    claim "TCP in from $proxy" iperf -t 1 -c "$proxy" -R
+    claim "UDP out to $proxy" iperf -t 1 -c "$proxy" -u -b 20M -l 1400
+    claim "UDP in from $proxy" iperf -t 1 -c "$proxy" -u -b 20M -l 1400 -R
+    claim_eq "large datagrams to and from $proxy" "100 came back" "$(large_datagrams "$proxy")"
 done
 claim_eq "no checksum error at the endpoints" 0 "$(checksum_errors)"
 

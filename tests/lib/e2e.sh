@@ -169,6 +169,11 @@ sessions() { lab_fqdnat -j session show "$@" | jq length; }
 
 probe() { lab_client /usr/bin/python3 "$E2E_ROOT/tests/lib/probe.py" "$@" || true; }
 
+# The resolver's time where a name is pending until the DNS server may answer (lab_unmute): it is asked at
+# once, after 4 s and after 12 s, so that also a slow machine's tools see what is held before the last time.
+# shellcheck disable=SC2034 # for the tests
+E2E_HELD_S=28
+
 # iperf3 at the client, when the servers have ended what was before: one that is busy refuses, and between
 # two runs it does not listen. iperf ARGUMENT...
 E2E_IPERF_AT=() # where servers are
