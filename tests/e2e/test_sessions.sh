@@ -7,7 +7,12 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/e2e.sh"
 
 LAB_SESSIONS='{max: 16, per_client: 16}'
-LAB_TIMEOUTS='{udp_s: 2, unconfirmed_s: 2, icmp_s: 2, tcp_closing_s: 1, tcp_reset_s: 1, tombstone_s: 60}'
+# Idle sessions end after so many seconds: long while one is looked at, short when it is to end.
+idle_times() {
+    LAB_TIMEOUTS="{udp_s: $1, unconfirmed_s: $1, icmp_s: $1"
+    LAB_TIMEOUTS+=', tcp_closing_s: 1, tcp_reset_s: 1, tombstone_s: 600}'
+}
+idle_times 600
 e2e_up
 settle web.corp.example confirmed
 settle any.open.example confirmed
@@ -18,6 +23,13 @@ dead=$(address dead.corp.example)
 
 net_probe() { lab_net /usr/bin/python3 "$E2E_ROOT/tests/lib/probe.py" "$@" || true; }
 session_of() { lab_fqdnat -j session show | jq -c --argjson p "$1" --arg k "$2" '.[] | select(.client_port == $p) | .[$k]'; }
+sessions_end_after() {
+    idle_times "$1"
+    lab_config
+    kill -HUP "$(lab_pid fqdnatd)"
+    claim_until 5 "idle sessions end after $1 s" idle_time_is "$1"
+}
+idle_time_is() { [ "$(lab_fqdnat -j config show | jq .gateway.timeouts.udp_s)" -eq "$1" ]; }
 sessions_are() { [ "$(sessions)" -eq "$1" ]; }
 port_sessions_are() { [ "$(lab_fqdnat -j session show | jq --argjson p "$1" '[.[] | select(.client_port == $p)] | length')" -eq "$2" ]; }
 
@@ -49,6 +61,7 @@ net_probe udp 198.51.100.1 "$nat_port" --from 198.51.100.10 --timeout 0.3 >/dev/
 claim "a port that the filter denies does not reach the client" heard_nothing_else listener 1
 
 # N-06, N-07: a session ends after its idle time, counted from the last packet in either direction.
+sessions_end_after 2
 claim_until 8 "an idle session is removed by itself" port_sessions_are 41001 0
 claim "counted as expired" grown session_expired 0
 
@@ -59,9 +72,13 @@ claim_eq "a late packet is not answered" timeout "$(cat "$LAB_RUN/late.out")"
 claim "counted as expired_session" grown expired_session "$before"
 
 # N-11, N-05: the same client port gets the same NAT port, and works at once.
+sessions_end_after 600
 claim_eq "the port is used again" "answers 1" "$(probe udp "$proxy" 7 --from-port 42000)"
 first=$(session_of 42000 nat_port)
+claim_match "by a NAT port" '^[0-9]+$' "$first"
+sessions_end_after 2
 claim_until 8 "it ends" port_sessions_are 42000 0
+sessions_end_after 600
 claim_eq "a session of the same port" "answers 1" "$(probe udp "$proxy" 7 --from-port 42000)"
 claim_eq "has the same NAT port" "$first" "$(session_of 42000 nat_port)"
 
@@ -75,6 +92,7 @@ for port in range(43001, 43017):
     s.sendto(b"anybody?", (sys.argv[1], 7))' "$dead"
 claim_eq "the table is full" 16 "$(sessions)"
 claim_match "a new session is refused" '^icmp 3 13 ' "$(probe udp "$proxy" 7 --from-port 43017)"
+sessions_end_after 2
 claim_until 8 "unanswered sessions end" sessions_are 0
 claim_eq "there is room again" "answers 1" "$(probe udp "$proxy" 7 --from-port 43017)"
 
