@@ -14,8 +14,15 @@ v6=$(address web.corp.example AAAA)
 program_ids() { lab_fqdnat -j prog show | jq -c '[.[] | {dev, id}] | sort'; }
 
 old=$(program_ids)
-lab_spawn ping4 "$LAB_CLIENT" ping -n -q -i 0.002 "$v4"
-lab_spawn ping6 "$LAB_CLIENT" ping -n -q -i 0.002 "$v6"
+# Whether none is missing before the last one that was answered; when ping ends, one is on its way.
+nothing_lost() {
+    sed -n 's/.*icmp_seq=\([0-9]*\).*/\1/p' "$1" | awk '
+        $1 > last { last = $1 }
+        END { printf "%d answered, the last one is %d\n", NR, last; exit NR < 100 || NR != last }'
+}
+
+lab_spawn ping4 "$LAB_CLIENT" ping -n -i 0.005 "$v4"
+lab_spawn ping6 "$LAB_CLIENT" ping -n -i 0.005 "$v6"
 for _ in 1 2 3; do
     lab_daemon_stop
     lab_daemon_start
@@ -25,7 +32,7 @@ lab_until 10 grep -q 'configuration reloaded' "$LAB_LOG/fqdnatd.log"
 for ping in ping4 ping6; do
     kill -INT "$(lab_pid "$ping")"
     lab_until 5 lab_gone "$ping"
-    claim_match "three restarts and a reload: $ping has not lost a packet" ' 0% packet loss' "$(cat "$LAB_LOG/$ping.log")"
+    claim "three restarts and a reload: $ping has not lost a packet" nothing_lost "$LAB_LOG/$ping.log"
 done
 claim "the programs are new ones" test "$(program_ids)" != "$old"
 claim_eq "one program on each interface" 2 "$(lab_fqdnat -j prog show | jq length)"
