@@ -18,7 +18,7 @@ proxy=$(address web.corp.example)
 
 hup() { kill -HUP "$(lab_pid fqdnatd)"; }
 log_has() { grep -q -- "$1" "$LAB_LOG/fqdnatd.log"; }
-status_of() { lab_client dig +tries=1 +time=2 "$@" | sed -n 's/.*status: \([A-Z]*\).*/\1/p'; }
+status_of() { lab_client dig +tries=1 +time=5 "$@" | sed -n 's/.*status: \([A-Z]*\).*/\1/p'; }
 new_name_fails() { [ "$(status_of "full$RANDOM.corp.example")" = SERVFAIL ]; }
 
 # --- a full disk -------------------------------------------------------------------------
@@ -63,7 +63,8 @@ lab_until 5 sh -c "nsenter --net=/run/netns/$LAB_GW ss -Hlun 'sport = :5353' | g
 sed -i 's/listen: \["192.0.2.1"/listen: ["192.0.2.1", "198.51.100.1:5353"/' "$LAB_CONFIG"
 hup
 claim_until 5 "an address that is taken is named" log_has '198.51.100.1'
-claim_until 5 "DNS goes on where it was" test "$(status_of any.open.example)" = NOERROR
+dns_goes_on() { [ "$(status_of any.open.example)" = NOERROR ]; }
+claim_until 5 "DNS goes on where it was" dns_goes_on
 claim "the command line, too" lab_daemon_answers
 lab_stop squatter
 hup

@@ -30,21 +30,19 @@ unblock() {
     gw -6 route del blackhole "$real6"
 }
 
-claim "two sessions" flows
+claim_until 2 "two sessions" flows
 claim_eq "IPv4: many packets of one, in order" "answers 1 2 3 4 5 6 7 8 9" "$(session4 --count 9 --in-order)"
 claim_eq "IPv6" "answers 1 2 3 4 5 6 7 8 9" "$(session6 --count 9 --in-order)"
 
 block
-sleep 0.1
-claim "a route that has changed counts a tenth of a second later" stopped
+claim_until 2 "a route that has changed counts" stopped
 claim "as a blackhole" grown blackhole 0
 unblock
-claim_until 1 "and when it is as before, the sessions go on" flows
+claim_until 2 "and when it is as before, the sessions go on" flows
 
 gw neigh replace "$real4" lladdr 02:00:00:00:00:99 dev wan0 nud permanent
 gw -6 neigh replace "$real6" lladdr 02:00:00:00:00:99 dev wan0 nud permanent
-sleep 0.1
-claim "a neighbour with another MAC address is sent to at that one" stopped
+claim_until 2 "a neighbour with another MAC address is sent to at that one" stopped
 gw neigh del "$real4" dev wan0
 gw -6 neigh del "$real6" dev wan0
 claim_until 3 "the right one is found again" flows
@@ -53,23 +51,21 @@ gw rule add from 192.0.2.2 table 77
 gw -6 rule add from 2001:db8:1::2 table 77
 gw route add blackhole default table 77
 gw -6 route add blackhole default table 77
-sleep 0.1
-claim "a rule counts" stopped
+claim_until 2 "a rule counts" stopped
 gw rule del from 192.0.2.2 table 77
 gw -6 rule del from 2001:db8:1::2 table 77
-claim_until 1 "and its end" flows
+claim_until 2 "and its end" flows
 
 lab_sysctl "$LAB_GW" net/ipv4/conf/lan0/forwarding=0 net/ipv6/conf/lan0/forwarding=0
-sleep 0.1
-claim "forwarding that is switched off counts" stopped
+claim_until 2 "forwarding that is switched off counts" stopped
 lab_sysctl "$LAB_GW" net/ipv4/conf/lan0/forwarding=1 net/ipv6/conf/lan0/forwarding=1
 claim_until 3 "and on" flows
 
 lab_daemon_kill
-claim "without a daemon, the sessions go on" flows
+claim_until 2 "without a daemon, the sessions go on" flows
 sleep 2.6
 block
 claim "a route that changes then counts at once" stopped
 unblock
-claim "and when it is as before" flows
+claim_until 2 "and when it is as before" flows
 claim_eq "no checksum error at the endpoints" 0 "$(checksum_errors)"

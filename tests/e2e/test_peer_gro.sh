@@ -22,7 +22,7 @@ translated_by_ping() {
 claim "by redirection" translated_by_ping translated
 lab_client ethtool -K eth0 gro off
 claim_until 10 "the peer takes none: by the slow way" translated_by_ping translated_slow
-claim "nothing is lost then" lab_client ping -n -c 5 -i 0.2 -W 1 "$proxy"
+claim "nothing is lost then" lab_client ping -n -c 5 -i 0.2 -W 10 "$proxy"
 claim_match "prog show says so" slow "$(lab_fqdnat -j prog show)"
 lab_client ethtool -K eth0 gro on
 only_redirected() {

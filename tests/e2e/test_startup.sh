@@ -11,7 +11,7 @@ e2e_lab
 # refused TEXT REGEX: the daemon ends at once, with an error that matches.
 refused() {
     local out status=0
-    out=$(lab_gw timeout 10 "$LAB_BUILD/fqdnatd" -c "$LAB_CONFIG" 2>&1 </dev/null) || status=$?
+    out=$(lab_gw timeout 60 "$LAB_BUILD/fqdnatd" -c "$LAB_CONFIG" 2>&1 </dev/null) || status=$?
     claim "$1: does not start" test "$status" -ne 0 -a "$status" -ne 124
     claim_match "$1: says why" "$2" "$out"
 }
@@ -59,7 +59,7 @@ claim "and works" settle web.corp.example confirmed
 claim_match "with its addresses" '^198\.51\.100\.10 198\.51\.100\.1 ' "$(who 4 web.corp.example)"
 claim_match "of both families" '^2001:db8:2::10 2001:db8:2::1 ' "$(who 6 web.corp.example)"
 lab_address "$LAB_GW" lan0 192.0.2.77/24
-claim "a DNS address that is assigned later is served" \
+claim_until 5 "a DNS address that is assigned later is served" \
     lab_client dig +tries=1 +time=3 @192.0.2.77 web.corp.example
 ip -n "$LAB_GW" link delete wan7
 claim "an interface that goes away takes nothing with it" settle four.corp.example confirmed
