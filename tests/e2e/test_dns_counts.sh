@@ -8,6 +8,8 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/e2e.sh"
 
 LAB_CLIENTS='  - {name: lan, prefixes: [192.0.2.2/32]}'
+# As long wait queries that a server does not answer.
+LAB_RESOLVER_TIMEOUT=20
 e2e_lab
 lab_address "$LAB_CLIENT" eth0 192.0.2.99/24
 echo 'limits: {dns_requests: 16}' >>"$LAB_CONFIG"
@@ -36,22 +38,17 @@ for i in range(count):
 PY
 }
 
-# Connections that are open at the same time, and how many the server has closed at once:
-# connections COUNT FROM
+# Connections that are open at the same time, and how many the server has closed, when it has had the
+# time to close as many as it should: connections COUNT FROM WANTED
 connections() {
     lab_client python3 - "$@" <<'PY'
-import socket, sys
-count, source = int(sys.argv[1]), sys.argv[2]
+import select, socket, sys
+count, source, wanted = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 conns = [socket.create_connection(("192.0.2.1", 53), 5, (source, 0)) for i in range(count)]
 closed = 0
-for c in conns:
-    c.settimeout(0.3)
-    try:
-        closed += c.recv(1) == b""
-    except ConnectionError:
-        closed += 1
-    except TimeoutError:
-        pass
+while ready := select.select(conns, [], [], 30 if closed < wanted else 0.5)[0]:
+    closed += len(ready)
+    conns = [c for c in conns if c not in ready]
 print(closed)
 PY
 }
@@ -71,7 +68,7 @@ except (ConnectionError, TimeoutError):
 PY
 }
 
-closes() { claim_eq "$1" "$2" "$(connections "$3" "$4")"; }
+closes() { claim_eq "$1" "$2" "$(connections "$3" "$4" "$2")"; }
 
 adds 3 dns_malformed "datagrams shorter than a header" datagrams 3 11 00
 adds 2 dns_malformed "datagrams longer than any query" datagrams 2 5000 00
@@ -89,6 +86,9 @@ adds 8 dns_overload "queries above the limit" datagrams 24 $((${#txt} / 2)) "$tx
 claim "the limit is shown as reached" \
     jq -e 'any(.[]; .name == "dns_requests" and .used == 16 and .max == 16)' \
     <<<"$(lab_fqdnat -j stats limits)"
+
+none_waits() { lab_fqdnat -j stats limits | jq -e 'any(.[]; .name == "dns_requests" and .used == 0)'; }
+claim_until 20 "they end when their time is over" none_waits
 
 # New listeners count from 0: what was counted stays, and what comes is added.
 malformed=$(reason dns_malformed)

@@ -31,7 +31,7 @@ burst() {
     local name=${1:-web.corp.example}
     shift || true
     # shellcheck disable=SC2046
-    lab_client dig +tries=1 +time=1 +short "$@" $(for ((i = 0; i < BURST; i++)); do
+    lab_client dig +tries=1 +time=5 +short "$@" $(for ((i = 0; i < BURST; i++)); do
         echo "$name A"
     done) || true
 }
