@@ -34,6 +34,10 @@ static struct {
 	int ns[3];
 } lab;
 
+#define KEEP_STILL(dev)                                       \
+	"net.ipv4.neigh." dev ".delay_first_probe_time=3600 " \
+	"net.ipv6.neigh." dev ".delay_first_probe_time=3600"
+
 static const struct {
 	enum dpt_side side;
 	const char *command;
@@ -51,12 +55,15 @@ static const struct {
 	{DPT_CLIENT_SIDE, "ip link set c0 up"},
 	/* After "up": the other end takes no notice of what is switched before. */
 	{DPT_CLIENT_SIDE, "ethtool -K c0 gro on"},
+	/* Else they ask the gateway some time after a packet, who then knows them unasked. */
+	{DPT_CLIENT_SIDE, "sysctl -qw " KEEP_STILL("c0")},
 	{DPT_CLIENT_SIDE, "ip route add default via 192.0.2.1"},
 	{DPT_CLIENT_SIDE, "ip -6 route add default via 2001:db8:1::1"},
 	{DPT_SERVER_SIDE, "ip addr add 198.51.100.2/24 dev s0"},
 	{DPT_SERVER_SIDE, "ip addr add 2001:db8:2::2/64 dev s0 nodad"},
 	{DPT_SERVER_SIDE, "ip link set s0 up"},
 	{DPT_SERVER_SIDE, "ethtool -K s0 gro on"},
+	{DPT_SERVER_SIDE, "sysctl -qw " KEEP_STILL("s0")},
 };
 
 void dpt_run(enum dpt_side side, const char *format, ...)

@@ -9,6 +9,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -148,6 +149,16 @@ static void detach_all(struct dataplane *dp)
 			fail_msg("%s", err.text);
 }
 
+/* What has arrived; a packet to a neighbour that is not known yet is the daemon's matter. */
+static void assert_arrives(struct dataplane *dp, int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	for (int n = 0; n < 10000 && !poll(&p, 1, 1); n++)
+		(void)dpt_slow(dp);
+	assert_true(p.revents & POLLIN);
+}
+
 /* A question by the proxy address and its answer, in both families. */
 static void assert_translated(struct dataplane *dp)
 {
@@ -168,22 +179,11 @@ static void assert_translated(struct dataplane *dp)
 		char text[8] = {0};
 
 		dpt_send(client, families[i].proxy, PORT, "ask", 3);
-		/* A neighbour that is not known yet is the daemon's matter. */
-		for (int n = 0; n < 20; n++)
-			if (dpt_slow(dp))
-				break;
-			else
-				usleep(1000);
-		assert_true(dpt_readable(server));
+		assert_arrives(dp, server);
 		assert_int_equal(
 			recvfrom(server, text, sizeof(text), 0, (struct sockaddr *)&from, &len), 3);
 		assert_int_equal(sendto(server, "told", 4, 0, (struct sockaddr *)&from, len), 4);
-		for (int n = 0; n < 20; n++)
-			if (dpt_slow(dp))
-				break;
-			else
-				usleep(1000);
-		assert_true(dpt_readable(client));
+		assert_arrives(dp, client);
 		assert_int_equal(recv(client, text, sizeof(text), 0), 4);
 		assert_string_equal(text, "told");
 	}

@@ -223,13 +223,14 @@ static void frame_for_another_host_is_not_ours(void **state)
 static void grant_that_expires_counts(void **state)
 {
 	struct prog *t = *state;
-	const uint64_t ends = prog_now() + 100000000;
-	const struct timespec while_ = {.tv_nsec = 150000000};
+	const uint64_t ends = prog_now() + 2000000000; /* time enough to begin */
+	const struct timespec while_ = {.tv_nsec = 10000000};
 	struct prog_result res;
 
 	prog_grant(t, CLIENT, RESOURCE, ends);
 	begin(t);
-	nanosleep(&while_, NULL);
+	while (prog_now() <= ends)
+		nanosleep(&while_, NULL);
 	OUT(t, &res, 0);
 	assert_int_equal(res.reason, FQ_R_NOT_GRANTED);
 }
