@@ -70,7 +70,7 @@ split_hold() {
     lab_loss "$loss_percent"
     lab_until 60 grep -qs hello "$LAB_LOG/curl.log" || true
     say "$(cat "$LAB_LOG/curl.log")"
-    claim "connected, without asking DNS again" grep -q 'to 198\.51\.100\.1$' "$LAB_LOG/curl.log"
+    claim "connected, without asking DNS again" grep -q 'to 198\.51\.100\.[13]$' "$LAB_LOG/curl.log"
     at edge "fqdnat -j domain show web.corp.example | jq -c '.[] | {state, gateway, resends}'"
     claim "confirmed" worked_with confirmed
 }
@@ -83,7 +83,7 @@ split_use() {
                 http://$name.corp.example/; done'
     claim "all of them answer" lines ': 200 after ' 4
     at client curl -sS6 -m 40 http://six.corp.example/
-    claim "IPv6, although the control messages are IPv4" worked_with 'to 2001:db8:2::1$'
+    claim "IPv6, although the control messages are IPv4" worked_with 'to 2001:db8:2::[13]$'
     at edge "fqdnat -j gateway show gw-a | jq -c '.[].messages | with_entries(select(.value > 0))'"
     lost_on_the_way
     claim "some of it was lost" test "$(($(lab_control gw-a lost) + $(lab_control edge-a lost)))" -gt 0
@@ -108,6 +108,8 @@ split_fail() {
 
 split_take_over() {
     chapter "A gateway dies; the other one takes over"
+    # Where ten questions in a row were lost, it has seemed silent for a moment.
+    lab_until 30 by_way_of_gw_a || true
     at client curl -sS4 -m 40 http://web.corp.example/
     claim "by way of gw-a: that is its address" worked_with 'to 198\.51\.100\.1$'
     say "gw-a is killed and cut off. The edge notices when nothing was heard for 15 s, and its" \
