@@ -15,10 +15,10 @@ python3 tests/cli/fake_daemon.py "$socket" "$requests" &
 daemon=$!
 trap 'kill "$daemon" 2>/dev/null; rm -rf "$dir"' EXIT
 
-# until_true COMMAND...: with a deadline of 5 s
+# until_true COMMAND...: with a deadline, of a slow machine
 until_true()
 {
-    local deadline=$((SECONDS + 5))
+    local deadline=$((SECONDS + 30))
     until "$@"; do
         [ "$SECONDS" -lt "$deadline" ] || return 1
         sleep 0.02
