@@ -86,15 +86,28 @@ static inline void run_until(struct lab *lab, const unsigned int *counter, unsig
 	}
 }
 
-static inline void open_with(struct lab *lab, const char *server)
+static inline void open_with(struct lab *lab, const char *server, uint64_t timeout_ms)
 {
-	struct resolver_settings rs = {.timeout_ms = TIMEOUT_MS};
-	struct upstream_settings us = {.timeout_ms = TIMEOUT_MS, .in_flight_max = FORWARDS_MAX};
+	struct resolver_settings rs = {.timeout_ms = timeout_ms};
+	struct upstream_settings us = {.timeout_ms = timeout_ms, .in_flight_max = FORWARDS_MAX};
 
 	lab->server[0] = server;
 	rs.servers = us.servers = (struct dns_servers){.text = lab->server, .count = 1};
 	assert_int_equal(resolver_new(lab->event, &rs, on_answer, lab, &lab->resolver), 0);
 	assert_int_equal(upstream_new(lab->event, &us, &lab->upstream), 0);
+}
+
+static inline void close_both(struct lab *lab)
+{
+	resolver_free(TAKE_PTR(lab->resolver));
+	upstream_free(TAKE_PTR(lab->upstream));
+}
+
+/* Where queries are counted: none is repeated, however slow the server is. */
+static inline void ask_once(struct lab *lab)
+{
+	close_both(lab);
+	open_with(lab, lab->fake.text, 100 * TIMEOUT_MS);
 }
 
 static inline int setup(void **state)
@@ -103,7 +116,7 @@ static inline int setup(void **state)
 
 	assert_int_equal(fake_start(&lab->fake), 0);
 	assert_int_equal(sd_event_new(&lab->event), 0);
-	open_with(lab, lab->fake.text);
+	open_with(lab, lab->fake.text, TIMEOUT_MS);
 	*state = lab;
 	return 0;
 }
@@ -112,8 +125,7 @@ static inline int teardown(void **state)
 {
 	struct lab *lab = *state;
 
-	resolver_free(lab->resolver);
-	upstream_free(lab->upstream);
+	close_both(lab);
 	sd_event_unref(lab->event);
 	fake_stop(&lab->fake);
 	free(lab);

@@ -56,6 +56,7 @@ static void forwarded_queries_leave_from_many_ports(void **state)
 	size_t len = make_query("www", q);
 	unsigned int shared;
 
+	ask_once(lab);
 	for (unsigned int i = 0; i < 200; i++)
 		assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
 	assert_int_equal(upstream_in_flight(lab->upstream), 200);
@@ -103,6 +104,7 @@ static void long_answers_come_by_tcp(void **state)
 	uint8_t q[512];
 	size_t len = make_query("big", q);
 
+	ask_once(lab);
 	q[len - 11 - 3] = FAKE_AAAA; /* low byte of the type */
 	lab->answers = 0;
 	assert_int_equal(upstream_forward(lab->upstream, q, len, on_forwarded, lab), 0);
