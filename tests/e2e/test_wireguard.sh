@@ -107,7 +107,7 @@ lab_zone set only4 60 A 198.51.100.11
 lab_zone set only6 60 AAAA 2001:db8:2::11
 settle only4.corp.example confirmed
 settle only6.corp.example confirmed
-hops() { lab_client traceroute -n -q 1 -w 3 -m 8 "$@" | awk 'NR > 1 {printf "%s%s", sep, $2; sep = " "}'; }
+hops() { lab_client traceroute -n -q 1 -w 10 -m 8 "$@" | awk 'NR > 1 {printf "%s%s", sep, $2; sep = " "}'; }
 # Ports by their state, of those that are listed: scan MODE PORTS PROXY
 scan() {
     local six=''
