@@ -172,6 +172,7 @@ static void replies_nobody_asked_for_are_left_alone(void **state)
 /* The kernel would send it where the route of the proxy address leads: nobody sends it. */
 static void without_a_neighbour_the_daemon_is_told(void **state)
 {
+	const uint64_t begin = prog_now(), again_ns = 500000000;
 	struct prog *t = *state;
 	struct pkt p;
 
@@ -181,7 +182,7 @@ static void without_a_neighbour_the_daemon_is_told(void **state)
 		assert_int_equal(fwd_run_out(t, FWD_TCP, 0x02), FQ_R_GATEWAY_UNRESOLVED);
 	prog_poll(t);
 
-	assert_int_equal(t->upcalls, 1);
+	assert_in_range(t->upcalls, 1, 1 + (prog_now() - begin) / again_ns);
 	assert_int_equal(t->upcall[0].kind, FQ_UPCALL_TOUCH);
 	assert_int_equal(t->upcall[0].gateway, FWD_SILENT);
 	assert_int_equal(prog_sessions(t), 0);
