@@ -485,7 +485,7 @@ lab_up() {
 lab_resolv_conf() {
     mkdir -p "/etc/netns/$1"
     printf 'nameserver %s\n' "${@:2}" >"/etc/netns/$1/resolv.conf"
-    echo 'options timeout:5 attempts:1' >>"/etc/netns/$1/resolv.conf"
+    echo 'options timeout:20 attempts:1' >>"/etc/netns/$1/resolv.conf"
 }
 
 # Remove what lab_up and lab_spawn made, of either layout, however far they came. Silent where there

@@ -11,10 +11,10 @@ e2e_up
 lab_address "$LAB_CLIENT" eth0 192.0.2.99/24
 
 # The header line and counts of an answer: status, flags, number of answers.
-dig_status() { lab_client dig +tries=1 +time=5 "$@" | sed -n 's/.*status: \([A-Z]*\),.*/\1/p'; }
-dig_flags() { lab_client dig +tries=1 +time=5 "$@" | sed -n 's/^;; flags: \([a-z ]*\);.*/\1/p'; }
-dig_answers() { lab_client dig +tries=1 +time=5 "$@" | sed -n 's/.*ANSWER: \([0-9]*\),.*/\1/p'; }
-dig_short() { lab_client dig +tries=1 +time=5 +short "$@"; }
+dig_status() { lab_client dig +tries=1 +time=20 "$@" | sed -n 's/.*status: \([A-Z]*\),.*/\1/p'; }
+dig_flags() { lab_client dig +tries=1 +time=20 "$@" | sed -n 's/^;; flags: \([a-z ]*\);.*/\1/p'; }
+dig_answers() { lab_client dig +tries=1 +time=20 "$@" | sed -n 's/.*ANSWER: \([0-9]*\),.*/\1/p'; }
+dig_short() { lab_client dig +tries=1 +time=20 +short "$@"; }
 
 # D-01: the table of query types, cell by cell.
 claim_eq "A of a resource: four answers" 4 "$(dig_answers web.corp.example A)"

@@ -18,7 +18,7 @@ proxy=$(address web.corp.example)
 
 hup() { kill -HUP "$(lab_pid fqdnatd)"; }
 log_has() { grep -q -- "$1" "$LAB_LOG/fqdnatd.log"; }
-status_of() { lab_client dig +tries=1 +time=5 "$@" | sed -n 's/.*status: \([A-Z]*\).*/\1/p'; }
+status_of() { lab_client dig +tries=1 +time=20 "$@" | sed -n 's/.*status: \([A-Z]*\).*/\1/p'; }
 new_name_fails() { [ "$(status_of "full$RANDOM.corp.example")" = SERVFAIL ]; }
 
 # --- a full disk -------------------------------------------------------------------------

@@ -100,7 +100,7 @@ claim_eq "then it is full" "icmp 3 13 $proxy" "$(tail -n 1 "$LAB_RUN/answers")"
 claim "counted as table_full" grown table_full "$before"
 
 # P-10: the pool.
-status() { lab_client dig +tries=1 +time=5 "$1" A | sed -n 's/.*status: \([A-Z]*\),.*/\1/p'; }
+status() { lab_client dig +tries=1 +time=20 "$1" A | sed -n 's/.*status: \([A-Z]*\),.*/\1/p'; }
 claim_eq "a second domain finds the pool exhausted" SERVFAIL "$(status four.corp.example)"
 claim "counted" grown pool_exhausted 0
 claim_eq "the first has its addresses" "$proxy" "$(address web.corp.example)"

@@ -107,15 +107,15 @@ table inet site {
 NFT
     lab_zone set _http 60 SRV 0 0 80 web
     claim_eq "SRV is answered" "0 0 80 web.corp.example." \
-        "$(lab_client dig +short +tries=1 +time=5 _http.corp.example SRV)"
+        "$(lab_client dig +short +tries=1 +time=20 _http.corp.example SRV)"
     claim_eq "TXT is answered" "\"the site's own text record\"" \
-        "$(lab_client dig +short +tries=1 +time=5 web.corp.example TXT)"
+        "$(lab_client dig +short +tries=1 +time=20 web.corp.example TXT)"
     claim_eq "TXT over TCP is answered" '"a name without addresses"' \
-        "$(lab_client dig +short +tcp +tries=1 +time=5 empty.corp.example TXT)"
+        "$(lab_client dig +short +tcp +tries=1 +time=20 empty.corp.example TXT)"
     claim "by the gateway" test "$(lab_on gw-a lab_gw nft -j list counter inet site asked |
         jq '.nftables[] | .counter? // empty | .packets')" -ge 3
     claim_eq "what is no resource's is the upstream server's" 198.51.100.11 \
-        "$(lab_client dig +short +tries=1 +time=5 www.example A)"
+        "$(lab_client dig +short +tries=1 +time=20 www.example A)"
 }
 
 # Both sides of a pair say the same, with messages sealed or not: agrees EDGE GATEWAY SEALED

@@ -127,11 +127,11 @@ e2e_end() {
 
 # A proxy address of a name, as an application would get it: address NAME [A|AAAA]
 address() {
-    lab_client dig +short +tries=1 +time=5 "$1" "${2:-A}" | head -n 1
+    lab_client dig +short +tries=1 +time=20 "$1" "${2:-A}" | head -n 1
 }
 
 ask() {
-    lab_client dig +short +tries=1 +time=5 "$1" "${2:-A}" >/dev/null
+    lab_client dig +short +tries=1 +time=20 "$1" "${2:-A}" >/dev/null
 }
 
 # Whether every entry of a domain is in a state: state_is NAME STATE
@@ -195,7 +195,7 @@ iperf_rests() {
 }
 
 # The page that says who answered whom: who FAMILY(4|6) NAME
-who() { lab_client curl -sS "-$1" -m 8 "http://$2/who"; }
+who() { lab_client curl -sS "-$1" -m 30 "http://$2/who"; }
 
 # Checksum errors that the endpoints have counted so far, all protocols.
 checksum_errors() {
