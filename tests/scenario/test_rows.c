@@ -93,8 +93,7 @@ static void row_8935_recreating_does_not_stall(void **state)
 	(void)state;
 	EDGE_STEPS(ASKED, {10, "active a.x A@1", "A@1 pending>confirmed; a.x forward @1"},
 		   {5000, "query a.x",
-		    "A@1 confirmed>recreating; A@1 recreating>pending; send A@1 #2 4+4; "
-		    "a.x forward @1 touch 2000"},
+		    "A@1 confirmed>recreating; A@1 recreating>pending; send A@1 #2 4+4"},
 		   {5001, "packet a.x 1", "release a.x 1"});
 }
 
@@ -106,8 +105,7 @@ static void row_9064_failed_domains_cause_no_storm(void **state)
 		   {5000, "query z.x", "new z.x; A@1 none>pending; send A@1 #2 4+4; z.x hold @1"},
 		   {5010, "active z.x A@1", "A@1 pending>confirmed; z.x forward @1"},
 		   {15000, "query z.x",
-		    "A@1 confirmed>recreating; A@1 recreating>pending; send A@1 #3 4+4; "
-		    "z.x forward @1 touch 2000"},
+		    "A@1 confirmed>recreating; A@1 recreating>pending; send A@1 #3 4+4"},
 		   {15001, "packet a.x 1", "release a.x 1"},
 		   {15002, "query a.x",
 		    "A@1 failed>recreating; A@1 recreating>pending; send A@1 #4 4+4; a.x hold @1"});

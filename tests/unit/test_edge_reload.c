@@ -51,7 +51,7 @@ static void changed_pattern_reconciles_domains(void **state)
 	bed_do(&bed, 0, "query a.x");
 	bed_do(&bed, 1, "active a.x A@1");
 	bed_do(&bed, 1, "active b.x B@2");
-	reload("A@1 pending>none; changed b.x; b.x/4 forward @2; b.x/6 hold; "
+	reload("A@1 pending>none; changed b.x; b.x/6 hold; "
 	       "A@1 confirmed>none; changed a.x; a.x hold",
 	       list, 3);
 	reload("", list, 3);
@@ -127,7 +127,7 @@ static void changed_stack_leaves_others_alone(void **state)
 	reload("B@2 confirmed>none; changed b.x; b.x/4 forward @1", list, 2);
 	expect(3000, "query b.x",
 	       "B@2 none>pending; send B@2 #3 4+4; A@1 confirmed>recreating; "
-	       "A@1 recreating>pending; send A@1 #4 4+4; b.x forward @1 touch 2000");
+	       "A@1 recreating>pending; send A@1 #4 4+4");
 }
 
 /* M-03: an invalid pattern is left out and said so. */

@@ -35,8 +35,9 @@ static void questions_wait_for_their_turn(void **state)
 	assert_true(edge_deadline(bed.edge).ns > bed.now.ns);
 	expect(1500, "query e.x", "");
 	expect(2005, "tick", "send A@1 #4 4+4");
+	expect(5000, "tick", "");
 	assert_int_equal(edge_deadline(bed.edge).ns, INSTANT_NEVER.ns);
-	expect(2010, "active e.x A@1", "A@1 pending>confirmed; e.x forward @1");
+	expect(5001, "active e.x A@1", "A@1 pending>confirmed; e.x forward @1");
 }
 
 /* C-26: other gateways have rates of their own. */
@@ -71,6 +72,27 @@ static void first_questions_go_first(void **state)
 	expect(4800, "tick", "send A@1 #7 4+4 again 1");
 	expect(5900, "tick", "send A@1 #6 4+4");
 	expect(7000, "tick", "send A@1 #8 4+4 again 1");
+}
+
+/* C-08: it is seen in time, about, who is not answered; a question that is, costs no verdict. */
+static void unanswered_are_noticed(void **state)
+{
+	int64_t late_ns;
+
+	(void)state;
+	bed_do(&bed, 0, "query a.x");
+	bed_do(&bed, 1, "active a.x A@1");
+	bed_do(&bed, 5001, "query a.x");
+	late_ns = instant_sub(edge_deadline(bed.edge), bed.now) - EDGE_RESEND_NS;
+	assert_in_range(late_ns, 0, 10 * NSEC_PER_MSEC);
+	expect(7000, "tick", "");
+	expect(7001, "tick", "a.x forward @1 touch 0");
+	assert_int_equal(edge_deadline(bed.edge).ns, INSTANT_NEVER.ns);
+	expect(7002, "active a.x A@1", "A@1 pending>confirmed; a.x forward @1");
+	expect(9010, "query a.x",
+	       "A@1 confirmed>recreating; A@1 recreating>pending; send A@1 #3 4+4");
+	expect(9011, "active a.x A@1", "A@1 pending>confirmed");
+	assert_int_equal(edge_deadline(bed.edge).ns, INSTANT_NEVER.ns);
 }
 
 /* C-26: an answer, or a gateway that is not there any more, takes a question's turn away. */
@@ -113,7 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(questions_wait_for_their_turn),  T(gateways_do_not_wait_for_each_other),
 		T(first_questions_go_first),       T(answered_and_lost_have_no_turn),
-		T(others_leave_half_of_the_burst),
+		T(others_leave_half_of_the_burst), T(unanswered_are_noticed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -288,6 +288,7 @@ struct instant edge_deadline(const struct edge *edge)
 	if (edge->due)
 		t = edge->due->due_at;
 	t = instant_min(t, edge_send_deadline(edge));
+	t = instant_min(t, edge_late_deadline(edge));
 	t = instant_min(t, edge_rest_deadline(edge));
 	return instant_min(t, timers_next(&edge->watches));
 }
@@ -296,7 +297,7 @@ int edge_tick(struct edge *edge, struct instant now)
 {
 	int r;
 
-	r = edge_queue_reserve(edge, TICK_BATCH * (3 + 2 * SETTLE_ACTIONS + 1 + DOMAIN_ACTIONS) +
+	r = edge_queue_reserve(edge, TICK_BATCH * (4 + 3 * SETTLE_ACTIONS + 1 + DOMAIN_ACTIONS) +
 					     EDGE_WALK_BATCH * WALK_ACTIONS);
 	if (r < 0)
 		return r;
@@ -304,6 +305,7 @@ int edge_tick(struct edge *edge, struct instant now)
 	edge_run_due(edge, now, TICK_BATCH);
 	edge_send_run(edge, now, TICK_BATCH);
 	edge_watch_run(edge, now, TICK_BATCH);
+	edge_late_run(edge, now, TICK_BATCH);
 	edge_walk_run(edge, now, EDGE_WALK_BATCH);
 	return 0;
 }

@@ -136,7 +136,7 @@ void edge_entry_set_state(struct edge *edge, struct entry *e, enum edge_state to
 	r->stored = (uint8_t)stored_state(e);
 	r->news = (uint8_t)news_of(e, r->from, stored);
 	if (to == EDGE_PENDING)
-		DL_APPEND(e->gateway->pending, e);
+		edge_send_await(e);
 }
 
 void edge_entry_vanish(struct edge *edge, struct entry *e, struct instant now)

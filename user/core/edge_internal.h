@@ -19,7 +19,8 @@
  * A domain has one entry for each resource that publishes it; EDGE_NONE is an entry that
  * knows no gateway yet. What may be numerous is linked where it is needed and nowhere walked:
  *
- *	gateway.pending	entries in EDGE_PENDING, by sent_at
+ *	gateway.pending	entries in EDGE_PENDING, by sent_at; from gateway.fresh on, those of
+ *			which it is not known yet that no answer comes
  *	gateway.queue	entries in EDGE_PENDING whose AssignedIps waits for its turn
  *	due		entries in EDGE_RECREATING that wait for their 2 s, by due_at
  *	gateway.entries	entries of a gateway
@@ -109,8 +110,9 @@ struct edge_gateway {
 	struct entry *entries;
 	uint32_t count[EDGE_FAILED + 1]; /* of them, by state */
 	struct entry *pending, *queue[QUEUE_COUNT];
-	struct entry *walk; /* the next of them that is to catch up; NULL: all have */
-	uint16_t life;      /* another one when it has gone */
+	struct entry *fresh; /* in pending; NULL: none */
+	struct entry *walk;  /* the next of them that is to catch up; NULL: all have */
+	uint16_t life;       /* another one when it has gone */
 	unsigned int turn;
 	int64_t cost_ns, burst_ns; /* of an AssignedIps, and of as many as may go at once; 0 */
 	struct instant full_at;    /* when the whole burst is there again */
@@ -127,6 +129,7 @@ struct entry {
 	uint8_t state;                /* enum edge_state */
 	bool buffering : 1;
 	bool waiting : 1;   /* in edge.due */
+	bool late : 1;      /* Pending: it has not been answered within EDGE_RESEND_NS */
 	uint8_t queued : 2; /* Pending: 0: in gateway.pending; else in gateway.queue[queued - 1] */
 	uint16_t life;      /* of its gateway, when it was bound to it */
 	uint32_t resends;
@@ -381,12 +384,19 @@ void edge_send(struct edge *edge, struct entry *e, enum send_queue which, struct
 /* Whether what nobody has asked for may be sent, too. */
 bool edge_send_has_spare(const struct edge_gateway *g, struct instant now);
 
+/* A Pending entry that stands nowhere waits for an answer. */
+void edge_send_await(struct entry *e);
+
 /* Take a Pending entry off its list: it waits for neither an answer nor its turn. */
 void edge_send_cancel(struct entry *e);
 
 /* Send what has its turn, up to @max messages. */
 void edge_send_run(struct edge *edge, struct instant now, unsigned int max);
 struct instant edge_send_deadline(const struct edge *edge);
+
+/* See that up to @max entries have not been answered in time. Room is reserved. */
+void edge_late_run(struct edge *edge, struct instant now, unsigned int max);
+struct instant edge_late_deadline(const struct edge *edge);
 
 /* ---- edge_verdict.c ---- */
 

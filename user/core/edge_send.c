@@ -17,8 +17,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define AGAIN_TURNS   4                   /* one in so many is a repetition's */
-#define SEND_TOGETHER (5 * NSEC_PER_MSEC) /* turns that come so close to each other */
+#define AGAIN_TURNS   4                    /* one in so many is a repetition's */
+#define SEND_TOGETHER (5 * NSEC_PER_MSEC)  /* turns that come so close to each other */
+#define LATE_TOGETHER (10 * NSEC_PER_MSEC) /* the same of those that are not answered */
 
 int edge_gateway_rate(struct edge *edge, uint32_t gateway, unsigned int per_second,
 		      unsigned int burst)
@@ -56,11 +57,22 @@ bool edge_send_has_spare(const struct edge_gateway *g, struct instant now)
 	return g->up && !is_waited_for(g) && used_ns(g, now) + g->cost_ns <= g->burst_ns / 2;
 }
 
+void edge_send_await(struct entry *e)
+{
+	struct edge_gateway *g = e->gateway;
+
+	DL_APPEND(g->pending, e);
+	if (!g->fresh && !e->late)
+		g->fresh = e;
+}
+
 /* Take a Pending entry off the list that it stands in. */
 void edge_send_cancel(struct entry *e)
 {
 	struct edge_gateway *g = e->gateway;
 
+	if (g->fresh == e)
+		g->fresh = e->next;
 	if (e->queued)
 		DL_DELETE(g->queue[e->queued - 1], e);
 	else
@@ -80,7 +92,8 @@ static void send_now(struct edge *edge, struct entry *e, enum send_queue which, 
 	struct edge_gateway *g = e->gateway;
 	struct record *r = edge_queue_add(edge, EDGE_SEND_ASSIGNED, e->domain);
 
-	if (which == QUEUE_AGAIN) {
+	e->late = which == QUEUE_AGAIN;
+	if (e->late) {
 		e->generation = edge_next_generation(edge);
 		e->resends++;
 	}
@@ -93,7 +106,7 @@ static void send_now(struct edge *edge, struct entry *e, enum send_queue which, 
 	e->sent_at = now;
 	g->full_at = instant_add(now, used_ns(g, now) + g->cost_ns);
 	edge_send_cancel(e);
-	DL_APPEND(g->pending, e);
+	edge_send_await(e);
 }
 
 void edge_send(struct edge *edge, struct entry *e, enum send_queue which, struct instant now)
@@ -146,5 +159,42 @@ struct instant edge_send_deadline(const struct edge *edge)
 		if (is_waited_for(g) && g->up)
 			t = instant_min(t, instant_add(g->full_at,
 						       g->cost_ns - g->burst_ns + SEND_TOGETHER));
+	return t;
+}
+
+/* ---- who is not answered ---- */
+
+static struct instant late_at(const struct entry *e)
+{
+	return instant_add(e->sent_at, EDGE_RESEND_NS);
+}
+
+void edge_late_run(struct edge *edge, struct instant now, unsigned int max)
+{
+	struct edge_gateway *g, *next;
+
+	HASH_ITER (hh, edge->gateways, g, next) {
+		for (; max && g->fresh && instant_reached(late_at(g->fresh), now); max--) {
+			struct entry *e = g->fresh;
+
+			g->fresh = e->next;
+			e->late = true;
+			edge_entry_catch_up(edge, e, now);
+			edge_domain_settle(edge, e->domain);
+		}
+	}
+}
+
+/* Rounded up: while answers come, it is another instant with each, and nothing is to be done. */
+struct instant edge_late_deadline(const struct edge *edge)
+{
+	struct instant t = INSTANT_NEVER;
+	const struct edge_gateway *g, *next;
+
+	HASH_ITER (hh, edge->gateways, g, next)
+		if (g->fresh)
+			t = instant_min(t, late_at(g->fresh));
+	if (t.ns != INSTANT_NEVER.ns)
+		t.ns += LATE_TOGETHER - 1 - (t.ns + LATE_TOGETHER - 1) % LATE_TOGETHER;
 	return t;
 }

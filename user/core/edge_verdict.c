@@ -12,11 +12,15 @@ struct verdict {
 	struct instant touch_at;
 };
 
-/* From when on a new flow that passes is to have the entry asked for (C-08). */
+/*
+ * From when on a new flow that passes is to have the entry asked for (C-08). The packet path is
+ * told when that has come: nearly every question is answered long before.
+ */
 static struct instant entry_touch_at(const struct entry *e)
 {
 	if (e->state == EDGE_PENDING)
-		return e->queued ? INSTANT_NEVER : instant_add(e->sent_at, EDGE_RESEND_NS);
+		return e->queued || !e->late ? INSTANT_NEVER
+					     : instant_add(e->sent_at, EDGE_RESEND_NS);
 	if (e->state == EDGE_RECREATING && !e->waiting && e->gateway->up)
 		return e->since; /* it could not be asked for then */
 	return INSTANT_NEVER;
