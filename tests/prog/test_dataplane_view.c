@@ -368,8 +368,8 @@ static void names_come_and_go(void **state)
 	assert_int_equal(dpview_open(dpt_bpffs(), NULL, &view), 0);
 	for (int i = 0; i < 3; i++) {
 		key.name[1] = 'a' + i;
-		assert_int_equal(dataplane_dns_set(dp, &key, &value), 0);
-		assert_int_equal(dataplane_dns_set(dp, &key, &value), 0);
+		assert_int_equal(dataplane_dns_set(dp, &key, &value, 1), 0);
+		assert_int_equal(dataplane_dns_set(dp, &key, &value, 1), 0);
 	}
 	assert_int_equal(names(view), 3);
 	assert_int_equal(dataplane_dns_del(dp, &key), 0);

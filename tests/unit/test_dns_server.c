@@ -55,6 +55,45 @@ static void udp_takes_more_than_a_batch(void **state)
 	assert_int_equal(counters(f).requests, 0);
 }
 
+/* Answers what has come together, when all of it has. */
+static void answer_kept(void *ctx)
+{
+	struct fixture *f = ctx;
+
+	assert_int_equal(f->kept_count, 25);
+	while (f->kept_count) {
+		struct dns_request *req = f->kept[--f->kept_count];
+		size_t len;
+		const uint8_t *bytes = dns_request_bytes(req, &len);
+
+		assert_int_equal(dns_request_port(req), dns_server_port(f->server, 0));
+		assert_int_equal(dns_request_reply(req, bytes, len), 0);
+		dns_request_unref(req);
+	}
+}
+
+static void udp_says_when_all_that_came_has_been_handled(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(closep) int fd = -1;
+	uint8_t bytes[64];
+
+	f->keep = true;
+	f->settings.handled = answer_kept;
+	start(f, "127.0.0.1");
+	fd = client(f, SOCK_DGRAM, "127.0.0.1");
+	for (int i = 0; i < 25; i++) {
+		query(bytes, 40, (uint8_t)i);
+		assert_int_equal(send(fd, bytes, 40, 0), 40);
+	}
+	for (int i = 0; i < 25; i++) {
+		RUN_UNTIL(f, readable(fd));
+		assert_int_equal(recv(fd, bytes, sizeof(bytes), 0), 40);
+		assert_int_equal(bytes[1], 24 - i);
+	}
+	assert_int_equal(counters(f).requests, 0);
+}
+
 /* D-04: what is no DNS message by its length is dropped and counted */
 static void udp_drops_what_cannot_be_a_query(void **state)
 {
@@ -175,6 +214,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(udp_answers_leave_from_the_address_that_was_asked),
 		T(udp_takes_more_than_a_batch),
+		T(udp_says_when_all_that_came_has_been_handled),
 		T(udp_drops_what_cannot_be_a_query),
 		T(request_is_answered_once_and_within_its_limit),
 		T(requests_in_progress_are_bounded),

@@ -128,7 +128,9 @@ static void state_changed(struct daemon *d, const struct edge_action *a)
 	const char *gateway = name_of_gateway(d, a->state.gateway);
 
 	PROBE_STATE_CHANGE(a->name->text, a->state.gateway, a->state.from, a->state.to);
-	if (a->state.to != EDGE_CONFIRMED && a->state.to != EDGE_RECREATING)
+	/* A name that is asked about is answered as before, unless its packets wait: set_verdict.
+	 */
+	if (a->state.to == EDGE_NONE || a->state.to == EDGE_FAILED)
 		dns_xdp_changed(d, a->name);
 	store_state(d, a);
 	log_limited(a->state.to == EDGE_FAILED || a->state.from == EDGE_FAILED ||

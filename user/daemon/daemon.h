@@ -30,6 +30,7 @@
 #include "core/gateway.h"
 #include "core/names.h"
 #include "core/peer.h"
+#include "core/stub.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/view.h"
 #include "io/bucket.h"
@@ -44,6 +45,9 @@
 #define LOCAL_SCOPE   0 /* gateway's id of the edge in this process */
 
 #define UNSET_MAX 16
+
+#define DNS_TOGETHER 32 /* queries that are answered in one go */
+#define DNS_PORT_XDP 53 /* where the programs answer */
 
 /* A control message on its way inside this process. */
 struct letter {
@@ -138,7 +142,13 @@ struct daemon {
 	struct bucket_table *new_names; /* by client */
 	struct bucket_table *refusals;  /* of everybody together */
 	struct in_force in_force;
-	bool dns_xdp;                     /* queries may be answered in XDP */
+	bool dns_xdp; /* queries may be answered in XDP */
+	struct dns_asked {
+		struct dns_request *req;
+		struct stub_reply reply;
+	} asked[DNS_TOGETHER]; /* queries that wait for those that came with them */
+	unsigned int asked_count;
+	bool asked_new;                   /* a name among them has got addresses */
 	LIST_HEAD(, forwarded) forwarded; /* queries that are with an upstream server */
 	struct ctl_server *ctl;
 
@@ -290,13 +300,19 @@ struct upstream *site_of_gateway(struct daemon *d, uint32_t id);
 /* ---- dns.c: queries; dns_service.c: what serves them ---- */
 
 void dns_on_request(void *ctx, struct dns_request *req);
+void dns_on_handled(void *ctx);
 
 /*
- * dns_xdp.c: what the XDP programs answer. The daemon has answered a query; something about a name
- * has changed; the configuration has, or this is the start.
+ * dns_xdp.c: what the XDP programs answer. The daemon answers a query, and has answered all that
+ * came with it; something about a name has changed; the configuration has, or this is the start.
  */
-struct stub_reply;
-void dns_xdp_answered(struct daemon *d, const struct stub_reply *reply);
+struct dns_leases {
+	unsigned int count;
+	struct fq_dns_key keys[DNS_TOGETHER];
+	struct fq_dns values[DNS_TOGETHER];
+};
+void dns_xdp_answered(struct daemon *d, const struct dname *name, struct dns_leases *leases);
+void dns_xdp_keep(struct daemon *d, struct dns_leases *leases);
 void dns_xdp_changed(struct daemon *d, const struct dname *name);
 int dns_xdp_apply(struct daemon *d);
 

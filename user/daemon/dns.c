@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/probe.h"
-#include "core/stub.h"
 #include "daemon/daemon.h"
 
 #define RCODE_SERVFAIL 2
@@ -173,47 +172,75 @@ static uint32_t next_domain(const struct daemon *d)
 	return marks.next_domain;
 }
 
-static void answered(struct daemon *d, struct dns_request *req, const struct stub_reply *reply)
+static void answer(struct daemon *d, const struct dns_asked *a, struct dns_leases *leases)
 {
-	if (reply->reason == FQ_R_DNS_LOCAL)
-		dns_xdp_answered(d, reply);
-	(void)dns_request_reply(req, reply->bytes, reply->len);
-}
+	const struct stub_reply *reply = &a->reply;
 
-static void answer(struct daemon *d, struct dns_request *req)
-{
-	uint32_t next = next_domain(d);
-	struct stub_reply reply;
-
-	if (decide(d, req, &reply) < 0) {
-		dns_reply_error(req, RCODE_SERVFAIL);
-		return;
-	}
-	PROBE_DNS_QUERY(reply.name.text, reply.qtype, reply.outcome, reply.reason);
-	/* The packet path is to know a new domain's addresses before the application does. */
-	if (next_domain(d) != next)
-		daemon_drain(d);
-	else
-		daemon_pump_gather(d);
-	if (reply.reason)
-		dataplane_count(d->dp, reply.reason, 1);
-	switch (reply.outcome) {
+	if (reply->reason)
+		dataplane_count(d->dp, reply->reason, 1);
+	switch (reply->outcome) {
 	case STUB_ANSWER:
-		if (answer_may_be_lost(d, &reply))
-			dns_reply_error(req, RCODE_SERVFAIL);
-		else
-			answered(d, req, &reply);
+		if (answer_may_be_lost(d, reply)) {
+			dns_reply_error(a->req, RCODE_SERVFAIL);
+			break;
+		}
+		if (reply->reason == FQ_R_DNS_LOCAL && dns_request_port(a->req) == DNS_PORT_XDP)
+			dns_xdp_answered(d, &reply->name, leases);
+		(void)dns_request_reply(a->req, reply->bytes, reply->len);
 		break;
 	case STUB_FORWARD:
-		forward(d, req, d->upstream, reply.answer_max);
+		forward(d, a->req, d->upstream, reply->answer_max);
 		break;
 	case STUB_SITE:
-		forward(d, req, site_of_gateway(d, reply.gateway), reply.answer_max);
+		forward(d, a->req, site_of_gateway(d, reply->gateway), reply->answer_max);
 		break;
 	case STUB_DROP:
 		break;
 	}
-	stub_reply_done(&reply);
+}
+
+/*
+ * Answer what has been asked together: what follows from all of it is applied and written in one go
+ * before.
+ */
+void dns_on_handled(void *ctx)
+{
+	struct daemon *d = ctx;
+	struct dns_leases leases;
+	unsigned int count = d->asked_count;
+
+	if (!count)
+		return;
+	/* The packet path is to know a new domain's addresses before the application does. */
+	if (d->asked_new)
+		daemon_drain(d);
+	else
+		daemon_pump_gather(d);
+	leases.count = d->asked_count = 0;
+	d->asked_new = false;
+	for (unsigned int i = 0; i < count; i++) {
+		answer(d, &d->asked[i], &leases);
+		stub_reply_done(&d->asked[i].reply);
+		dns_request_unref(d->asked[i].req);
+	}
+	dns_xdp_keep(d, &leases);
+}
+
+/* Decide on the answer; it is given with those to what else has come. */
+static void take(struct daemon *d, struct dns_request *req)
+{
+	struct dns_asked *a = &d->asked[d->asked_count];
+	uint32_t next = next_domain(d);
+
+	if (decide(d, req, &a->reply) < 0) {
+		dns_reply_error(req, RCODE_SERVFAIL);
+		return;
+	}
+	PROBE_DNS_QUERY(a->reply.name.text, a->reply.qtype, a->reply.outcome, a->reply.reason);
+	d->asked_new = d->asked_new || next_domain(d) != next;
+	a->req = dns_request_ref(req);
+	if (++d->asked_count == DNS_TOGETHER)
+		dns_on_handled(d);
 }
 
 /* Whoever may not ask is told so, but not more often than is useful, and never about an answer. */
@@ -245,7 +272,7 @@ void dns_on_request(void *ctx, struct dns_request *req)
 	} else if (!bucket_take(d->queries, src, instant_now())) {
 		dataplane_count(d->dp, FQ_R_DNS_OVERLOAD, 1);
 	} else {
-		answer(d, req);
+		take(d, req);
 	}
 	dns_request_unref(req);
 }

@@ -165,6 +165,7 @@ static int listen_on(struct daemon *d, const struct config_endpoint *at, unsigne
 	s.freebind = true;
 	s.may_connect = dns_may_ask;
 	s.handle = dns_on_request;
+	s.handled = dns_on_handled;
 	s.ctx = d;
 	return dns_server_new(d->event, &s, &d->dns, error);
 }

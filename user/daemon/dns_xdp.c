@@ -6,19 +6,22 @@
  * until a gateway is asked as an earlier one has wished (core/dnslease.c).
  */
 #include "core/dnslease.h"
-#include "core/stub.h"
 #include "daemon/daemon.h"
 
-#define DNS_PORT 53
-
-void dns_xdp_answered(struct daemon *d, const struct stub_reply *reply)
+void dns_xdp_answered(struct daemon *d, const struct dname *name, struct dns_leases *leases)
 {
-	struct fq_dns_key key;
-	struct fq_dns value;
+	unsigned int i = leases->count;
 
+	if (d->dns_xdp &&
+	    dnslease_make(d->edge, name, instant_now(), &leases->keys[i], &leases->values[i]))
+		leases->count++;
+}
+
+void dns_xdp_keep(struct daemon *d, struct dns_leases *leases)
+{
 	/* Where there is no room, queries are answered as ever. */
-	if (d->dns_xdp && dnslease_make(d->edge, &reply->name, instant_now(), &key, &value))
-		(void)dataplane_dns_set(d->dp, &key, &value);
+	if (leases->count)
+		(void)dataplane_dns_set(d->dp, leases->keys, leases->values, leases->count);
 }
 
 void dns_xdp_changed(struct daemon *d, const struct dname *name)
@@ -37,7 +40,7 @@ static unsigned int addresses(const struct config *c, struct fq_addr addrs[CONFI
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < c->edge.dns.listen_count; i++)
-		if (c->edge.dns.listen[i].port == DNS_PORT)
+		if (c->edge.dns.listen[i].port == DNS_PORT_XDP)
 			addrs[n++] = c->edge.dns.listen[i].addr;
 	return n;
 }

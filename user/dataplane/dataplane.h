@@ -270,9 +270,12 @@ int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy);
 int dataplane_gateway_set(struct dataplane *dp, uint32_t id, const struct fq_addr *addr, bool up);
 int dataplane_gateway_del(struct dataplane *dp, uint32_t id);
 
-/* What the XDP programs answer for a name, see struct fq_dns; not part of sync. */
-int dataplane_dns_set(struct dataplane *dp, const struct fq_dns_key *key,
-		      const struct fq_dns *value);
+/*
+ * What the XDP programs answer for each of @count names, see struct fq_dns; not part of sync. One
+ * that there is no room for leaves out no other.
+ */
+int dataplane_dns_set(struct dataplane *dp, const struct fq_dns_key *keys,
+		      const struct fq_dns *values, unsigned int count);
 int dataplane_dns_del(struct dataplane *dp, const struct fq_dns_key *key);
 
 /* Forget all names. Return: 0; errors of the kernel. */

@@ -9,10 +9,19 @@ static int delete_entry(struct dataplane *dp, enum dp_map map, const void *key)
 	return bpf_map_delete_elem(dp->maps[map], key) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int dataplane_dns_set(struct dataplane *dp, const struct fq_dns_key *key,
-		      const struct fq_dns *value)
+int dataplane_dns_set(struct dataplane *dp, const struct fq_dns_key *keys,
+		      const struct fq_dns *values, unsigned int count)
 {
-	return bpf_map_update_elem(dp->maps[M_DNS], key, value, BPF_ANY) < 0 ? -errno : 0;
+	uint32_t n = count;
+	int r = 0;
+
+	if (count > 1 && bpf_map_update_batch(dp->maps[M_DNS], keys, values, &n, NULL) == 0)
+		return 0;
+	/* It stops at one that cannot be set; others can. */
+	for (unsigned int i = 0; i < count; i++)
+		if (bpf_map_update_elem(dp->maps[M_DNS], &keys[i], &values[i], BPF_ANY) < 0)
+			r = -errno;
+	return r;
 }
 
 int dataplane_dns_del(struct dataplane *dp, const struct fq_dns_key *key)

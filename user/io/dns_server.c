@@ -83,6 +83,11 @@ bool dns_request_is_tcp(const struct dns_request *req)
 	return req->tcp;
 }
 
+uint16_t dns_request_port(const struct dns_request *req)
+{
+	return req->server ? req->listener->port : 0;
+}
+
 size_t dns_request_max(const struct dns_request *req)
 {
 	return req->tcp ? DNS_TCP_MAX : DNS_UDP_MAX;
@@ -98,6 +103,12 @@ int dns_request_reply(struct dns_request *req, const uint8_t *bytes, size_t len)
 		return -ENOTCONN;
 	req->answered = true;
 	return req->tcp ? dns_tcp_reply(req, bytes, len) : dns_udp_reply(req, bytes, len);
+}
+
+void dns_requests_handled(struct dns_server *server)
+{
+	if (server->settings.handled)
+		server->settings.handled(server->settings.ctx);
 }
 
 /* Sockets */

@@ -55,6 +55,10 @@ struct dns_server_settings {
 
 	/* A request: one reference to it is the handler's. Must not free the server. */
 	void (*handle)(void *ctx, struct dns_request *req);
+
+	/* Those that came together have all been handed over: answers that are given now are sent
+	 * in one go. NULL: it does not matter. */
+	void (*handled)(void *ctx);
 	void *ctx;
 };
 
@@ -108,6 +112,9 @@ const uint8_t *dns_request_bytes(const struct dns_request *req, size_t *ret_len)
 const struct fq_addr *dns_request_source(const struct dns_request *req);
 
 bool dns_request_is_tcp(const struct dns_request *req);
+
+/* The port that was asked, host order; 0: the server is gone. */
+uint16_t dns_request_port(const struct dns_request *req);
 
 /* The longest answer that can be sent: DNS_UDP_MAX or DNS_TCP_MAX. The client's EDNS size and the
  * 512 bytes of RFC 1035 are the caller's business. */

@@ -43,11 +43,11 @@ struct dns_request {
 	unsigned int refs;
 	struct dns_server *server; /* NULL: it was freed */
 	struct fq_addr source;
+	struct dns_listener *listener; /* as long as the server is there */
 	bool tcp;
 	bool answered;
 
 	/* UDP */
-	struct dns_listener *listener;
 	struct sockaddr_storage peer;
 	socklen_t peer_len;
 	struct in6_pktinfo local6; /* address that was asked; family of peer says which */
@@ -68,6 +68,9 @@ struct dns_request {
  * Return: a reference for the handler; NULL if there are too many, or no memory: counted.
  */
 struct dns_request *dns_request_new(struct dns_server *server, const uint8_t *bytes, size_t len);
+
+/* Those that came together have been handed over. */
+void dns_requests_handled(struct dns_server *server);
 
 /* The UDP half: sd_event's handler of a listener's socket, and how a request of it is answered. */
 int dns_udp_readable(sd_event_source *source, int fd, uint32_t revents, void *ctx);

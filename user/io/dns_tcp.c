@@ -128,6 +128,7 @@ static void start_request(struct dns_conn *conn, size_t frame)
 		conn->dead = true; /* the client sees it at once and may ask elsewhere */
 		return;
 	}
+	req->listener = conn->listener;
 	req->tcp = true;
 	req->source = conn->source;
 	req->conn = conn;
@@ -145,6 +146,7 @@ static void start_requests(struct dns_conn *conn)
 		start_request(conn, frame);
 		conn->in_begin += frame;
 	}
+	dns_requests_handled(conn->listener->server);
 	if (conn->in_begin > 0) {
 		conn->in_len -= conn->in_begin;
 		memmove(conn->in, conn->in + conn->in_begin, conn->in_len);

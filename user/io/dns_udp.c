@@ -194,6 +194,7 @@ int dns_udp_readable(sd_event_source *source, int fd, uint32_t revents, void *ct
 	server->udp_batch = &batch;
 	for (int i = 0; i < n; i++)
 		udp_datagram(listener, server->udp_buffer[i], msgs[i].msg_len, &msgs[i].msg_hdr);
+	dns_requests_handled(server);
 	server->udp_batch = NULL;
 	batch_send(server, &batch);
 	return 0;
