@@ -24,7 +24,7 @@ test_packages=(
     linux-perf dnsperf
 )
 # What the benchmark compares with; one that is missing is a line in the report.
-bench_packages=(dnsmasq-base unbound dnsperf tayga)
+bench_packages=(dnsmasq-base unbound tayga)
 
 usage() {
     cat <<'USAGE'

@@ -1,18 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Answers of DNS per second, and CPU time of the server for one, beside dnsmasq and unbound.
+# Answers of DNS per second of one CPU, beside dnsmasq and unbound.
 #
 #     tests/bench/dns.sh [FILE.json]      (as root; ROUNDS=7 SECONDS_EACH=2 NAMES=10000)
 #
-# All servers know the same names, run at once in namespaces behind a veth of their own, each limited to
-# SERVER_CPU, and are asked in turns by dnsperf on CLIENT_CPU. fqdnat is an edge with a gateway that confirms
-# everything (domains-gateway.py), and all names are confirmed before it begins; the others have them as local data.
-# The CPU time is that of the server's process: what the kernel does in softirqs is in nobody's.
+# All servers know the same names, run at once in namespaces behind a veth of their own, and are asked in turns, by the
+# same queries: live frames (dnslive.c), 32 together. fqdnat is an edge with a gateway that confirms everything
+# (domains-gateway.py), and all names are confirmed before it begins; the others have them as local data. fqdnat is in it
+# twice: asked at port 53, where its XDP program answers (edge.dns.xdp), and at another, where only the daemon does.
 #
-# fqdnat is in it twice: asked at port 53, where its XDP program answers (edge.dns.xdp), and at another, where only
-# the daemon does. dnsperf makes fewer questions than the program can answer, so that is asked by live frames
-# instead (dnslive.c): they are made, answered and counted on CLIENT_CPU; SERVER_CPU has the daemon, which renews names.
+# Who asks, who answers and the softirqs between them share CPU 0 and have real-time priorities, the server the higher
+# one: what has come is answered before more is asked. The figure is CPU time for an answer, of the server's process and
+# of the kernel on the way to it and back: all that was used, less what the same queries cost without a server, in the
+# same round.
 set -euo pipefail
 # shellcheck source=tests/bench/lab.sh
 . "$(dirname "$0")/lab.sh"
@@ -20,6 +21,8 @@ set -euo pipefail
 ROUNDS=${ROUNDS:-7}
 SECONDS_EACH=${SECONDS_EACH:-2}
 NAMES=${NAMES:-10000}
+CPU=$CLIENT_CPU
+OTHER_CPU=$SERVER_CPU # of the gateway that confirms
 GATEWAY=198.51.100.2
 OUT=${1-}
 
@@ -70,21 +73,33 @@ ask_all() {
 
 start_fqdnat() {
     config_edge
-    lab_spawn gateway "$LAB_NET" python3 tests/bench/domains-gateway.py "$GATEWAY"
+    lab_spawn gateway "$LAB_NET" taskset -c "$OTHER_CPU" python3 tests/bench/domains-gateway.py "$GATEWAY"
     lab_daemon_start
     ask_all
     lab_until 60 all_confirmed || { lab_say "not all names were confirmed" && return 1; }
-    taskset -acp "$SERVER_CPU" "$(lab_pid "$LAB_DAEMON")" >/dev/null
     servers+=(fqdnat-xdp fqdnat-socket)
 }
 
-# A namespace without a program on its interfaces, for the others.
+on_cpu() {
+    taskset -acp "$CPU" "$1" >/dev/null
+    chrt -afp 2 "$1"
+}
+
+end() {
+    lab_down
+    rm -rf "$LAB_STATE"
+}
+
+# A namespace without a program on its interfaces, for the others; and a veth without anybody behind it. GRO: else it
+# takes no frames of a program.
 make_other() {
     OTHER=$LAB_PREFIX-far # lab_down knows it
     lab_netns "$OTHER"
     lab_link "$LAB_CLIENT" eth1 "$OTHER" eth0
     lab_address "$LAB_CLIENT" eth1 10.99.0.1/24
     lab_address "$OTHER" eth0 10.99.0.2/24
+    ip netns exec "$OTHER" ethtool -K eth0 gro on
+    lab_link "$LAB_CLIENT" out "$LAB_CLIENT" in
 }
 
 # Each name with an address of its own: names FORMAT (of printf: name, two bytes of the address)
@@ -97,7 +112,7 @@ start_dnsmasq() {
     have dnsmasq || return 0
     # shellcheck disable=SC2016 # awk's
     names '%s 10.1.%d.%d' | awk '{ print $2, $1 }' >"$LAB_RUN/hosts"
-    lab_spawn dnsmasq "$OTHER" taskset -c "$SERVER_CPU" dnsmasq --keep-in-foreground --conf-file=/dev/null \
+    lab_spawn dnsmasq "$OTHER" dnsmasq --keep-in-foreground --conf-file=/dev/null \
         --port="${port[dnsmasq]}" --listen-address="${address[dnsmasq]}" --bind-interfaces --no-resolv --no-hosts \
         --addn-hosts="$LAB_RUN/hosts" --local-ttl=60 --user=root --pid-file=
     servers+=(dnsmasq)
@@ -112,7 +127,7 @@ start_unbound() {
         names '  local-data: "%s. 60 A 10.1.%d.%d"'
         printf '%s\n' remote-control: '  control-enable: no'
     } >"$LAB_RUN/unbound.conf"
-    lab_spawn unbound "$OTHER" taskset -c "$SERVER_CPU" unbound -d -c "$LAB_RUN/unbound.conf"
+    lab_spawn unbound "$OTHER" unbound -d -c "$LAB_RUN/unbound.conf"
     servers+=(unbound)
 }
 
@@ -122,39 +137,39 @@ answers() {
 }
 
 process_of() { lab_pid "$([[ $1 = fqdnat-* ]] && echo "$LAB_DAEMON" || echo "$1")"; }
-
-by_dnsperf() {
-    lab_client taskset -c "$CLIENT_CPU" dnsperf -s "${address[$1]}" -p "${port[$1]}" -d "$LAB_RUN/questions" \
-        -c 8 -q 100 -T 1 -t 1 -l "$SECONDS_EACH" 2>&1
+cpu_ns() {
+    local pid
+    for pid; do cat /proc/"$pid"/task/*/schedstat; done | awk '{ ns += $1 } END { printf "%.0f\n", ns }'
 }
 
-# The same words as dnsperf's. The program knows the names: what it does not know is the daemon's, whose figure is
-# another.
-by_live_frames() {
-    local mac
-    ask_all
-    mac=$(ip -n "$LAB_GW" -j link show lan0 | jq -r ".[0].address")
-    lab_client taskset -c "$CLIENT_CPU" "$LAB_BUILD/bench-dnslive" eth0 192.0.2.2 "${address[$1]}" "$mac" \
-        open.example "$NAMES" "$SECONDS_EACH" 2>&1
+mac_of() { ip -n "$1" -j link show "$2" | jq -r ".[0].address"; }
+
+# asked SERVER: queries sent, right answers, CPU time in ns of all that had to do with it
+asked() {
+    local where pid=() before sent answers ns
+    case $1 in
+    direct) where=(out in 10.99.1.1 10.99.1.2 53 "$(mac_of "$LAB_CLIENT" in)") ;;
+    fqdnat-*) where=(eth0 eth0 192.0.2.2 "${address[$1]}" "${port[$1]}" "$(mac_of "$LAB_GW" lan0)") ;;
+    *) where=(eth1 eth1 10.99.0.1 "${address[$1]}" "${port[$1]}" "$(mac_of "$OTHER" eth0)") ;;
+    esac
+    [ "$1" = direct ] || pid=("$(process_of "$1")")
+    # Names that the program does not know are the daemon's, whose figure is another.
+    [ "$1" != fqdnat-xdp ] || ask_all
+    before=$(cpu_ns "${pid[@]}" "$SOFTIRQD")
+    read -r sent answers ns < <(lab_client taskset -c "$CPU" chrt -f 1 "$LAB_BUILD/bench-dnslive" "${where[@]}" \
+        open.example "$NAMES" "$SECONDS_EACH")
+    echo "$sent $answers $((ns + $(cpu_ns "${pid[@]}" "$SOFTIRQD") - before))"
 }
 
-# ask SERVER: answers a second, and CPU time for one in us; not if any was wrong or too many were lost. Live frames do
-# not wait for answers: what the daemon is too slow for is lost, and does not count.
+# ask SERVER NS: answers a second, and CPU time for one in us, less NS; not if too many were lost or wrong
 ask() {
-    local pid before out how=by_dnsperf lost=0.01
-    [ "$1" != fqdnat-xdp ] || how=by_live_frames lost=1
-    pid=$(process_of "$1")
-    before=$(cpu_ns "$pid")
-    out=$($how "$1")
-    awk -v ns="$(($(cpu_ns "$pid") - before))" -v lost="$lost" '
-        /Queries sent/ { sent = $3 }
-        /Queries completed/ { done = $3 }
-        /Response codes/ { right = $4 }
-        /Queries per second/ { rate = $4 }
-        END {
-            if (done == 0 || right != done || sent - done > sent * lost) exit 1
-            print rate, ns / done / 1000
-        }' <<<"$out" || { echo "$out" >&2 && lab_say "$1: wrong or lost answers" && return 1; }
+    local said
+    said=$(asked "$1")
+    awk -v without="$2" '{
+        if ($2 < $1 * 0.95) exit 1
+        ns = $3 / $2 - without
+        print 1e9 / ns, ns / 1000
+    }' <<<"$said" || { lab_say "$1: wrong or lost answers: $said" && return 1; }
 }
 
 # Lines "server round rate us" become figures, ratios by round.
@@ -175,30 +190,32 @@ to_json() {
 }
 
 measure() {
-    local round server line
+    local round server line without
     for round in $(seq "$ROUNDS"); do
+        line=$(ask direct 0)
+        echo "direct $round $line" >>"$LAB_RUN/samples"
+        without=$(awk '{ print $2 * 1000 }' <<<"$line")
         for server in "${servers[@]}"; do
-            line=$(ask "$server")
+            line=$(ask "$server" "$without")
             echo "$server $round $line" >>"$LAB_RUN/samples"
         done
     done
 }
 
-if ! command -v dnsperf >/dev/null; then
-    skip fqdnat "dnsperf is not installed (scripts/bootstrap.sh --bench)"
-    [ -z "$OUT" ] || jq -n --argjson skipped "$skipped" '{figures: [], skipped: $skipped}' >"$OUT"
-    exit
-fi
 lab_init "fqdns-$$"
-trap lab_down EXIT
+LAB_STATE=/dev/shm/$LAB_PREFIX-state # to wait for a disk is no work
+trap end EXIT
 lab_up
+# Packets are received on the CPU that sends them.
+lab_client sh -c 'echo 0 >/sys/class/net/eth0/threaded' 2>/dev/null || true
 make_other
 start_fqdnat
 start_dnsmasq
 start_unbound
-names '%s A' | cut -d' ' -f1,2 | shuf --random-source=<(yes) >"$LAB_RUN/questions"
+SOFTIRQD=$(pgrep -x "ksoftirqd/$CPU")
 for server in "${servers[@]}"; do
     lab_until 10 answers "$server" || { lab_say "$server does not answer" && exit 1; }
+    on_cpu "$(process_of "$server")"
 done
 measure
 to_json <"$LAB_RUN/samples" >"$LAB_RUN/figures.json"

@@ -10,8 +10,8 @@
 
 #include "dnslive.h"
 
-#define IP4_LEN   20
-#define FLAGS_OFF (ETH_HLEN + IP4_LEN + 8 + 2) /* of the message */
+#define UDP_OFF   (ETH_HLEN + 20)
+#define FLAGS_OFF (UDP_OFF + 8 + 2) /* of the message */
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -69,12 +69,12 @@ int take(struct xdp_md *ctx)
 
 	if (bytes + FLAGS_OFF + 6 > (__u8 *)(long)ctx->data_end)
 		return XDP_PASS;
-	if (bytes[12] != 0x08 || bytes[13] != 0x00 || bytes[23] != 17 || bytes[34] ||
-	    bytes[35] != 53)
+	if (bytes[12] != 0x08 || bytes[13] != 0x00 || bytes[23] != 17 ||
+	    *(__u16 *)(bytes + (vars.direct ? UDP_OFF + 2 : UDP_OFF)) != vars.port)
 		return XDP_PASS;
-	/* QR; NOERROR; so many records. */
-	if ((bytes[FLAGS_OFF] & 0x80) && !(bytes[FLAGS_OFF + 1] & 0x0f) &&
-	    bytes[FLAGS_OFF + 5] == DNSLIVE_ADDRESSES)
+	/* QR; NOERROR; a record. */
+	if (vars.direct ||
+	    ((bytes[FLAGS_OFF] & 0x80) && !(bytes[FLAGS_OFF + 1] & 0x0f) && bytes[FLAGS_OFF + 5]))
 		vars.answered++;
 	return XDP_DROP;
 }
