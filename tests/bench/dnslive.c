@@ -40,8 +40,8 @@
 #define PORT       4000
 #define BATCH      32   /* less than a socket's buffer takes: each frame counts as a page in it */
 #define PIECE_MIN  1024 /* queries between two looks at the clock */
-#define PIECE_MAX  262144
-#define PIECE_S    0.05
+#define PIECE_MAX  1048576
+#define PIECE_S    0.3 /* a piece waits for RCU at its beginning and its end */
 #define UDP_OFF    (ETH_HLEN + sizeof(struct iphdr))
 #define HEADER_LEN 12
 
