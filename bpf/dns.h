@@ -24,15 +24,22 @@
 #define DNS_A_LEN      (DNS_RECORD_LEN + 4)
 #define DNS_AAAA_LEN   (DNS_RECORD_LEN + 16)
 
+/* A name in ip6.arpa (RFC 3596 2.5): 32 labels of one hexadecimal digit, and this. */
+#define DNS_IP6_SUFFIX   "\3ip6\4arpa"
+#define DNS_IP6_NAME_LEN (64 + sizeof(DNS_IP6_SUFFIX))
+
 /* Offsets into a body are masked, so that kernel 6.1 knows that they are in it. */
-#define DNS_QUESTION_MASK 63
+#define DNS_QUESTION_MASK 127
 #define DNS_BODY_MAX      256
 
 _Static_assert(DNS_QUESTION_MAX <= DNS_QUESTION_MASK, "every question");
+_Static_assert(DNS_IP6_NAME_LEN + 4 <= DNS_QUESTION_MASK, "every question");
+_Static_assert(DNS_RECORD_LEN + FQ_DNS_NAME_MAX <= DNS_RECORDS * DNS_AAAA_LEN, "PTR, too");
 _Static_assert(DNS_QUESTION_MASK + DNS_RECORDS * DNS_AAAA_LEN + DNS_OPT_LEN + 4 <= DNS_BODY_MAX,
 	       "every answer, and to the end of its last word");
 
 #define DNS_TYPE_A     1
+#define DNS_TYPE_PTR   12
 #define DNS_TYPE_AAAA  28
 #define DNS_TYPE_OPT   41
 #define DNS_TYPE_SVCB  64
@@ -66,6 +73,7 @@ struct dns_datagram {
 /* A query, and what is made of it. Too large for the stack. */
 struct dns_work {
 	struct fq_dns_key key; /* its name */
+	struct fq_addr proxy;  /* PTR: the address that the name stands for */
 	struct dns_datagram msg;
 	__u32 body_len;
 	__u32 question_len;
@@ -115,6 +123,72 @@ fq_inline void dns_key(struct dns_work *w, __u32 len)
 	}
 }
 
+/* A hexadecimal digit's value; of anything else more than 15. */
+fq_inline __u8 dns_hex(__u8 c)
+{
+	if ((__u8)(c - '0') < 10)
+		return c - '0';
+	c = (c | 0x20) - 'a';
+	return c < 6 ? c + 10 : 16;
+}
+
+/* Is the name at the beginning of the body one in ip6.arpa? Then w->proxy is its address. */
+fq_inline bool dns_ip6(struct dns_work *w)
+{
+	const __u8 *b = w->msg.body;
+	__u64 suffix, end;
+	__u8 bad = 0;
+
+	for (int i = 0; i < 16; i++) {
+		__u8 low = dns_hex(b[4 * i + 1]), high = dns_hex(b[4 * i + 3]);
+
+		bad |= (b[4 * i] ^ 1) | (b[4 * i + 2] ^ 1) | ((low | high) & 0xf0);
+		w->proxy.b[15 - i] = high << 4 | low;
+	}
+	__builtin_memcpy(&suffix, b + 64, sizeof(suffix));
+	__builtin_memcpy(&end, DNS_IP6_SUFFIX, sizeof(end));
+	return !bad && dns_lower(suffix) == end && (b[72] | 0x20) == 'a' && !b[73];
+}
+
+/* The decimal number of a label of @len digits, without zeros before it; else more than 255. */
+fq_inline __u32 dns_decimal(const __u8 *digit, __u32 len)
+{
+	__u32 value = 0;
+
+	if (!len || len > 3 || (digit[0] == '0' && len > 1))
+		return 256;
+	for (__u32 i = 0; i < 3; i++) {
+		if (i >= len)
+			break;
+		if ((__u8)(digit[i] - '0') > 9)
+			return 256;
+		value = 10 * value + (digit[i] - '0');
+	}
+	return value;
+}
+
+/* Is the name in w->key one in in-addr.arpa (RFC 1035 3.5)? Then w->proxy is its address. */
+fq_inline bool dns_ip4(struct dns_work *w)
+{
+	static const char suffix[] = "\7in-addr\4arpa";
+	__u32 off = 0;
+
+	w->proxy = (struct fq_addr){.w[2] = bpf_htonl(0xffff)};
+	for (int i = 0; i < 4; i++) {
+		const __u8 *label = w->key.name + (off & 31);
+		__u32 value = dns_decimal(label + 1, label[0]);
+
+		if (value > 255)
+			return false;
+		w->proxy.b[15 - i] = value;
+		off += label[0] + 1;
+	}
+	for (__u32 i = 0; i < sizeof(suffix); i++)
+		if (w->key.name[(off & 31) + i] != (__u8)suffix[i])
+			return false;
+	return true;
+}
+
 /* Is what follows the question nothing, or one OPT record of version 0? Its options say nothing
  * to us. */
 fq_inline bool dns_additional(struct dns_work *w)
@@ -137,7 +211,8 @@ fq_inline bool dns_additional(struct dns_work *w)
 /*
  * Read a query: w->msg, with zeros behind it, and w->body_len are the caller's.
  *
- * Return: whether it is one that the daemon answers with addresses, or none, of w->key.
+ * Return: whether it is one that the daemon answers with addresses, or none, of w->key, or, if
+ * w->type is PTR, with the name of w->proxy.
  */
 fq_inline bool dns_read(struct dns_work *w)
 {
@@ -150,6 +225,8 @@ fq_inline bool dns_read(struct dns_work *w)
 	    h->nscount)
 		return false;
 	name_len = dns_name_len(w);
+	if (!name_len && dns_ip6(w))
+		name_len = DNS_IP6_NAME_LEN;
 	if (name_len < 2 || name_len + 4 > w->body_len)
 		return false;
 	q = w->msg.body + (name_len & DNS_QUESTION_MASK);
@@ -157,7 +234,12 @@ fq_inline bool dns_read(struct dns_work *w)
 		return false;
 	w->type = q[0] << 8 | q[1];
 	w->question_len = name_len + 4;
-	dns_key(w, name_len);
+	if (name_len <= FQ_DNS_NAME_MAX)
+		dns_key(w, name_len);
+	else if (w->type != DNS_TYPE_PTR)
+		return false;
+	if (w->type == DNS_TYPE_PTR && name_len <= FQ_DNS_NAME_MAX && !dns_ip4(w))
+		return false;
 	return dns_additional(w);
 }
 
@@ -176,9 +258,14 @@ fq_inline void dns_record(__u8 *at, __u8 type, __u8 len)
 	at[11] = len;
 }
 
-/* The end of the message, behind records of @len bytes at @at. */
-fq_inline void dns_end(struct dns_work *w, __u8 *at, __u32 len)
+/* The header, and the end of the message: behind @records of @len bytes at @at. */
+fq_inline void dns_end(struct dns_work *w, __u8 *at, __u32 records, __u32 len)
 {
+	struct dns_header *h = &w->msg.header;
+
+	h->flags = (h->flags & bpf_htons(DNS_RD_CD)) | bpf_htons(DNS_ANSWER);
+	h->ancount = bpf_htons(records);
+	h->arcount = bpf_htons(w->edns);
 	w->body_len = w->question_len + len;
 	at += len;
 	if (w->edns) {
@@ -203,29 +290,38 @@ fq_inline void dns_end(struct dns_work *w, __u8 *at, __u32 len)
 fq_inline bool dns_make(struct dns_work *w, const struct fq_dns *name)
 {
 	__u8 *at = w->msg.body + (w->question_len & DNS_QUESTION_MASK);
-	struct dns_header *h = &w->msg.header;
 	__u32 records = 0, len = 0;
 
 	if (w->type == DNS_TYPE_A && name->ipv4) {
 		for (__u32 i = 0; i < DNS_RECORDS; i++, len += DNS_A_LEN) {
 			dns_record(at + len, DNS_TYPE_A, 4);
-			__builtin_memcpy(at + len + DNS_RECORD_LEN, name->addr[i].b + 12, 4);
+			__builtin_memcpy(at + len + DNS_RECORD_LEN, &name->v4[i], 4);
 		}
 		records = DNS_RECORDS;
 	} else if (w->type == DNS_TYPE_AAAA && name->ipv6) {
 		for (__u32 i = 0; i < DNS_RECORDS; i++, len += DNS_AAAA_LEN) {
 			dns_record(at + len, DNS_TYPE_AAAA, 16);
-			__builtin_memcpy(at + len + DNS_RECORD_LEN, name->addr[DNS_RECORDS + i].b,
-					 16);
+			__builtin_memcpy(at + len + DNS_RECORD_LEN, &name->v6[i], 16);
 		}
 		records = DNS_RECORDS;
 	} else if (w->type != DNS_TYPE_A && w->type != DNS_TYPE_AAAA && w->type != DNS_TYPE_HTTPS &&
 		   w->type != DNS_TYPE_SVCB) {
 		return false;
 	}
-	dns_end(w, at, len);
-	h->flags = (h->flags & bpf_htons(DNS_RD_CD)) | bpf_htons(DNS_ANSWER);
-	h->ancount = bpf_htons(records);
-	h->arcount = bpf_htons(w->edns);
+	dns_end(w, at, records, len);
+	return true;
+}
+
+/* The same from what is known of the address. */
+fq_inline bool dns_make_ptr(struct dns_work *w, const struct fq_dns_ptr *proxy)
+{
+	__u8 *at = w->msg.body + (w->question_len & DNS_QUESTION_MASK);
+	__u32 len = proxy->len;
+
+	if (len > FQ_DNS_NAME_MAX)
+		return false;
+	dns_record(at, DNS_TYPE_PTR, len);
+	__builtin_memcpy(at + DNS_RECORD_LEN, proxy->name, FQ_DNS_NAME_MAX);
+	dns_end(w, at, 1, DNS_RECORD_LEN + len);
 	return true;
 }

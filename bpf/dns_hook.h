@@ -137,19 +137,29 @@ fq_global bool dns_read_scratch(__u32 slot)
 	return w && dns_read(w);
 }
 
-/* What is known of the name; NULL: nothing, or the daemon is to get this query. */
-fq_inline const struct fq_dns *dns_find(const struct dns_work *w)
+/* Is a lease in force? At its end, the one query that asks is told no. */
+fq_inline bool dns_leased(__u64 *renew_at, __u32 end)
 {
-	struct fq_dns *name = bpf_map_lookup_elem(&dns, &w->key);
-	__u64 now = bpf_ktime_get_coarse_ns(), renew_at;
+	__u64 now = bpf_ktime_get_coarse_ns(), at = READ_ONCE(*renew_at);
 
-	if (!name || now >= name->until)
-		return NULL;
-	renew_at = READ_ONCE(name->renew_at);
-	if (now >= renew_at &&
-	    __sync_val_compare_and_swap(&name->renew_at, renew_at, now + DNS_RETRY_NS) == renew_at)
-		return NULL;
-	return name;
+	if (now >> FQ_DNS_END_SHIFT >= end)
+		return false;
+	return now < at || __sync_val_compare_and_swap(renew_at, at, now + DNS_RETRY_NS) != at;
+}
+
+/* Make the answer of what is known. Return: false: nothing is, or the daemon is to get this query.
+ */
+fq_inline bool dns_answer(struct dns_work *w)
+{
+	struct fq_dns_ptr *proxy;
+	struct fq_dns *name;
+
+	if (w->type == DNS_TYPE_PTR) {
+		proxy = bpf_map_lookup_elem(&dns_ptr, &w->proxy);
+		return proxy && dns_leased(&proxy->renew_at, proxy->end) && dns_make_ptr(w, proxy);
+	}
+	name = bpf_map_lookup_elem(&dns, &w->key);
+	return name && dns_leased(&name->renew_at, name->end) && dns_make(w, name);
 }
 
 /* The answer's IP header over the query's, @len bytes with it. */
@@ -302,12 +312,10 @@ fq_global bool dns_decide(fq_ctx *ctx, const struct fq_pkt *p, __u8 mode)
 {
 	__u32 zero = 0;
 	struct dns_work *w = bpf_map_lookup_elem(&dns_scratch, &zero);
-	const struct fq_dns *name;
 
 	if (!w || !p || !dns_load(ctx, p, w) || !dns_check(p, mode, w) || !dns_read_scratch(zero))
 		return false;
-	name = dns_find(w);
-	return name && dns_make(w, name) && xdp_redirect(p->ifindex, mode) == XDP_REDIRECT;
+	return dns_answer(w) && xdp_redirect(p->ifindex, mode) == XDP_REDIRECT;
 }
 
 /*

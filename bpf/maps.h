@@ -209,6 +209,13 @@ struct {
 } dns SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FQ_DNS_PTR_MAX);
+	__type(key, struct fq_addr);
+	__type(value, struct fq_dns_ptr);
+} dns_ptr SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, FQ_DNS_ADDRS_MAX);
 	__type(key, struct fq_addr);

@@ -323,6 +323,7 @@ struct fq_upcall {
 #define FQ_DNS_LEASE_NS     100000000ULL
 #define FQ_DNS_LEASE_MAX_NS 1000000000ULL
 #define FQ_DNS_END_NS       10000000000ULL
+#define FQ_DNS_END_SHIFT    30 /* of such instants: 2^30 ns, about a second, are one */
 
 struct fq_dns_key {
 	union {
@@ -331,12 +332,25 @@ struct fq_dns_key {
 	};
 };
 
+/* What the answer to the most frequent question needs comes first: it ends with a cache line. */
 struct fq_dns {
-	__u64 renew_at;         /* the first query at or after this instant is the daemon's */
-	__u64 until;            /* all are, at or after this one */
-	struct fq_addr addr[8]; /* proxy addresses, IPv4 ones first */
-	__u8 ipv4, ipv6;        /* 1: they are told; 0: there are none of this family */
-	__u8 pad[6];            /* zero */
+	__u64 renew_at;  /* the first query at or after this instant is the daemon's */
+	__be32 v4[4];    /* proxy addresses */
+	__u32 end;       /* all are, at or after this one: by FQ_DNS_END_SHIFT */
+	__u8 ipv4, ipv6; /* 1: they are told; 0: there are none of this family */
+	__u8 pad[2];     /* zero */
+	struct fq_addr v6[4];
+};
+
+/* dns_ptr (edge): BPF_MAP_TYPE_LRU_HASH by struct fq_addr; the same of proxy addresses: PTR. */
+#define FQ_DNS_PTR_MAX 8192
+
+struct fq_dns_ptr {
+	__u64 renew_at;
+	__u32 end;
+	__u8 len; /* of the name */
+	__u8 pad[3];
+	__u8 name[FQ_DNS_NAME_MAX]; /* in wire format, zeros behind it */
 };
 
 /* dns_addrs: BPF_MAP_TYPE_HASH by struct fq_addr; the daemon answers port 53 of it */
@@ -365,5 +379,6 @@ FQ_ASSERT_SIZE(struct fq_quota, 16);
 FQ_ASSERT_SIZE(struct fq_frag_key, 40);
 FQ_ASSERT_SIZE(struct fq_frag, 24);
 FQ_ASSERT_SIZE(struct fq_dns_key, FQ_DNS_NAME_MAX);
-FQ_ASSERT_SIZE(struct fq_dns, 152);
+FQ_ASSERT_SIZE(struct fq_dns, 96);
+FQ_ASSERT_SIZE(struct fq_dns_ptr, 64);
 FQ_ASSERT_SIZE(struct fq_upcall, 40);

@@ -27,12 +27,13 @@ config_has() { lab_fqdnat -j config show | jq -e "$1" >/dev/null; }
 twice() { lab_client /usr/bin/python3 "$E2E_ROOT/tests/lib/dns_twice.py" "$@"; }
 # Queries in a row, of one process: burst [NAME [OPTIONS...]]
 BURST=10
+TYPE=A
 burst() {
     local name=${1:-web.corp.example}
     shift || true
     # shellcheck disable=SC2046
     lab_client dig +tries=1 +time=5 +short "$@" $(for ((i = 0; i < BURST; i++)); do
-        echo "$name A"
+        echo "$name $TYPE"
     done) || true
 }
 # How many of a burst are answered by the programs.
@@ -51,11 +52,26 @@ ask web.corp.example
 claim_until 5 "the domain is confirmed" state_is web.corp.example confirmed
 claim_until 10 "its queries are answered by the program" most
 claim_until 10 "over IPv6, too" most web.corp.example @2001:db8:1::1
-claim_until 10 "HTTPS, too" most web.corp.example -t HTTPS
+TYPE=HTTPS
+claim_until 10 "HTTPS, too" most
+# D-02: PTR of its addresses.
+TYPE=PTR
+proxies=$(lab_fqdnat -j proxy show | jq -r '[.[] | select(.domain == "web.corp.example").address] | unique[]')
+reverse=()
+while read -r address; do
+    reverse+=("$(python3 -c 'import ipaddress, sys
+print(ipaddress.ip_address(sys.argv[1]).reverse_pointer)' "$address")")
+done <<<"$proxies"
+claim_eq "it has eight addresses" 8 "${#reverse[@]}"
+for name in "${reverse[@]}"; do
+    claim_until 10 "PTR: $name" most "$name"
+done
+claim_eq "with the name" web.corp.example. "$(burst "${reverse[0]}" | sort -u)"
+TYPE=A
 claim_eq "every query is answered" $((4 * BURST)) "$(burst | grep -c '^100\.')"
 
 # D-01: the answers are the same, byte by byte.
-names=web.corp.example,four.corp.example
+names=web.corp.example,four.corp.example,${reverse[0]},${reverse[7]}
 settle four.corp.example confirmed
 before=$(reason dns_answered)
 claim_match "IPv4: the same bytes from both" '^same' "$(twice 192.0.2.1 "$names" 200 1)"
@@ -93,6 +109,28 @@ claim "no query of a stranger is the program's" none web.corp.example -b 192.0.2
 
 # What is no name of ours never is.
 claim "names that go upstream are not answered" none www.example
+
+# Whoever answers, every query is counted once, whatever becomes of it.
+counted() {
+    lab_fqdnat -j stats show | jq '[.[] | select(.reason | IN("dns_answered", "dns_local", "dns_forwarded", "dns_refused",
+        "dns_malformed", "dns_overload", "pool_exhausted")) | .packets] | add'
+}
+all_counted() { [ "$(counted)" -eq "$1" ]; }
+before=$(counted)
+burst >/dev/null
+burst web.corp.example @2001:db8:1::1 >/dev/null
+burst www.example >/dev/null
+burst web.corp.example -b 192.0.2.99 >/dev/null
+TYPE=PTR burst "${reverse[0]}" >/dev/null
+claim_until 10 "each query is in one reason" all_counted $((before + 5 * BURST))
+
+# An address that is given back is nobody's.
+TYPE=PTR
+lab_fqdnat domain forget web.corp.example >/dev/null
+claim "its name is not told any more" none "${reverse[0]}"
+TYPE=A
+settle web.corp.example confirmed
+claim_until 10 "asked for again, it is answered" most
 
 # With a reload the programs know of nothing that is not in force any more.
 reload 's/xdp: on/xdp: off/' '.edge.dns.xdp == "off"'

@@ -40,6 +40,11 @@ static void open_edge(void)
 	require(dns_same_add(&map, bed.edge, "four.y", bed.now));
 	require(dns_same_add(&map, bed.edge, "six.y", bed.now));
 	require(!dns_same_add(&map, bed.edge, "b.x", bed.now));
+	require(dns_same_add_ptr(&map, bed.edge, "1.0.96.100.in-addr.arpa", bed.now));
+	require(dns_same_add_ptr(&map, bed.edge,
+				 "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.1.1.1.1.1.2.0.2.0.0.d.f"
+				 ".ip6.arpa",
+				 bed.now));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -15,11 +15,14 @@
 
 #define DNS_SAME_NAMES 8
 
-/* What is in the map. */
+/* What is in the maps. */
 struct dns_same {
 	unsigned int count;
 	struct fq_dns_key key[DNS_SAME_NAMES];
 	struct fq_dns value[DNS_SAME_NAMES];
+	unsigned int ptr_count;
+	struct fq_addr proxy[DNS_SAME_NAMES];
+	struct fq_dns_ptr ptr[DNS_SAME_NAMES];
 };
 
 enum dns_same_result {
@@ -41,6 +44,34 @@ static inline bool dns_same_add(struct dns_same *s, const struct edge *edge, con
 	return true;
 }
 
+/* The same of a reverse name. */
+static inline bool dns_same_add_ptr(struct dns_same *s, const struct edge *edge, const char *text,
+				    struct instant now)
+{
+	unsigned int i = s->ptr_count;
+	struct dname name;
+
+	if (i == DNS_SAME_NAMES || dname_from_text(text, &name) < 0 ||
+	    !dnslease_make_ptr(edge, &name, now, &s->proxy[i], &s->ptr[i]))
+		return false;
+	s->ptr_count++;
+	return true;
+}
+
+static inline bool dns_same_answer(const struct dns_same *s, struct dns_work *w)
+{
+	if (w->type == DNS_TYPE_PTR) {
+		for (unsigned int i = 0; i < s->ptr_count; i++)
+			if (memcmp(&s->proxy[i], &w->proxy, sizeof(w->proxy)) == 0)
+				return dns_make_ptr(w, &s->ptr[i]);
+		return false;
+	}
+	for (unsigned int i = 0; i < s->count; i++)
+		if (memcmp(&s->key[i], &w->key, sizeof(w->key)) == 0)
+			return dns_make(w, &s->value[i]);
+	return false;
+}
+
 /* As the program does. Return: whether it answers; then the answer is in @w. */
 static inline bool dns_same_program(const struct dns_same *s, const uint8_t *bytes, size_t len,
 				    struct dns_work *w)
@@ -51,12 +82,7 @@ static inline bool dns_same_program(const struct dns_same *s, const uint8_t *byt
 	memset(w->msg.body, 0, DNS_QUERY_MAX);
 	memcpy(&w->msg.header, bytes, len);
 	w->body_len = len - DNS_HEADER_LEN;
-	if (!dns_read(w))
-		return false;
-	for (unsigned int i = 0; i < s->count; i++)
-		if (memcmp(&s->key[i], &w->key, sizeof(w->key)) == 0)
-			return dns_make(w, &s->value[i]);
-	return false;
+	return dns_read(w) && dns_same_answer(s, w);
 }
 
 /* The rest of the last word counts for the checksum, and has to be zero. */

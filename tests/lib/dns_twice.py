@@ -12,6 +12,11 @@ import struct
 import sys
 
 TYPES = [1, 1, 28, 28, 65, 64]
+PTR_TYPES = [12, 12, 12, 1]
+
+
+def types_of(name):
+    return PTR_TYPES if name.endswith(".arpa") else TYPES
 
 
 def question(rng, name):
@@ -26,7 +31,7 @@ def question(rng, name):
         opt = b"\0" + struct.pack("!HHBBHH", 41, rng.choice((0, 512, 1232, 4096)), 0, 0,
                                   rng.choice((0, 0x8000)), len(options)) + options
     head = struct.pack("!HHHHHH", rng.randrange(65536), flags, 1, 0, 0, 1 if opt else 0)
-    message = bytearray(head + labels + b"\0" + struct.pack("!HH", rng.choice(TYPES), 1) + opt)
+    message = bytearray(head + labels + b"\0" + struct.pack("!HH", rng.choice(types_of(name)), 1) + opt)
     if rng.random() < 0.2:  # not what it was: both are to make the same of it
         places = list(range(2, 12)) + list(range(12 + len(labels) + 3, len(message)))
         message[rng.choice(places)] = rng.randrange(256)
@@ -54,7 +59,8 @@ def open_socket(server):
 
 def warm(sock, name):
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-    ask(sock, struct.pack("!HHHHHH", 1, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1")
+    ask(sock, struct.pack("!HHHHHH", 1, 0x0100, 1, 0, 0, 0) + labels + b"\0" +
+        struct.pack("!HH", types_of(name)[0], 1))
 
 
 def tcp_ask(server, message):

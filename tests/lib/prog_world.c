@@ -71,6 +71,7 @@ void prog_reset(struct prog *t)
 	empty(t->skel->maps.icmp_buckets);
 	empty(t->skel->maps.fragments);
 	empty(t->skel->maps.dns);
+	empty(t->skel->maps.dns_ptr);
 	empty(t->skel->maps.dns_addrs);
 	zero_per_cpu(t->skel->maps.frag_cpu, 1, sizeof(struct fq_bucket));
 	zero_per_cpu(t->skel->maps.icmp_cpu, 1, sizeof(struct fq_bucket));

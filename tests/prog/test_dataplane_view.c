@@ -362,7 +362,9 @@ static void names_come_and_go(void **state)
 	_cleanup_(dpview_freep) struct dpview *view = NULL;
 	const struct fq_addr addrs[] = {dpt_addr("192.0.2.1"), dpt_addr("2001:db8:1::1")};
 	struct fq_dns_key key = {.name = "\1a\1x"};
-	const struct fq_dns value = {.ipv4 = 1};
+	struct fq_dns_key many[3] = {{.name = "\1u\1x"}, {.name = "\1v\1x"}, {.name = "\1w\1x"}};
+	const struct fq_dns value = {.ipv4 = 1}, values[3] = {value, value, value};
+	const struct fq_dns_ptr ptr = {.len = 5, .name = "\1a\1x"};
 
 	(void)state;
 	assert_int_equal(dpview_open(dpt_bpffs(), NULL, &view), 0);
@@ -375,6 +377,12 @@ static void names_come_and_go(void **state)
 	assert_int_equal(dataplane_dns_del(dp, &key), 0);
 	assert_int_equal(dataplane_dns_del(dp, &key), 0);
 	assert_int_equal(names(view), 2);
+	assert_int_equal(dataplane_dns_set(dp, many, values, 3), 0);
+	assert_int_equal(names(view), 5);
+	assert_int_equal(dataplane_dns_ptr_set(dp, &addrs[0], &ptr), 0);
+	assert_int_equal(dataplane_dns_ptr_set(dp, &addrs[1], &ptr), 0);
+	assert_int_equal(dataplane_dns_ptr_del(dp, &addrs[0]), 0);
+	assert_int_equal(dataplane_dns_ptr_del(dp, &addrs[0]), 0);
 	assert_int_equal(dataplane_dns_clear(dp), 0);
 	assert_int_equal(names(view), 0);
 	assert_int_equal(dataplane_dns_listen(dp, addrs, 2), 0);

@@ -54,13 +54,14 @@ static struct message query(uint16_t type)
 
 static struct fq_dns entry(void)
 {
-	struct fq_dns e = {.renew_at = UINT64_MAX, .until = UINT64_MAX, .ipv4 = 1, .ipv6 = 1};
+	struct fq_dns e = {.renew_at = UINT64_MAX, .end = UINT32_MAX, .ipv4 = 1, .ipv6 = 1};
 	char text[64];
 
-	for (int i = 0; i < 8; i++) {
-		snprintf(text, sizeof(text), i < 4 ? "100.96.0.%d" : "fd00:2021:1111:8000::%d",
-			 i + 1);
-		e.addr[i] = prog_addr(text);
+	for (int i = 0; i < 4; i++) {
+		snprintf(text, sizeof(text), "100.96.0.%d", i + 1);
+		e.v4[i] = prog_addr(text).w[3];
+		snprintf(text, sizeof(text), "fd00:2021:1111:8000::%d", i + 5);
+		e.v6[i] = prog_addr(text);
 	}
 	return e;
 }
@@ -70,6 +71,20 @@ static void set(struct prog *t, const struct fq_dns *e)
 	const struct fq_dns_key key = {.name = NAME};
 
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(t->skel->maps.dns), &key, e, BPF_ANY), 0);
+}
+
+static struct fq_dns_ptr entry_ptr(void)
+{
+	return (struct fq_dns_ptr){
+		.renew_at = UINT64_MAX, .end = UINT32_MAX, .len = sizeof(NAME), .name = NAME};
+}
+
+static void set_ptr(struct prog *t, const char *proxy, const struct fq_dns_ptr *e)
+{
+	const struct fq_addr addr = prog_addr(proxy);
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(t->skel->maps.dns_ptr), &addr, e, BPF_ANY),
+			 0);
 }
 
 static void listen_at(struct prog *t, const char *text)
@@ -108,12 +123,13 @@ static void build(struct pkt *p, const struct message *m, struct pkt_spec s)
 static struct message answer_to(const struct message *q)
 {
 	struct dns_work w = {.body_len = q->len - DNS_HEADER_LEN};
+	const struct fq_dns_ptr ptr = entry_ptr();
 	const struct fq_dns e = entry();
 	struct message m = {0};
 
 	memcpy(&w.msg.header, q->bytes, q->len);
 	assert_true(dns_read(&w));
-	assert_true(dns_make(&w, &e));
+	assert_true(w.type == DNS_TYPE_PTR ? dns_make_ptr(&w, &ptr) : dns_make(&w, &e));
 	put(&m, &w.msg.header, DNS_HEADER_LEN + w.body_len);
 	return m;
 }
@@ -321,6 +337,69 @@ static uint64_t renew_at(struct prog *t)
 	return e.renew_at;
 }
 
+/* Of both families, and only of addresses that are there; a lease ends as a name's does. */
+static void reverse_names_are_answered(void **state)
+{
+	static const char v4[] = "\1"
+				 "1\1"
+				 "0\2"
+				 "96\3"
+				 "100\7in-addr\4arpa";
+	static const char v6[] = "\1"
+				 "5\1"
+				 "0\1"
+				 "0\1"
+				 "0\1"
+				 "0\1"
+				 "0\1"
+				 "0\1"
+				 "0"
+				 "\1"
+				 "0\1"
+				 "0\1"
+				 "0\1"
+				 "0\1"
+				 "0\1"
+				 "0\1"
+				 "0\1"
+				 "0"
+				 "\1"
+				 "0\1"
+				 "0\1"
+				 "0\1"
+				 "8\1"
+				 "1\1"
+				 "1\1"
+				 "1\1"
+				 "1"
+				 "\1"
+				 "1\1"
+				 "2\1"
+				 "0\1"
+				 "2\1"
+				 "0\1"
+				 "0\1"
+				 "D\1"
+				 "f\3iP6\4arpa";
+	struct message of4 = query_for(v4, DNS_TYPE_PTR), of6 = query_for(v6, DNS_TYPE_PTR);
+	struct message address = query_for(v6, DNS_TYPE_AAAA);
+	struct fq_dns_ptr e = entry_ptr();
+
+	left(*state, &of4, over4);
+	left(*state, &of6, over4);
+	set_ptr(*state, "100.96.0.1", &e);
+	answered(*state, &of4, over4, PKT_CSUM_FULL);
+	answered(*state, &of4, over6, PKT_CSUM_FULL);
+	left(*state, &of6, over4);
+	set_ptr(*state, "fd00:2021:1111:8000::5", &e);
+	answered(*state, &of6, over4, PKT_CSUM_FULL);
+	answered(*state, &of6, over6, PKT_CSUM_FULL);
+	left(*state, &address, over6);
+	e.renew_at = prog_now();
+	set_ptr(*state, "100.96.0.1", &e);
+	left(*state, &of4, over4);
+}
+
 /* The first query when a lease is over is the daemon's; for a while no other is. */
 static void leases_are_renewed_by_a_query(void **state)
 {
@@ -342,7 +421,7 @@ static void nothing_is_answered_for_long(void **state)
 	struct message q = query(DNS_TYPE_A);
 	struct fq_dns e = entry();
 
-	e.until = prog_now();
+	e.end = prog_now() >> FQ_DNS_END_SHIFT;
 	set(*state, &e);
 	left(*state, &q, over4);
 	left(*state, &q, over6);
@@ -365,7 +444,7 @@ int main(void)
 		T(checksums_are_verified),       T(other_names_and_types_are_left),
 		T(broken_messages_are_left),     T(unusual_packets_are_left),
 		T(what_is_remembered_ends),      T(leases_are_renewed_by_a_query),
-		T(nothing_is_answered_for_long),
+		T(nothing_is_answered_for_long), T(reverse_names_are_answered),
 	};
 	const struct CMUnitTest native[] = {T(partial_checksums_are_completed)};
 	const struct CMUnitTest generic[] = {T(partial_checksums_stay_so)};

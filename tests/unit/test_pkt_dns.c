@@ -17,6 +17,16 @@ static const char *const names[] = {"web.corp.example", "a.corp.example", "four.
 
 #define N_NAMES (sizeof(names) / sizeof(names[0]))
 
+/* Of the first name: its first addresses; of the last one, its last. */
+static const char *const reverses[] = {
+	"1.0.96.100.in-addr.arpa",
+	"16.0.96.100.in-addr.arpa",
+	"0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.1.1.1.1.1.2.0.2.0.0.d.f.ip6.arpa",
+	"f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.1.1.1.1.1.2.0.2.0.0.d.f.ip6.arpa",
+};
+
+#define N_REVERSES (sizeof(reverses) / sizeof(reverses[0]))
+
 static void confirm(const char *name, const char *resources)
 {
 	char text[128];
@@ -48,6 +58,9 @@ static int setup_map(void **state)
 	map.count = 0;
 	for (size_t i = 0; i < N_NAMES; i++)
 		assert_true(dns_same_add(&map, bed.edge, names[i], bed.now));
+	map.ptr_count = 0;
+	for (size_t i = 0; i < N_REVERSES; i++)
+		assert_true(dns_same_add_ptr(&map, bed.edge, reverses[i], bed.now));
 	*state = &map;
 	return 0;
 }
@@ -113,9 +126,14 @@ static void random_query(struct query *q)
 {
 	static const uint16_t types[] = {1, 1, 28, 28, 65, 64, 12, 16, 33, 255};
 	static const uint16_t flags[] = {0, 0x100, 0x110, 0x120, 0x10, 0x130};
-	static const char *const others[] = {"www.example", "use-application-dns.net", "x",
-					     "1.0.96.100.in-addr.arpa", "corp.example"};
-	bool opt = below(2);
+	static const char *const others[] = {"www.example",
+					     "use-application-dns.net",
+					     "x",
+					     "01.0.96.100.in-addr.arpa",
+					     "corp.example",
+					     "1.0.96.1000.in-addr.arpa",
+					     "17.0.96.100.in-addr.arpa"};
+	bool opt = below(2), reverse = !below(4);
 
 	q->len = 0;
 	put16(q, below(65536));
@@ -124,8 +142,10 @@ static void random_query(struct query *q)
 	put16(q, 0);
 	put16(q, 0);
 	put16(q, opt);
-	put_name(q, below(10) ? names[below(N_NAMES)] : others[below(5)]);
-	put16(q, types[below(10)]);
+	put_name(q, !below(10) ? others[below(7)]
+		    : reverse  ? reverses[below(N_REVERSES)]
+			       : names[below(N_NAMES)]);
+	put16(q, reverse && below(10) ? 12 : types[below(10)]);
 	put16(q, 1);
 	if (opt)
 		put_opt(q);
@@ -156,6 +176,59 @@ static void answers_are_the_daemons(void **state)
 	/* What is plain is answered. */
 	assert_true(n[DNS_SAME_EQUAL] > QUERIES / 4);
 	assert_true(n[DNS_SAME_DAEMON] > QUERIES / 4);
+}
+
+static enum dns_same_result ask_ptr(const struct dns_same *map, const char *name)
+{
+	struct query q = {.bytes = {[2] = 1, [5] = 1}, .len = DNS_HEADER_LEN};
+
+	put_name(&q, name);
+	put16(&q, DNS_TYPE_PTR);
+	put16(&q, DNS_CLASS_IN);
+	return dns_same(map, bed.edge, bed.now, q.bytes, q.len);
+}
+
+/* D-02: reverse names of proxy addresses, in the one form that they have, and no others. */
+static void reverse_names_of_proxies_are_answered(void **state)
+{
+	static const char *const others[] = {
+		"17.0.96.100.in-addr.arpa",
+		"01.0.96.100.in-addr.arpa",
+		"1.00.96.100.in-addr.arpa",
+		"1.0.96.356.in-addr.arpa",
+		"1.0.96.1000.in-addr.arpa",
+		"1.0.96.10a.in-addr.arpa",
+		"0.96.100.in-addr.arpa",
+		"1.1.0.96.100.in-addr.arpa",
+		"1.0.96.100.in-addr.arpb",
+		"1.0.96.100.in-addr.arpa.x",
+		"1.0.96.100.ip6.arpa",
+		"10.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.1.1.1.1.1.2.0.2.0.0.d.f.ip6.arpa",
+		"0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.1.1.1.1.1.2.0.2.0.0.d.g.ip6.arpa",
+		"0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.1.1.1.1.1.2.0.2.0.0.d.f.ip7.arpa",
+		"0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.1.1.1.1.1.2.0.2.0.0.d.f.ip6.arpb",
+		"0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.1.1.1.1.1.2.0.2.0.0.d.ip6.arpa",
+	};
+
+	for (size_t i = 0; i < N_REVERSES; i++)
+		assert_int_equal(ask_ptr(*state, reverses[i]), DNS_SAME_EQUAL);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_int_equal(ask_ptr(*state, others[i]), DNS_SAME_DAEMON);
+}
+
+/* Only of addresses that are a domain's, as long as they are. */
+static void what_has_no_ptr_entry(void **state)
+{
+	struct dns_same map = {0};
+
+	(void)state;
+	assert_false(dns_same_add_ptr(&map, bed.edge, "1.0.96.100.in-addr.arpa", bed.now));
+	bed_do(&bed, 0, "query a.corp.example");
+	assert_true(dns_same_add_ptr(&map, bed.edge, "1.0.96.100.in-addr.arpa", bed.now));
+	assert_false(dns_same_add_ptr(&map, bed.edge, "5.0.96.100.in-addr.arpa", bed.now));
+	assert_false(dns_same_add_ptr(&map, bed.edge, "a.corp.example", bed.now));
+	bed_do(&bed, 10, "forget a.corp.example");
+	assert_false(dns_same_add_ptr(&map, bed.edge, "1.0.96.100.in-addr.arpa", bed.now));
 }
 
 /* ---- what has an entry ---- */
@@ -195,7 +268,7 @@ static unsigned int lease_ms(const char *name)
 	struct dns_same map = {0};
 
 	assert_true(dns_same_add(&map, bed.edge, name, bed.now));
-	assert_true(map.value[0].until > map.value[0].renew_at);
+	assert_true((uint64_t)map.value[0].end << FQ_DNS_END_SHIFT > map.value[0].renew_at);
 	return (map.value[0].renew_at - bed.now.ns) / 1000000;
 }
 
@@ -252,6 +325,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(answers_are_the_daemons, setup_map, teardown),
+		cmocka_unit_test_setup_teardown(reverse_names_of_proxies_are_answered, setup_map,
+						teardown),
+		T(what_has_no_ptr_entry),
 		T(only_names_whose_packets_pass),
 		T(leases_end_when_a_query_would_matter),
 		T(long_names_have_no_entry),

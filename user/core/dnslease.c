@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "core/reverse.h"
+
 _Static_assert(FQ_DNS_LEASE_NS <= EDGE_SAME_ASK_NS, "what is not heard would have changed nothing");
 
 bool dnslease_key(const struct dname *name, struct fq_dns_key *ret_key)
@@ -50,6 +52,11 @@ static uint64_t lease_ns(const struct edge_domain_view *view, struct instant now
 	return ns < FQ_DNS_LEASE_NS ? FQ_DNS_LEASE_NS : ns;
 }
 
+static uint32_t end_of(struct instant now)
+{
+	return (uint32_t)((now.ns + FQ_DNS_END_NS) >> FQ_DNS_END_SHIFT);
+}
+
 bool dnslease_make(const struct edge *edge, const struct dname *name, struct instant now,
 		   struct fq_dns_key *ret_key, struct fq_dns *ret_value)
 {
@@ -59,10 +66,41 @@ bool dnslease_make(const struct edge *edge, const struct dname *name, struct ins
 		return false;
 	*ret_value = (struct fq_dns){
 		.renew_at = now.ns + lease_ns(&view, now),
-		.until = now.ns + FQ_DNS_END_NS,
+		.end = end_of(now),
 		.ipv4 = view.ipv4,
 		.ipv6 = view.ipv6,
 	};
-	memcpy(ret_value->addr, view.proxies->addr, sizeof(ret_value->addr));
+	for (unsigned int i = 0; i < PROXIES_V4; i++)
+		ret_value->v4[i] = view.proxies->addr[i].w[3];
+	memcpy(ret_value->v6, view.proxies->addr + PROXIES_V4, sizeof(ret_value->v6));
+	return true;
+}
+
+/* Would the library have a pointer for its end, because the question ends so, too? */
+static bool ends_like_reverse(const struct dname *name)
+{
+	static const char arpa[] = ".arpa";
+	size_t len = sizeof(arpa) - 1;
+
+	return strcmp(name->text, arpa + 1) == 0 ||
+	       (name->len > len && strcmp(name->text + name->len - len, arpa) == 0);
+}
+
+bool dnslease_make_ptr(const struct edge *edge, const struct dname *name, struct instant now,
+		       struct fq_addr *ret_proxy, struct fq_dns_ptr *ret_value)
+{
+	struct edge_domain_view view;
+	struct fq_dns_key wire;
+
+	if (!reverse_parse(name, ret_proxy) || !edge_find_proxy(edge, ret_proxy, &view) ||
+	    !dnslease_key(view.name, &wire) || ends_like_reverse(view.name))
+		return false;
+	/* The question is about another name than the domain's: to hear it changes nothing. */
+	*ret_value = (struct fq_dns_ptr){
+		.renew_at = now.ns + FQ_DNS_LEASE_MAX_NS,
+		.end = end_of(now),
+		.len = (uint8_t)(view.name->len + 2),
+	};
+	memcpy(ret_value->name, wire.name, sizeof(ret_value->name));
 	return true;
 }

@@ -27,3 +27,11 @@ bool dnslease_key(const struct dname *name, struct fq_dns_key *ret_key);
  */
 bool dnslease_make(const struct edge *edge, const struct dname *name, struct instant now,
 		   struct fq_dns_key *ret_key, struct fq_dns *ret_value);
+
+/*
+ * The same of PTR: of the proxy address whose reverse name has been asked for.
+ *
+ * Return: whether it may have one: it is a domain's, whose name is short enough.
+ */
+bool dnslease_make_ptr(const struct edge *edge, const struct dname *name, struct instant now,
+		       struct fq_addr *ret_proxy, struct fq_dns_ptr *ret_value);

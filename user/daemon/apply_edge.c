@@ -188,7 +188,7 @@ void edge_apply(struct daemon *d, struct edge_action *a)
 		domain_set(d, a);
 		break;
 	case EDGE_DOMAIN_GONE:
-		dns_xdp_changed(d, a->name);
+		dns_xdp_gone(d, a->name, &a->proxies);
 		(void)store_delete_domain(d->store, a->domain);
 		/* Said by Goodbye or silence elsewhere; here the gateway need not wait for either.
 		 */

@@ -311,9 +311,10 @@ struct dns_leases {
 	struct fq_dns_key keys[DNS_TOGETHER];
 	struct fq_dns values[DNS_TOGETHER];
 };
-void dns_xdp_answered(struct daemon *d, const struct dname *name, struct dns_leases *leases);
+void dns_xdp_answered(struct daemon *d, const struct stub_reply *reply, struct dns_leases *leases);
 void dns_xdp_keep(struct daemon *d, struct dns_leases *leases);
 void dns_xdp_changed(struct daemon *d, const struct dname *name);
+void dns_xdp_gone(struct daemon *d, const struct dname *name, const struct proxies *proxies);
 int dns_xdp_apply(struct daemon *d);
 
 bool dns_may_ask(void *ctx, const struct fq_addr *src);

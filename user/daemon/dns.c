@@ -185,7 +185,7 @@ static void answer(struct daemon *d, const struct dns_asked *a, struct dns_lease
 			break;
 		}
 		if (reply->reason == FQ_R_DNS_LOCAL && dns_request_port(a->req) == DNS_PORT_XDP)
-			dns_xdp_answered(d, &reply->name, leases);
+			dns_xdp_answered(d, reply, leases);
 		(void)dns_request_reply(a->req, reply->bytes, reply->len);
 		break;
 	case STUB_FORWARD:

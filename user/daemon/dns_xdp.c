@@ -8,12 +8,27 @@
 #include "core/dnslease.h"
 #include "daemon/daemon.h"
 
-void dns_xdp_answered(struct daemon *d, const struct dname *name, struct dns_leases *leases)
+#define TYPE_PTR 12 /* RFC 1035 3.2.2 */
+
+static void keep_ptr(struct daemon *d, const struct dname *name)
+{
+	struct fq_addr proxy;
+	struct fq_dns_ptr value;
+
+	if (dnslease_make_ptr(d->edge, name, instant_now(), &proxy, &value))
+		(void)dataplane_dns_ptr_set(d->dp, &proxy, &value);
+}
+
+void dns_xdp_answered(struct daemon *d, const struct stub_reply *reply, struct dns_leases *leases)
 {
 	unsigned int i = leases->count;
 
-	if (d->dns_xdp &&
-	    dnslease_make(d->edge, name, instant_now(), &leases->keys[i], &leases->values[i]))
+	if (!d->dns_xdp)
+		return;
+	if (reply->qtype == TYPE_PTR)
+		keep_ptr(d, &reply->name);
+	else if (dnslease_make(d->edge, &reply->name, instant_now(), &leases->keys[i],
+			       &leases->values[i]))
 		leases->count++;
 }
 
@@ -32,6 +47,21 @@ void dns_xdp_changed(struct daemon *d, const struct dname *name)
 	if (r < 0)
 		log_limited(LOG_ERR, "cannot have a name forgotten", log_str("domain", name->text),
 			    log_errno(r));
+}
+
+void dns_xdp_gone(struct daemon *d, const struct dname *name, const struct proxies *proxies)
+{
+	int r = 0;
+
+	dns_xdp_changed(d, name);
+	for (unsigned int i = 0; d->dns_xdp && i < proxies->count; i++) {
+		int err = dataplane_dns_ptr_del(d->dp, &proxies->addr[i]);
+
+		r = r < 0 ? r : err;
+	}
+	if (r < 0)
+		log_limited(LOG_ERR, "cannot have addresses of a name forgotten",
+			    log_str("domain", name->text), log_errno(r));
 }
 
 /* An address of all interfaces stands for none: which ones it means is the kernel's affair. */

@@ -56,6 +56,7 @@ const struct map_spec map_specs[M_COUNT] = {
 	[M_FRAG_CPU] = SPEC("frag_cpu", PERCPU_ARRAY, 4, sizeof(struct fq_bucket)),
 	[M_IP_IDS] = SPEC("ip_ids", ARRAY, 4, 4),
 	[M_DNS] = SPEC("dns", HASH, sizeof(struct fq_dns_key), sizeof(struct fq_dns)),
+	[M_DNS_PTR] = SPEC("dns_ptr", LRU_HASH, sizeof(struct fq_addr), sizeof(struct fq_dns_ptr)),
 	[M_DNS_ADDRS] = SPEC("dns_addrs", HASH, sizeof(struct fq_addr), 4),
 	[M_UPCALLS] = SPEC("upcalls", RINGBUF, 0, 0),
 	[M_USER] = SPEC("user", ARRAY, 4, sizeof(struct dp_user)),

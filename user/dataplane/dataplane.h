@@ -278,7 +278,12 @@ int dataplane_dns_set(struct dataplane *dp, const struct fq_dns_key *keys,
 		      const struct fq_dns *values, unsigned int count);
 int dataplane_dns_del(struct dataplane *dp, const struct fq_dns_key *key);
 
-/* Forget all names. Return: 0; errors of the kernel. */
+/* What they answer for a proxy address, see struct fq_dns_ptr. */
+int dataplane_dns_ptr_set(struct dataplane *dp, const struct fq_addr *proxy,
+			  const struct fq_dns_ptr *value);
+int dataplane_dns_ptr_del(struct dataplane *dp, const struct fq_addr *proxy);
+
+/* Forget all names and addresses. Return: 0; errors of the kernel. */
 int dataplane_dns_clear(struct dataplane *dp);
 
 /* The addresses, and no others, whose port 53 they answer. Return: 0; errors of the kernel. */

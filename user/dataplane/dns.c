@@ -24,6 +24,17 @@ int dataplane_dns_set(struct dataplane *dp, const struct fq_dns_key *keys,
 	return r;
 }
 
+int dataplane_dns_ptr_set(struct dataplane *dp, const struct fq_addr *proxy,
+			  const struct fq_dns_ptr *value)
+{
+	return bpf_map_update_elem(dp->maps[M_DNS_PTR], proxy, value, BPF_ANY) < 0 ? -errno : 0;
+}
+
+int dataplane_dns_ptr_del(struct dataplane *dp, const struct fq_addr *proxy)
+{
+	return delete_entry(dp, M_DNS_PTR, proxy);
+}
+
 int dataplane_dns_del(struct dataplane *dp, const struct fq_dns_key *key)
 {
 	return delete_entry(dp, M_DNS, key);
@@ -51,7 +62,9 @@ static int clear(struct dataplane *dp, enum dp_map map)
 
 int dataplane_dns_clear(struct dataplane *dp)
 {
-	return clear(dp, M_DNS);
+	int r = clear(dp, M_DNS), err = clear(dp, M_DNS_PTR);
+
+	return r < 0 ? r : err;
 }
 
 int dataplane_dns_listen(struct dataplane *dp, const struct fq_addr *addrs, unsigned int count)

@@ -43,6 +43,7 @@ enum dp_map {
 	M_FRAG_CPU,
 	M_IP_IDS,
 	M_DNS,
+	M_DNS_PTR,
 	M_DNS_ADDRS,
 	M_UPCALLS,
 	M_USER,
