@@ -229,8 +229,11 @@ def page(sets, goals):
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__)
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        sys.exit(print(__doc__))
+    if len(sys.argv) not in (2, 3) or any(word.startswith("-") for word in sys.argv[1:]):
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
     path = pathlib.Path(sys.argv[1])
     sets = {"bench": load(path)}
     for name in ("bench-dns", "bench-bulk", "bench-domains", "bench-restart"):
