@@ -149,9 +149,14 @@ static int set_slots(struct fqdnat_bpf *skel, uint32_t slots)
 	return r < 0 ? r : bpf_map__set_max_entries(skel->maps.sessions_six, slots);
 }
 
+unsigned int box_room(unsigned int flows_max)
+{
+	return flows_max > BOX_SESSIONS ? flows_max : BOX_SESSIONS;
+}
+
 int box_open(struct box *box, unsigned int lan, unsigned int wan, unsigned int flows_max)
 {
-	unsigned int room = flows_max > BOX_SESSIONS ? flows_max : BOX_SESSIONS;
+	unsigned int room = box_room(flows_max);
 	int r;
 
 	*box = (struct box){.skel = fqdnat_bpf__open(), .lan = lan, .wan = wan, .room = room};

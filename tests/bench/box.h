@@ -29,6 +29,9 @@ struct box {
 	unsigned int room;     /* sessions that the table is made for */
 };
 
+/* The sessions that a box for so many flows has room for. */
+unsigned int box_room(unsigned int flows_max);
+
 /*
  * Load and configure; this thread must be in the gateway's namespace.
  *

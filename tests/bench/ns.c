@@ -6,7 +6,8 @@
  * Each run draws a flow at random and writes its frame (wrappers of bench.bpf.c); what that costs
  * is measured in every round with a program that does nothing, and subtracted. In the same rounds,
  * and so on the same state of the machine: a redirect without NAT, one random read of an array with
- * a cache line for each flow, and one lookup in a plain hash map with an entry for each.
+ * a cache line for each flow, the same in an array as large as the session table, and one lookup in
+ * a plain hash map with an entry for each.
  *
  * Every run under test must end as it should: the object's own counters are compared.
  */
@@ -37,6 +38,7 @@ enum ns_box {
 	NS_TCP,
 	NS_BOXES,
 	NS_ARRAY_READ = NS_BOXES, /* yardsticks: no object */
+	NS_SPREAD_READ,
 	NS_HASH_LOOKUP,
 	NS_REDIRECT,
 	NS_TARGETS,
@@ -74,6 +76,7 @@ struct ns_case {
 
 static const struct ns_case cases[] = {
 	{"array read", NS_ARRAY_READ, FRAME_OUT4, XDP_PASS, 0},
+	{"spread read", NS_SPREAD_READ, FRAME_OUT4, XDP_PASS, 0},
 	{"hash lookup", NS_HASH_LOOKUP, FRAME_OUT4, XDP_PASS, 0},
 	{"redirect", NS_REDIRECT, FRAME_OUT4, XDP_REDIRECT, 0},
 	{"nat44 out", NS_44, FRAME_OUT4, XDP_REDIRECT, FQ_R_TRANSLATED},
@@ -205,6 +208,7 @@ static void add_ratios(const struct ns_bench *b, struct report *report, unsigned
 			continue;
 		report_ratio(report, cases[i].name, "redirect", flows);
 		report_ratio(report, cases[i].name, "array read", flows);
+		report_ratio(report, cases[i].name, "spread read", flows);
 		report_ratio(report, cases[i].name, "hash lookup", flows);
 	}
 	report_ratio(report, "nat66 out", "nat44 out", flows);
@@ -323,6 +327,7 @@ static int prepare(struct ns_bench *b)
 
 	b->finish_fd = bpf_program__fd(skel->progs.finish);
 	b->target_fd[NS_ARRAY_READ] = bpf_program__fd(skel->progs.array_read);
+	b->target_fd[NS_SPREAD_READ] = bpf_program__fd(skel->progs.spread_read);
 	b->target_fd[NS_HASH_LOOKUP] = bpf_program__fd(skel->progs.hash_lookup);
 	b->target_fd[NS_REDIRECT] = bpf_program__fd(skel->progs.bare);
 	for (int i = 0; i < NS_BOXES; i++)

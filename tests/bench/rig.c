@@ -13,6 +13,8 @@
 
 #include "base/instant.h"
 #include "bench.skel.h"
+#include "box.h"
+#include "dataplane/table.h"
 
 #ifndef BPF_F_TEST_XDP_LIVE_FRAMES
 #define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
@@ -28,7 +30,11 @@ int rig_open(struct rig *rig, unsigned int flows_max)
 	rig->skel = bench_bpf__open();
 	if (!rig->skel)
 		return -errno;
+	rig->skel->rodata->spread_lines = table_slots(box_room(flows_max));
 	r = bpf_map__set_max_entries(rig->skel->maps.lines, flows_max);
+	if (r == 0)
+		r = bpf_map__set_max_entries(rig->skel->maps.spread,
+					     rig->skel->rodata->spread_lines);
 	if (r == 0)
 		r = bpf_map__set_max_entries(rig->skel->maps.plain_hash, flows_max);
 	if (r == 0)

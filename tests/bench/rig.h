@@ -22,7 +22,8 @@ struct rig {
 /*
  * Load the programs.
  *
- * @flows_max: lines of the array_read yardstick, entries of the hash_lookup yardstick
+ * @flows_max: lines of the array_read and spread_read yardsticks, entries of the hash_lookup
+ * yardstick
  *
  * Return: 0; negative errno, said on stderr.
  */
