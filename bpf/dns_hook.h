@@ -147,7 +147,11 @@ fq_inline bool dns_leased(__u64 *renew_at, __u32 end)
 	return now < at || __sync_val_compare_and_swap(renew_at, at, now + DNS_RETRY_NS) != at;
 }
 
-/* Make the answer of what is known. Return: false: nothing is, or the daemon is to get this query.
+/*
+ * Make the answer of what is known. The kernel may use an element for another key as soon as it has
+ * been replaced, so the answer counts if the key still leads to it.
+ *
+ * Return: false: nothing is known, or the daemon is to get this query.
  */
 fq_inline bool dns_answer(struct dns_work *w)
 {
@@ -156,10 +160,12 @@ fq_inline bool dns_answer(struct dns_work *w)
 
 	if (w->type == DNS_TYPE_PTR) {
 		proxy = bpf_map_lookup_elem(&dns_ptr, &w->proxy);
-		return proxy && dns_leased(&proxy->renew_at, proxy->end) && dns_make_ptr(w, proxy);
+		return proxy && dns_leased(&proxy->renew_at, proxy->end) &&
+		       dns_make_ptr(w, proxy) && bpf_map_lookup_elem(&dns_ptr, &w->proxy) == proxy;
 	}
 	name = bpf_map_lookup_elem(&dns, &w->key);
-	return name && dns_leased(&name->renew_at, name->end) && dns_make(w, name);
+	return name && dns_leased(&name->renew_at, name->end) && dns_make(w, name) &&
+	       bpf_map_lookup_elem(&dns, &w->key) == name;
 }
 
 /* The answer's IP header over the query's, @len bytes with it. */

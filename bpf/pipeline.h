@@ -123,18 +123,43 @@ fq_global enum fq_reason xlat_stage(fq_ctx *ctx, const struct fq_pkt *p)
 	return fragment_stays(ctx, p) ? FQ_R_FRAGMENT_STAYS : FQ_OK;
 }
 
+/*
+ * What a proxy address is translated to, and by what right: into @w. The kernel may use an element
+ * for another key as soon as it has been replaced, so what was read counts if the key still leads
+ * to it.
+ *
+ * Return: FQ_OK; NO_TRANSLATION; NO_FAMILY; as policy_xlat.
+ */
+static __noinline enum fq_reason gateway_ask(const struct fq_xlat_key *key, struct open_work *w)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct fq_xlat *x = bpf_map_lookup_elem(&xlat, key);
+		enum fq_reason r;
+		__u8 has_real;
+
+		if (!x)
+			break;
+		r = policy_xlat(&w->ask, x, &w->right);
+		w->real = x->real;
+		w->domain = x->domain;
+		has_real = x->has_real;
+		if (bpf_map_lookup_elem(&xlat, key) == x)
+			return r || has_real ? r : FQ_R_NO_FAMILY;
+	}
+	return FQ_R_NO_TRANSLATION;
+}
+
 /* Gateway: translation, right, TTL, route; then the session. */
 fq_inline enum fq_reason gateway_stage(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan,
 				       const struct fq_client *client, __u64 now)
 {
 	struct fq_xlat_key key = {.scope = client->scope, .proxy = p->tuple.dst};
-	const struct fq_xlat *x = bpf_map_lookup_elem(&xlat, &key);
 	struct fq_control *c = maps_control();
 	struct open_work *w = open_work(mode_slot(plan->mode));
 	enum fq_reason r;
 	__u8 family;
 
-	if (!x || !c || !w)
+	if (!c || !w)
 		return FQ_R_NO_TRANSLATION;
 	w->ask.now = now;
 	w->ask.client = client->client;
@@ -142,15 +167,11 @@ fq_inline enum fq_reason gateway_stage(fq_ctx *ctx, const struct fq_pkt *p, stru
 	w->ask.proto = p->tuple.proto;
 	/* Read before the policy: what changes after this is asked again with the next packet. */
 	w->gen = READ_ONCE(c->gen);
-	r = policy_xlat(&w->ask, x, &w->right);
+	r = gateway_ask(&key, w);
 	if (r)
 		return r;
-	if (!x->has_real)
-		return FQ_R_NO_FAMILY;
 	if (p->ttl <= 1)
 		return FQ_R_TTL_EXCEEDED;
-	w->real = x->real;
-	w->domain = x->domain;
 	w->gateway = 0;
 	family = addr_family(&w->real);
 	if (family != p->family) {

@@ -77,7 +77,7 @@ def tcp_ask(server, message):
 
 def ask_both(sock, server, name, message):
     """The answers by UDP and by TCP, at a moment at which they do not change (a cached TTL does)."""
-    while True:
+    for _ in range(50):
         warm(sock, name)
         if ask(sock, message) is None:
             return None, None
@@ -86,6 +86,7 @@ def ask_both(sock, server, name, message):
         by_udp = ask(sock, message)
         if by_udp is not None and before == tcp_ask(server, message):
             return by_udp, before
+    return by_udp or b"", before
 
 
 def main():

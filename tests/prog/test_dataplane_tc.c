@@ -142,15 +142,17 @@ static void settings_are_replaced_together(void **state)
 	assert_int_not_equal(look("cl").id, before);
 }
 
+#define MAPS_MAX 64 /* as many as the kernel takes of one program */
+
 /* The maps of a program. Return: how many. */
-static unsigned int maps_of(int prog, struct bpf_map_info ret[32])
+static unsigned int maps_of(int prog, struct bpf_map_info ret[MAPS_MAX])
 {
-	uint32_t ids[32], len;
-	struct bpf_prog_info info = {.nr_map_ids = 32, .map_ids = (uintptr_t)ids};
+	uint32_t ids[MAPS_MAX], len;
+	struct bpf_prog_info info = {.nr_map_ids = MAPS_MAX, .map_ids = (uintptr_t)ids};
 
 	len = sizeof(info);
 	assert_int_equal(bpf_obj_get_info_by_fd(prog, &info, &len), 0);
-	assert_in_range(info.nr_map_ids, 1, 32);
+	assert_in_range(info.nr_map_ids, 1, MAPS_MAX);
 	for (uint32_t i = 0; i < info.nr_map_ids; i++) {
 		int fd = bpf_map_get_fd_by_id(ids[i]);
 
@@ -166,7 +168,7 @@ static unsigned int maps_of(int prog, struct bpf_map_info ret[32])
 static void both_hooks_have_the_same_maps(void **state)
 {
 	struct dataplane *dp = dpt_open();
-	struct bpf_map_info xdp[32], tc[32];
+	struct bpf_map_info xdp[MAPS_MAX], tc[MAPS_MAX];
 	unsigned int n, m, same = 0;
 
 	(void)state;

@@ -92,8 +92,10 @@ bool dnslease_make_ptr(const struct edge *edge, const struct dname *name, struct
 	struct edge_domain_view view;
 	struct fq_dns_key wire;
 
-	if (!reverse_parse(name, ret_proxy) || !edge_find_proxy(edge, ret_proxy, &view) ||
-	    !dnslease_key(view.name, &wire) || ends_like_reverse(view.name))
+	/* Is the question about a domain, too, then the edge is to hear it. */
+	if (edge_knows(edge, name) || !reverse_parse(name, ret_proxy) ||
+	    !edge_find_proxy(edge, ret_proxy, &view) || !dnslease_key(view.name, &wire) ||
+	    ends_like_reverse(view.name))
 		return false;
 	/* The question is about another name than the domain's: to hear it changes nothing. */
 	*ret_value = (struct fq_dns_ptr){

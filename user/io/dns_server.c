@@ -33,6 +33,9 @@ struct dns_request *dns_request_new(struct dns_server *server, const uint8_t *by
 {
 	struct dns_request *req = NULL;
 
+	/* Those that wait for others that came with them need not. */
+	if (server->counters.requests >= server->settings.requests_max)
+		dns_requests_handled(server);
 	if (server->counters.requests < server->settings.requests_max)
 		req = calloc(1, sizeof(*req) + len);
 	if (!req) {

@@ -136,6 +136,8 @@ static void start_request(struct dns_conn *conn, size_t frame)
 	conn->request_count++;
 	conn_progress(conn);
 	server->settings.handle(server->settings.ctx, req);
+	/* One by one: what has been answered decides whether the connection may ask more. */
+	dns_requests_handled(server);
 }
 
 static void start_requests(struct dns_conn *conn)
@@ -146,7 +148,6 @@ static void start_requests(struct dns_conn *conn)
 		start_request(conn, frame);
 		conn->in_begin += frame;
 	}
-	dns_requests_handled(conn->listener->server);
 	if (conn->in_begin > 0) {
 		conn->in_len -= conn->in_begin;
 		memmove(conn->in, conn->in + conn->in_begin, conn->in_len);
