@@ -167,6 +167,21 @@ static inline void read_exactly(struct fixture *f, int fd, uint8_t *bytes, size_
 	}
 }
 
+/* dns_server_settings.handled: answers what has been kept, the last one first. */
+static inline void answer_kept(void *ctx)
+{
+	struct fixture *f = ctx;
+
+	while (f->kept_count) {
+		struct dns_request *req = f->kept[--f->kept_count];
+		size_t len;
+		const uint8_t *bytes = dns_request_bytes(req, &len);
+
+		assert_int_equal(dns_request_reply(req, bytes, len), 0);
+		dns_request_unref(req);
+	}
+}
+
 /* Is the connection closed by the server, after whatever is left to read? */
 static inline bool is_closed(int fd)
 {

@@ -55,21 +55,12 @@ static void udp_takes_more_than_a_batch(void **state)
 	assert_int_equal(counters(f).requests, 0);
 }
 
-/* Answers what has come together, when all of it has. */
-static void answer_kept(void *ctx)
+static void answer_all(void *ctx)
 {
-	struct fixture *f = ctx;
+	const struct fixture *f = ctx;
 
 	assert_int_equal(f->kept_count, 25);
-	while (f->kept_count) {
-		struct dns_request *req = f->kept[--f->kept_count];
-		size_t len;
-		const uint8_t *bytes = dns_request_bytes(req, &len);
-
-		assert_int_equal(dns_request_port(req), dns_server_port(f->server, 0));
-		assert_int_equal(dns_request_reply(req, bytes, len), 0);
-		dns_request_unref(req);
-	}
+	answer_kept(ctx);
 }
 
 static void udp_says_when_all_that_came_has_been_handled(void **state)
@@ -79,7 +70,7 @@ static void udp_says_when_all_that_came_has_been_handled(void **state)
 	uint8_t bytes[64];
 
 	f->keep = true;
-	f->settings.handled = answer_kept;
+	f->settings.handled = answer_all;
 	start(f, "127.0.0.1");
 	fd = client(f, SOCK_DGRAM, "127.0.0.1");
 	for (int i = 0; i < 25; i++) {
@@ -92,6 +83,29 @@ static void udp_says_when_all_that_came_has_been_handled(void **state)
 		assert_int_equal(bytes[1], 24 - i);
 	}
 	assert_int_equal(counters(f).requests, 0);
+}
+
+/* Requests that only wait for those that came with them take nobody's place. */
+static void udp_answers_more_at_once_than_there_are_places(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(closep) int fd = -1;
+	uint8_t bytes[64];
+
+	f->keep = true;
+	f->settings.handled = answer_kept;
+	f->settings.requests_max = 10;
+	start(f, "127.0.0.1");
+	fd = client(f, SOCK_DGRAM, "127.0.0.1");
+	for (int i = 0; i < 25; i++) {
+		query(bytes, 40, (uint8_t)i);
+		assert_int_equal(send(fd, bytes, 40, 0), 40);
+	}
+	for (int i = 0; i < 25; i++) {
+		RUN_UNTIL(f, readable(fd));
+		assert_int_equal(recv(fd, bytes, sizeof(bytes), 0), 40);
+	}
+	assert_int_equal(counters(f).overload, 0);
 }
 
 /* D-04: what is no DNS message by its length is dropped and counted */
@@ -215,6 +229,7 @@ int main(void)
 		T(udp_answers_leave_from_the_address_that_was_asked),
 		T(udp_takes_more_than_a_batch),
 		T(udp_says_when_all_that_came_has_been_handled),
+		T(udp_answers_more_at_once_than_there_are_places),
 		T(udp_drops_what_cannot_be_a_query),
 		T(request_is_answered_once_and_within_its_limit),
 		T(requests_in_progress_are_bounded),

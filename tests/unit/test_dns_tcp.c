@@ -94,6 +94,26 @@ static void tcp_closes_on_a_message_without_header(void **state)
 	assert_int_equal(counters(f).tcp_clients, 0);
 }
 
+/* What is wrong takes nothing from what came before it. */
+static void tcp_answers_what_came_before_a_message_without_header(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(closep) int fd = -1;
+	uint8_t bytes[128];
+	size_t len;
+
+	f->keep = true;
+	f->settings.handled = answer_kept;
+	start(f, "127.0.0.1");
+	fd = client(f, SOCK_STREAM, "127.0.0.1");
+	len = frame(bytes, 40, 1);
+	len += frame(bytes + len, 4, 2);
+	assert_int_equal(send(fd, bytes, len, 0), len);
+	expect_frame(f, fd, 40, 1);
+	RUN_UNTIL(f, readable(fd));
+	assert_true(is_closed(fd));
+}
+
 static void tcp_waits_while_it_is_we_who_are_slow(void **state)
 {
 	struct fixture *f = *state;
@@ -167,6 +187,7 @@ int main(void)
 		T(tcp_takes_queries_in_pieces),
 		T(tcp_carries_the_longest_message),
 		T(tcp_closes_on_a_message_without_header),
+		T(tcp_answers_what_came_before_a_message_without_header),
 		T(tcp_waits_while_it_is_we_who_are_slow),
 		T(tcp_answers_a_client_that_has_finished_sending),
 		T(tcp_client_that_is_gone_is_not_answered),
