@@ -35,6 +35,17 @@ static void udp_answers_leave_from_the_address_that_was_asked(void **state)
 	ask_udp(f, "127.9.9.9");
 }
 
+/* With ids from 0 on, all before the first one is read. */
+static void send_queries(int fd, int count)
+{
+	uint8_t bytes[40];
+
+	for (int i = 0; i < count; i++) {
+		query(bytes, sizeof(bytes), (uint8_t)i);
+		assert_int_equal(send(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
+	}
+}
+
 static void udp_takes_more_than_a_batch(void **state)
 {
 	struct fixture *f = *state;
@@ -43,10 +54,7 @@ static void udp_takes_more_than_a_batch(void **state)
 
 	start(f, "127.0.0.1");
 	fd = client(f, SOCK_DGRAM, "127.0.0.1");
-	for (int i = 0; i < 100; i++) {
-		query(bytes, 40, (uint8_t)i);
-		assert_int_equal(send(fd, bytes, 40, 0), 40);
-	}
+	send_queries(fd, 100);
 	for (int i = 0; i < 100; i++) {
 		RUN_UNTIL(f, readable(fd));
 		assert_int_equal(recv(fd, bytes, sizeof(bytes), 0), 40);
@@ -73,10 +81,7 @@ static void udp_says_when_all_that_came_has_been_handled(void **state)
 	f->settings.handled = answer_all;
 	start(f, "127.0.0.1");
 	fd = client(f, SOCK_DGRAM, "127.0.0.1");
-	for (int i = 0; i < 25; i++) {
-		query(bytes, 40, (uint8_t)i);
-		assert_int_equal(send(fd, bytes, 40, 0), 40);
-	}
+	send_queries(fd, 25);
 	for (int i = 0; i < 25; i++) {
 		RUN_UNTIL(f, readable(fd));
 		assert_int_equal(recv(fd, bytes, sizeof(bytes), 0), 40);
@@ -97,10 +102,7 @@ static void udp_answers_more_at_once_than_there_are_places(void **state)
 	f->settings.requests_max = 10;
 	start(f, "127.0.0.1");
 	fd = client(f, SOCK_DGRAM, "127.0.0.1");
-	for (int i = 0; i < 25; i++) {
-		query(bytes, 40, (uint8_t)i);
-		assert_int_equal(send(fd, bytes, 40, 0), 40);
-	}
+	send_queries(fd, 25);
 	for (int i = 0; i < 25; i++) {
 		RUN_UNTIL(f, readable(fd));
 		assert_int_equal(recv(fd, bytes, sizeof(bytes), 0), 40);
