@@ -172,12 +172,35 @@ fq_inline bool hop_is_vlan(__u32 ifindex)
 }
 
 /*
- * May packets like this one remember where it goes? It comes and leaves as a frame without a tag,
- * whose addresses are known, by the route to where the session leads.
+ * May the session's next hop be remembered with a packet like this one? It has come as a frame
+ * without a tag, and the route is the one to where the session leads.
  */
-fq_inline bool hop_worth(const struct fq_pkt *p, const struct fq_plan *plan)
+fq_inline bool hop_suits(const struct fq_pkt *p, const struct fq_plan *plan)
 {
-	return plan->route_gen && plan->mode != FQ_MODE_INJECT && !plan->slow && !plan->resolve &&
-	       !plan->forwarded && plan->family == p->family && !p->vlan && p->l3_off == ETH_HLEN &&
-	       !hop_is_vlan(plan->oif);
+	return !CTX_SENDS_ANYWHERE && plan->route_gen && plan->mode != FQ_MODE_INJECT &&
+	       !plan->forwarded && !p->vlan && p->l3_off == ETH_HLEN;
+}
+
+/* And does it leave as one whose addresses are known? */
+fq_inline bool hop_worth(const struct fq_plan *plan)
+{
+	return !plan->slow && !plan->resolve && !hop_is_vlan(plan->oif);
+}
+
+/*
+ * Send the packet where the session remembers, instead of asking the kernel.
+ *
+ * Return: false if nothing is remembered, or not for this packet.
+ */
+fq_inline bool hop_take(const struct fq_slot *s, const struct fq_pkt *p, struct fq_plan *plan)
+{
+	const struct fq_hop *hop = hop_find(s, plan->route_gen, xlat_tos(p));
+
+	if (!hop || hop->iif != p->ifindex || xlat_len(p, p->mtu_len, plan->family) > hop->mtu)
+		return false;
+	plan->oif = hop->oif;
+	plan->mtu = hop->mtu;
+	__builtin_memcpy(plan->dmac, hop->dmac, ETH_ALEN);
+	__builtin_memcpy(plan->smac, hop->smac, ETH_ALEN);
+	return true;
 }

@@ -327,6 +327,7 @@ static __noinline bool taken_over(fq_ctx *ctx, struct fq_slot *s, __u32 index,
 fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_slot *s, __u32 index,
 				       struct fq_pkt *p, struct fq_plan *plan, __u64 now)
 {
+	bool suits, remembered;
 	enum fq_reason r;
 
 	if (plan->dir == FQ_DIR_OUT && (READ_ONCE(s->tcp_seen) & FQ_TCP_LOCAL))
@@ -352,6 +353,8 @@ fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_slot *s, __u32 ind
 		if (r)
 			return r;
 	}
+	suits = hop_suits(p, plan);
+	remembered = suits && !plan->oif && hop_take(s, p, plan);
 	if (!plan->oif) {
 		r = plan->gateway ? route_gateway(ctx, p, plan, now)
 				  : route(ctx, p, &plan->dst, plan);
@@ -361,7 +364,7 @@ fq_inline enum fq_reason session_stage(fq_ctx *ctx, struct fq_slot *s, __u32 ind
 	if (!plan->ip_id && !plan->forwarded && xlat_needs_id(p, plan->family))
 		plan->ip_id = frag_new_id();
 	session_count(ctx, s, index, p, now);
-	if (!CTX_SENDS_ANYWHERE && hop_worth(p, plan))
+	if (suits && !remembered && hop_worth(plan))
 		hop_note(ctx, s, p, plan, now);
 	return FQ_OK;
 }

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "../lib/prog.h"
+#include "../lib/cross.h"
 
 #include "fqdnat.skel.h" /* needs the types of prog.h */
 
@@ -25,7 +25,7 @@
 #define ELSEWHERE "02:00:00:00:02:99"
 #define AT_HOME   "02:00:00:00:02:02"
 
-static const uint8_t LONG[1000];
+static const uint8_t LONG[1300];
 static const uint8_t MAC_ELSEWHERE[ETH_ALEN] = {2, 0, 0, 0, 2, 0x99};
 
 /* Let next hops be remembered until then, in ns; 0: not at all. */
@@ -74,12 +74,14 @@ static void begin(struct prog *t)
 static void neighbour_moves(void)
 {
 	run("ip neigh replace " SERVER4 " lladdr " ELSEWHERE " dev sv nud permanent");
+	run("ip -6 neigh replace " SERVER6 " lladdr " ELSEWHERE " dev sv nud permanent");
 }
 
 static int neighbour_at_home(void **state)
 {
 	(void)state;
 	run("ip neigh replace " SERVER4 " lladdr " AT_HOME " dev sv nud permanent");
+	run("ip -6 neigh replace " SERVER6 " lladdr " AT_HOME " dev sv nud permanent");
 	run("ip route del " SERVER4 " 2>&1 | grep -q . || true");
 	run("ip route del blackhole " SERVER4 " tos 0x10 2>&1 | grep -q . || true");
 	run("ip link set sv mtu 1500 up");
@@ -201,6 +203,62 @@ static void type_of_service_has_its_own_way(void **state)
 	OUT(t, &res, 0);
 	assert_true(goes_to(&res, PKT_MAC_SERVER));
 	run("ip route del blackhole " SERVER4 " tos 0x10");
+}
+
+/* What cannot go straight: a partial checksum, and another IP version behind us. */
+static void long_way_out(struct prog *t, unsigned int i, uint16_t len, struct prog_result *ret_res)
+{
+	const struct pkt_spec spec = {.proto = PKT_UDP, .payload = LONG, .payload_len = len};
+	struct pkt p, expected;
+
+	if (i < 2) {
+		cross_out(&p, &expected, CROSS_WAYS[i], spec);
+		prog_run(t, &p, CLIENT_SIDE, ret_res);
+	} else {
+		OUT(t, ret_res, .csum = PKT_CSUM_PARTIAL, .payload = LONG, .payload_len = len);
+	}
+}
+
+static void long_way_remembers_too(void **state)
+{
+	struct prog *t = *state;
+	struct prog_result res;
+
+	cross_all(t);
+	for (unsigned int i = 0; i < 3; i++) {
+		if (i == 2)
+			prog_reset(t);
+		prog_routes_changed(t);
+		for (int n = 0; n < 2; n++) {
+			long_way_out(t, i, 0, &res);
+			assert_true(goes_to(&res, PKT_MAC_SERVER));
+		}
+		neighbour_moves();
+		long_way_out(t, i, 0, &res);
+		assert_true(goes_to(&res, PKT_MAC_SERVER));
+		prog_routes_changed(t);
+		long_way_out(t, i, 0, &res);
+		assert_true(goes_to(&res, MAC_ELSEWHERE));
+		neighbour_at_home(NULL);
+	}
+}
+
+static void what_is_too_big_for_what_is_remembered_is_refused(void **state)
+{
+	struct prog *t = *state;
+	struct prog_result res;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		cross_means(t, CROSS_WAYS[i], CROSS_WAYS[i]->narrow);
+		for (int n = 0; n < 2; n++) {
+			long_way_out(t, i, 100, &res);
+			assert_int_equal(res.reason, FQ_R_TRANSLATED);
+		}
+		long_way_out(t, i, sizeof(LONG), &res);
+		assert_int_equal(res.reason, FQ_R_TOO_BIG);
+		long_way_out(t, i, 100, &res);
+		assert_int_equal(res.reason, FQ_R_TRANSLATED);
+	}
 }
 
 static void frame_for_another_host_is_not_ours(void **state)
@@ -409,6 +467,8 @@ int main(void)
 		T(mtu_that_shrinks_counts),
 		T(link_that_goes_down_counts),
 		T(type_of_service_has_its_own_way),
+		T(long_way_remembers_too),
+		T(what_is_too_big_for_what_is_remembered_is_refused),
 		T(frame_for_another_host_is_not_ours),
 		T(grant_that_expires_counts),
 		T(policy_that_changes_counts),
