@@ -113,7 +113,7 @@ fq_inline struct fq_slot *fast_find(const struct fq_control *c, const struct fq_
 	return table_lookup(&q, &key, ret_index);
 }
 
-/* Of a session that is translated here and in this IP version, and permitted as it is? */
+/* Of a session whose packets keep their IP version, and permitted as it is? */
 fq_inline bool fast_permitted(const struct fq_slot *s, const struct fq_pkt *p, __u8 dir,
 			      const struct fq_control *c, __u64 now)
 {
@@ -122,15 +122,31 @@ fq_inline bool fast_permitted(const struct fq_slot *s, const struct fq_pkt *p, _
 	if (p->tuple.proto == FQ_PROTO_TCP &&
 	    ((seen & FQ_TCP_LOCAL) || tcp_needs_peer(seen, p->tcp_flags)))
 		return false;
-	return (s->kind & (TABLE_KIND_FORWARD | TABLE_KIND_TO6)) == to &&
-	       session_permitted(s, p, dir, c, now);
+	return (s->kind & TABLE_KIND_TO6) == to && session_permitted(s, p, dir, c, now);
+}
+
+/*
+ * Of a session that is forwarded: by way of a gateway that is up (*@ret_gateway), or back from it?
+ */
+fq_inline bool fast_forwards(const fq_ctx *ctx, const struct fq_slot *s, __u8 dir,
+			     __u16 *ret_gateway)
+{
+	__u32 id = session_gateway(s);
+	const struct fq_gateway *g;
+
+	if (dir == FQ_DIR_IN)
+		return fq_settings.source_check == FQ_SOURCE_NONE ||
+		       gateway_leads(id, ctx_ifindex(ctx));
+	*ret_gateway = id;
+	g = gateway_find(id);
+	return g && g->up;
 }
 
 /* The next hop that the session remembers, if it takes this packet. */
 fq_inline const struct fq_hop *fast_hop(const fq_ctx *ctx, const struct fq_slot *s,
-					const struct fq_pkt *p, __u32 gen)
+					const struct fq_pkt *p, __u32 gen, __u16 gateway)
 {
-	const struct fq_hop *hop = hop_find(s, gen, xlat_tos(p));
+	const struct fq_hop *hop = hop_find(s, gen, hop_asked(p, gateway));
 	const struct ethhdr *eth = ctx_data(ctx);
 
 	if (!hop || (const void *)(eth + 1) > ctx_end(ctx) || hop->iif != ctx_ifindex(ctx) ||
@@ -139,12 +155,13 @@ fq_inline const struct fq_hop *fast_hop(const fq_ctx *ctx, const struct fq_slot 
 	return hop;
 }
 
-fq_inline void fast_count(struct fq_slot *s, __u32 index, const struct fq_pkt *p, __u64 now)
+fq_inline void fast_count(struct fq_slot *s, __u32 index, const struct fq_pkt *p, __u64 now,
+			  enum fq_reason reason)
 {
 	if (p->tuple.proto == FQ_PROTO_TCP)
 		tcp_advance(s, p, false);
 	session_keep(s, index, p, now, true);
-	stats_count(FQ_R_TRANSLATED, p->l3_len);
+	stats_count(reason, p->l3_len);
 }
 
 /*
@@ -196,6 +213,20 @@ fq_inline void fast_write6(void *l3, const struct fq_slot6 *six, const struct fq
 	ip->hop_limit = p->ttl - 1;
 }
 
+/* What is forwarded only gets older. */
+fq_inline void fast_write_ttl(void *l3, const struct fq_pkt *p)
+{
+	struct fq_ip4 *ip4 = l3;
+	struct fq_ip6 *ip6 = l3;
+
+	if (p->family == FQ_AF_INET6) {
+		ip6->hop_limit = p->ttl - 1;
+		return;
+	}
+	ip4->ttl = p->ttl - 1;
+	ip4->check = csum_update(ip4->check, nat_ttl_diff(p));
+}
+
 /* The same function for each IP version, so that all offsets are constants. */
 fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 family)
 {
@@ -209,6 +240,7 @@ fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 famil
 	struct fq_pkt p;
 	__u32 off, index;
 	__u16 *check;
+	bool forward;
 	__u64 now;
 
 	if (!c || !fast_parse(data, end, &p, family))
@@ -230,16 +262,21 @@ fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 famil
 		return FAST_NOT;
 	if (!fast_permitted(s, &p, plan.dir, c, now) || nat_csum_partial(&p, *check))
 		return FAST_NOT;
-	hop = fast_hop(ctx, s, &p, hops_gen(c, now));
+	forward = s->kind & TABLE_KIND_FORWARD;
+	if (forward && !fast_forwards(ctx, s, plan.dir, &plan.gateway))
+		return FAST_NOT;
+	hop = fast_hop(ctx, s, &p, hops_gen(c, now), plan.gateway);
 	if (family == FQ_AF_INET6 && !(six = bpf_map_lookup_elem(&sessions_six, &index)))
 		return FAST_NOT;
 	if (!hop || xdp_redirect(hop->oif, mode) != XDP_REDIRECT)
 		return FAST_NOT;
+	fast_count(s, index, &p, now, forward ? FQ_R_FORWARDED : FQ_R_TRANSLATED);
 	plan.port = s->to_port;
-	if (xlat_needs_id(&p, family))
+	if (!forward && xlat_needs_id(&p, family))
 		plan.ip_id = frag_new_id();
-	fast_count(s, index, &p, now);
-	if (family == FQ_AF_INET)
+	if (forward)
+		fast_write_ttl(data + ETH_HLEN, &p);
+	else if (family == FQ_AF_INET)
 		fast_write4(data + ETH_HLEN, s, &p, &plan, check);
 	else
 		fast_write6(data + ETH_HLEN, six, &p, &plan, check);

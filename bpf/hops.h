@@ -49,12 +49,19 @@ fq_inline __u32 hops_gen_now(__u64 now)
 	return hops_gen(c, now);
 }
 
+/* What the kernel is asked for a packet like this one: struct fq_hop. */
+fq_inline __u32 hop_asked(const struct fq_pkt *p, __u16 gateway)
+{
+	return xlat_tos(p) | (__u32)gateway << 8;
+}
+
 /*
  * The session's next hop for packets like this one; NULL: ask the kernel.
  *
- * @gen: of hops_gen, and that of the session's permission
+ * @gen:   of hops_gen, and that of the session's permission
+ * @asked: of hop_asked
  */
-fq_inline const struct fq_hop *hop_find(const struct fq_slot *s, __u32 gen, __u8 tos)
+fq_inline const struct fq_hop *hop_find(const struct fq_slot *s, __u32 gen, __u32 asked)
 {
 	const struct fq_slot way = {.way = READ_ONCE(s->way)};
 	__u32 index = way.hop;
@@ -63,7 +70,7 @@ fq_inline const struct fq_hop *hop_find(const struct fq_slot *s, __u32 gen, __u8
 	if (!gen || way.gen != gen)
 		return NULL;
 	hop = bpf_map_lookup_elem(&hops, &index);
-	return hop && READ_ONCE(hop->gen) == gen && hop->tos == tos ? hop : NULL;
+	return hop && READ_ONCE(hop->gen) == gen && hop->asked == asked ? hop : NULL;
 }
 
 /* Has the frame come to where packets of this next hop do? Words, because bytes are slow. */
@@ -117,7 +124,7 @@ fq_inline bool hop_claim(struct fq_hop *hop, const struct fq_hop *want, bool qui
 	hop->iif = want->iif;
 	hop->oif = want->oif;
 	hop->mtu = want->mtu;
-	hop->tos = want->tos;
+	hop->asked = want->asked;
 	__builtin_memcpy(hop->here, want->here, sizeof(hop->here));
 	__builtin_memcpy(hop->smac, want->smac, sizeof(hop->smac));
 	__builtin_memcpy(hop->dmac, want->dmac, sizeof(hop->dmac));
@@ -139,7 +146,7 @@ static __noinline void hop_note(fq_ctx *ctx, struct fq_slot *s, const struct fq_
 			      .iif = p->ifindex,
 			      .oif = plan->oif,
 			      .mtu = plan->mtu,
-			      .tos = xlat_tos(p)};
+			      .asked = hop_asked(p, plan->gateway)};
 	__u32 at;
 	bool quiet;
 
@@ -150,7 +157,7 @@ static __noinline void hop_note(fq_ctx *ctx, struct fq_slot *s, const struct fq_
 	__builtin_memcpy(want.dmac, plan->dmac, ETH_ALEN);
 	quiet = now > READ_ONCE(c->gen_at) + HOPS_GRACE_NS;
 	at = nat_mix(nat_mix(want.oif, want.iif), *(__u32 *)&want.dmac[2]);
-	at = nat_finish(nat_mix(at, (__u32)want.mtu << 8 | want.tos));
+	at = nat_finish(nat_mix(at, (__u32)want.mtu << 8 ^ want.asked));
 	for (int i = 0; i < HOPS_PROBES; i++) {
 		__u32 index = (at + i) & (FQ_HOPS_MAX - 1);
 		struct fq_hop *hop = bpf_map_lookup_elem(&hops, &index);
@@ -173,12 +180,12 @@ fq_inline bool hop_is_vlan(__u32 ifindex)
 
 /*
  * May the session's next hop be remembered with a packet like this one? It has come as a frame
- * without a tag, and the route is the one to where the session leads.
+ * without a tag.
  */
 fq_inline bool hop_suits(const struct fq_pkt *p, const struct fq_plan *plan)
 {
-	return !CTX_SENDS_ANYWHERE && plan->route_gen && plan->mode != FQ_MODE_INJECT &&
-	       !plan->forwarded && !p->vlan && p->l3_off == ETH_HLEN;
+	return !CTX_SENDS_ANYWHERE && plan->route_gen && plan->mode != FQ_MODE_INJECT && !p->vlan &&
+	       p->l3_off == ETH_HLEN;
 }
 
 /* And does it leave as one whose addresses are known? */
@@ -194,7 +201,7 @@ fq_inline bool hop_worth(const struct fq_plan *plan)
  */
 fq_inline bool hop_take(const struct fq_slot *s, const struct fq_pkt *p, struct fq_plan *plan)
 {
-	const struct fq_hop *hop = hop_find(s, plan->route_gen, xlat_tos(p));
+	const struct fq_hop *hop = hop_find(s, plan->route_gen, hop_asked(p, plan->gateway));
 
 	if (!hop || hop->iif != p->ifindex || xlat_len(p, p->mtu_len, plan->family) > hop->mtu)
 		return false;

@@ -141,12 +141,17 @@ fq_inline __u64 nat_addr_diff(const struct fq_pkt *p, const struct fq_plan *plan
 	       csum_diff_addr(&p->tuple.dst, &plan->dst, p->family);
 }
 
-/* Addresses, id, TTL, header checksum. The TTL is the first byte of its 16-bit word, and at
- * least 2. */
+/* What a hop less does to an IPv4 header's checksum. It is the first byte of its 16-bit word. */
+fq_inline __u64 nat_ttl_diff(const struct fq_pkt *p)
+{
+	return csum_diff16(bpf_htons(p->ttl << 8), bpf_htons((p->ttl - 1) << 8));
+}
+
+/* Addresses, id, TTL, header checksum. The TTL is at least 2. */
 fq_inline void nat_rewrite_ip4(const struct fq_pkt *p, const struct fq_plan *plan,
 			       struct fq_ip4 *ip)
 {
-	__u64 diff = csum_diff16(bpf_htons(p->ttl << 8), bpf_htons((p->ttl - 1) << 8));
+	__u64 diff = nat_ttl_diff(p);
 
 	if (plan->ip_id) {
 		diff += csum_diff16(ip->id, plan->ip_id);

@@ -13,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define FQ_ABI_VERSION   7
+#define FQ_ABI_VERSION   8
 #define FQ_BPFFS_DEFAULT "/sys/fs/bpf/fqdnat"
 
 #define FQ_CLIENTS_MAX      4096  /* configured clients; index of fq_quota */
@@ -96,7 +96,7 @@ struct fq_hop {
 	__u8 smac[6];
 	__u8 here[6];
 	__u16 mtu;
-	__u32 tos; /* type of service that the kernel was asked with */
+	__u32 asked; /* what the kernel was asked: type of service + 2^8 * gateway (0: none) */
 };
 
 /* clients: BPF_MAP_TYPE_LPM_TRIE */

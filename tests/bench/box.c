@@ -26,6 +26,7 @@
 
 #define BOX_CLIENT   1
 #define BOX_RESOURCE 1
+#define BOX_FAR      1 /* gateway BOX_GATEWAY */
 
 static struct fq_addr addr(const char *text)
 {
@@ -50,6 +51,7 @@ static void fill_settings(struct fq_settings *s)
 		.local_lo = 32768,
 		.local_hi = 60999,
 		.hash_seed = 0x5eed,
+		.source_check = FQ_SOURCE_REPLIES,
 		.tick_ns = clock_tick_ns(),
 		/* No ICMP errors: their rate is limited, so most refused packets make none. */
 		.tombstone_ns = 10000000000ULL,
@@ -80,6 +82,23 @@ static int put_proxy(struct fqdnat_bpf *skel, const char *proxy, const char *rea
 	int r = put(skel->maps.xlat, &key, &xlat);
 
 	return r < 0 ? r : put(skel->maps.edge, &key.proxy, &edge);
+}
+
+static int put_far(struct fqdnat_bpf *skel)
+{
+	const struct fq_gateway gateway = {.addr = addr(BOX_GATEWAY), .up = 1};
+	const struct fq_addr first = addr(BENCH_FAR4);
+	const uint32_t id = BOX_FAR;
+	int r = put(skel->maps.gateways, &id, &gateway);
+
+	for (unsigned int i = 0; i < BENCH_PROXIES && r == 0; i++) {
+		struct fq_edge edge = {
+			.domain = 1 + i, .gateway = BOX_FAR, .verdict = FQ_EDGE_FORWARD};
+		struct fq_addr proxy = ipaddr_add(&first, i);
+
+		r = put(skel->maps.edge, &proxy, &edge);
+	}
+	return r;
 }
 
 static int put_policy(struct fqdnat_bpf *skel, unsigned int sessions_max)
@@ -123,7 +142,7 @@ static int put_policy(struct fqdnat_bpf *skel, unsigned int sessions_max)
 	for (size_t k = 0; k < sizeof(proxies) / sizeof(proxies[0]); k++)
 		for (unsigned int i = 0; i < BENCH_PROXIES && r == 0; i++)
 			r = put_proxy(skel, proxies[k][0], proxies[k][1], i);
-	return r;
+	return r < 0 ? r : put_far(skel);
 }
 
 static int put_devices(struct fqdnat_bpf *skel, unsigned int lan, unsigned int wan)

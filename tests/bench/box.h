@@ -16,6 +16,7 @@
 #define BOX_CLIENT6 "2001:db8:1::2"
 #define BOX_NAT4    "198.51.100.1"
 #define BOX_NAT6    "2001:db8:2::1"
+#define BOX_GATEWAY "10.64.12.1" /* elsewhere: packets to BENCH_FAR4 go there as they are */
 
 #define BOX_SESSIONS 1048576 /* that the table is made for, unless more are needed */
 

@@ -16,6 +16,8 @@ enum frame_kind {
 	FRAME_IN46,
 	FRAME_OUT64,
 	FRAME_IN64,
+	FRAME_OUT_FAR, /* IPv4, to a proxy address of a gateway elsewhere */
+	FRAME_IN_FAR,
 	FRAME_SYN, /* a TCP handshake over IPv4, */
 	FRAME_SYN_ACK,
 	FRAME_ACK_OUT, /* the end of it, which may be repeated */

@@ -36,6 +36,7 @@ enum ns_box {
 	NS_46,
 	NS_64,
 	NS_TCP,
+	NS_FAR,
 	NS_BOXES,
 	NS_ARRAY_READ = NS_BOXES, /* yardsticks: no object */
 	NS_SPREAD_READ,
@@ -64,6 +65,10 @@ static const struct {
 		    .first = FRAME_SYN,
 		    .then = {FRAME_SYN_ACK, FRAME_ACK_OUT},
 		    .then_count = 2},
+	[NS_FAR] = {.name = "forward new",
+		    .first = FRAME_OUT_FAR,
+		    .then = {FRAME_IN_FAR},
+		    .then_count = 1},
 };
 
 struct ns_case {
@@ -89,6 +94,8 @@ static const struct ns_case cases[] = {
 	{"nat64 in", NS_64, FRAME_IN64, XDP_REDIRECT, FQ_R_TRANSLATED},
 	{"tcp44 out", NS_TCP, FRAME_ACK_OUT, XDP_REDIRECT, FQ_R_TRANSLATED},
 	{"tcp44 in", NS_TCP, FRAME_ACK_IN, XDP_REDIRECT, FQ_R_TRANSLATED},
+	{"forward out", NS_FAR, FRAME_OUT_FAR, XDP_REDIRECT, FQ_R_FORWARDED},
+	{"forward in", NS_FAR, FRAME_IN_FAR, XDP_REDIRECT, FQ_R_FORWARDED},
 	{"refused", NS_44, FRAME_REFUSED, XDP_DROP, FQ_R_FILTERED},
 };
 

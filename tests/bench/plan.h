@@ -27,6 +27,7 @@
 #define BENCH_REAL46  "2001:db8:40::800"
 #define BENCH_PROXY64 "fd00:2021:1111:8000::800"
 #define BENCH_REAL64  "10.64.8.0"
+#define BENCH_FAR4    "100.96.12.0" /* of a gateway elsewhere */
 
 /* Where the flow's numbers stand in a frame: a wrapper for each. */
 enum bench_layout {

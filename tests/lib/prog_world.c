@@ -243,6 +243,7 @@ void prog_gateway(struct prog *t, uint32_t id, const char *addr, bool up)
 	if (addr)
 		value.addr = prog_addr(addr);
 	update(t->skel->maps.gateways, &id, &value);
+	prog_routes_changed(t);
 }
 
 void prog_dev(struct prog *t, enum prog_side side, const char *nat4, const char *nat6)

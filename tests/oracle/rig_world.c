@@ -211,16 +211,6 @@ static void change_edge(struct rig *b, const int *arg)
 	PUT(b->o.w.edges, b->t->skel->maps.edge, key, value, arg[2] < 3);
 }
 
-static void change_gateway(struct rig *b, const int *arg)
-{
-	const uint32_t key = arg[0];
-	struct fq_gateway value = {.up = arg[2]};
-
-	if (GATEWAYS[arg[1]])
-		value.addr = prog_addr(GATEWAYS[arg[1]]);
-	PUT(b->o.w.gateways, b->t->skel->maps.gateways, key, value, true);
-}
-
 /* The counts stay what they are, on both sides. */
 static void change_quota(struct rig *b, uint32_t key, uint32_t max, uint32_t scope)
 {
@@ -263,6 +253,26 @@ static void routes_changed(struct rig *b)
 {
 	prog_routes_changed(b->t);
 	b->o.w.control.gen = b->t->control->gen;
+}
+
+/* As the daemon does it: what is noted of a gateway stays unless it has another address. */
+static void change_gateway(struct rig *b, const int *arg)
+{
+	struct bpf_map *map = b->t->skel->maps.gateways;
+	const uint32_t key = arg[0];
+	struct fq_gateway have = {}, value = {};
+	bool moved;
+
+	if (GATEWAYS[arg[1]])
+		value.addr = prog_addr(GATEWAYS[arg[1]]);
+	assert(bpf_map_lookup_elem(bpf_map__fd(map), &key, &have) == 0);
+	moved = memcmp(&have.addr, &value.addr, sizeof(have.addr)) != 0;
+	if (!moved)
+		value = have;
+	value.up = arg[2];
+	PUT(b->o.w.gateways, map, key, value, true);
+	if (moved)
+		routes_changed(b);
 }
 
 static void change_dev(struct rig *b, const struct step *s)

@@ -213,6 +213,7 @@ static void gateways_are_set_and_deleted(void **state)
 	struct fq_addr a = dpt_addr(DPT_SERVER6), b = dpt_addr(DPT_SERVER4);
 	const uint32_t one = 1;
 	struct fq_gateway g;
+	uint32_t gen;
 
 	(void)state;
 	assert_int_equal(dpview_open(dpt_bpffs(), NULL, &view), 0);
@@ -226,17 +227,22 @@ static void gateways_are_set_and_deleted(void **state)
 	assert_int_equal(dataplane_gateway_set(dp, 1, &a, false), 0);
 	assert_int_equal(dpview_gateway(view, 1, &g), 0);
 	assert_int_equal(g.up, 0);
-	/* what the programs have noted of it goes with its address */
+	/* what the programs have noted of it goes with its address, and what sessions remember */
+	gen = dp->control->gen;
 	g.ifindex = 7;
 	assert_int_equal(bpf_map_update_elem(dp->maps[M_GATEWAYS], &one, &g, BPF_ANY), 0);
 	assert_int_equal(dataplane_gateway_set(dp, 1, &a, true), 0);
 	assert_int_equal(dpview_gateway(view, 1, &g), 0);
 	assert_int_equal(g.ifindex, 7);
+	assert_int_equal(dp->control->gen, gen);
 	assert_int_equal(dataplane_gateway_set(dp, 1, &b, true), 0);
 	assert_int_equal(dpview_gateway(view, 1, &g), 0);
 	assert_int_equal(g.ifindex, 0);
+	assert_int_equal(dp->control->gen, gen + 1);
 	assert_int_equal(dataplane_gateway_del(dp, 1), 0);
+	assert_int_equal(dp->control->gen, gen + 2);
 	assert_int_equal(dataplane_gateway_del(dp, 1), 0);
+	assert_int_equal(dp->control->gen, gen + 2);
 	assert_int_equal(dpview_gateway(view, 1, &g), -ENOENT);
 }
 

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
@@ -253,6 +254,44 @@ static void partial_checksums_stay_partial_in_generic_mode(void **state)
 	exchange_all(t);
 }
 
+/* See bpf/hops.h: nobody asks the kernel again before something has changed. */
+static void the_next_hop_is_remembered(void **state)
+{
+	static const uint8_t elsewhere[ETH_ALEN] = {2, 0, 0, 0, 0x0c, 1};
+	struct prog *t = *state;
+
+	exchange_all(t);
+	assert_int_equal(
+		system("ip neigh replace " FWD_A4 " lladdr 02:00:00:00:0c:01 dev sv nud permanent"),
+		0);
+	for (size_t i = 0; i < FWD_FLOWS_COUNT; i++)
+		fwd_out_to(t, &FWD_FLOWS[i], FWD_ANY, FWD_MAC_A);
+	prog_routes_changed(t);
+	for (size_t i = 0; i < FWD_FLOWS_COUNT; i++)
+		fwd_out_to(t, &FWD_FLOWS[i], FWD_ANY, elsewhere);
+}
+
+/* It is that of one gateway. */
+static void another_gateway_has_another_next_hop(void **state)
+{
+	struct prog *t = *state;
+
+	exchange_all(t);
+	fwd_decide(t, FQ_EDGE_FORWARD, FWD_B);
+	for (size_t i = 0; i < FWD_FLOWS_COUNT; i++)
+		if (FWD_FLOWS[i].proto == PKT_TCP)
+			fwd_out_to(t, &FWD_FLOWS[i], FWD_SYN, FWD_MAC_B);
+	prog_gateway(t, FWD_A, FWD_B4, true);
+	for (size_t i = 0; i < FWD_FLOWS_COUNT; i++)
+		fwd_out_to(t, &FWD_FLOWS[i], FWD_ANY, FWD_MAC_B);
+}
+
+static int neighbour_at_home(void **state)
+{
+	(void)state;
+	return system("ip neigh replace " FWD_A4 " lladdr 02:00:00:00:0a:01 dev sv nud permanent");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, fwd_world)
@@ -270,6 +309,9 @@ int main(void)
 		T(without_a_neighbour_the_daemon_is_told),
 		T(an_interface_that_takes_no_frames_gets_them_from_the_daemon),
 		T(injected_packets_are_handed_back),
+		cmocka_unit_test_setup_teardown(the_next_hop_is_remembered, fwd_world,
+						neighbour_at_home),
+		T(another_gateway_has_another_next_hop),
 	};
 	const struct CMUnitTest generic[] = {
 		T(partial_checksums_stay_partial_in_generic_mode),

@@ -30,7 +30,11 @@ int gateway_clear(struct dataplane *dp, uint32_t id)
 		return -errno;
 	if (ipaddr_is_zero(&have.addr))
 		return 0;
-	return bpf_map_update_elem(dp->maps[M_GATEWAYS], &id, &none, BPF_ANY) < 0 ? -errno : 1;
+	if (bpf_map_update_elem(dp->maps[M_GATEWAYS], &id, &none, BPF_ANY) < 0)
+		return -errno;
+	/* Where it was, sessions may remember (bpf/hops.h). */
+	generation_begin(dp);
+	return 1;
 }
 
 /* ---- entries ---- */
@@ -210,6 +214,7 @@ int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy)
 int dataplane_gateway_set(struct dataplane *dp, uint32_t id, const struct fq_addr *addr, bool up)
 {
 	struct fq_gateway value;
+	bool moved;
 
 	if (id == 0 || id >= FQ_GATEWAYS_MAX)
 		return -EINVAL;
@@ -218,11 +223,16 @@ int dataplane_gateway_set(struct dataplane *dp, uint32_t id, const struct fq_add
 	sync_gateway(dp, id, true);
 	if (ipaddr_equal(&value.addr, addr) && value.up == up)
 		return 0;
+	moved = !ipaddr_equal(&value.addr, addr);
 	/* What the programs have noted meanwhile they note again. */
-	if (!ipaddr_equal(&value.addr, addr))
+	if (moved)
 		value = (struct fq_gateway){.addr = *addr};
 	value.up = up;
-	return bpf_map_update_elem(dp->maps[M_GATEWAYS], &id, &value, BPF_ANY) < 0 ? -errno : 0;
+	if (bpf_map_update_elem(dp->maps[M_GATEWAYS], &id, &value, BPF_ANY) < 0)
+		return -errno;
+	if (moved)
+		generation_begin(dp);
+	return 0;
 }
 
 int dataplane_gateway_del(struct dataplane *dp, uint32_t id)
