@@ -18,6 +18,7 @@
 
 #include <fqdnat/abi.h>
 #include <fqdnat/config.h>
+#include <fqdnat/proxy_index.h>
 #include <fqdnat/reason.h>
 #include <fqdnat/session.h>
 
@@ -89,21 +90,43 @@ struct {
 	__type(value, struct fq_filter);
 } filters SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 20);
-	__type(key, struct fq_xlat_key);
-	__type(value, struct fq_xlat);
-} xlat SEC(".maps");
+/*
+ * What is known of proxy addresses: see proxy_index.h. Pages are made by user space, and without
+ * types, as these are: to Linux 6.1 a map that has some is not like one that has none.
+ */
+#define PAGE_OF(name, bits, of)                    \
+	struct name {                              \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__uint(max_entries, 1U << (bits)); \
+		__uint(key_size, sizeof(__u32));   \
+		__uint(value_size, sizeof(of));    \
+	}
+
+PAGE_OF(proxy_page, PROXY_PAGE_BITS, struct fq_proxy);
+PAGE_OF(edge_page, EDGE_PAGE_BITS, struct fq_edge);
+PAGE_OF(xlat_page, XLAT_PAGE_BITS, struct fq_xlat);
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 20);
-	__type(key, struct fq_addr);
-	__type(value, struct fq_edge);
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, PROXY_PAGES);
+	__type(key, __u32);
+	__array(values, struct proxy_page);
+} proxies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, EDGE_PAGES);
+	__type(key, __u32);
+	__array(values, struct edge_page);
 } edge SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, XLAT_PAGES);
+	__type(key, __u32);
+	__array(values, struct xlat_page);
+} xlat SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

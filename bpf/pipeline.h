@@ -57,14 +57,15 @@ fq_inline enum fq_reason normalise(struct fq_pkt *p, __u8 dir)
 /* Edge: what is to become of packets to this proxy address, and where they go (plan->gateway). */
 static __noinline enum fq_reason edge_stage(const struct fq_pkt *p, struct fq_plan *plan, __u64 now)
 {
-	struct fq_edge *e = bpf_map_lookup_elem(&edge, &p->tuple.dst);
+	struct fq_edge *e = proxy_edge(&p->tuple.dst), have = {};
 	__u64 touch_at;
 
 	if (!e)
 		return FQ_R_NO_TRANSLATION;
-	plan->domain = e->domain;
-	plan->gateway = e->gateway;
-	switch (e->verdict) {
+	have.word = READ_ONCE(e->word);
+	plan->domain = have.domain;
+	plan->gateway = have.gateway;
+	switch (have.verdict) {
 	case FQ_EDGE_FORWARD:
 		break;
 	case FQ_EDGE_HOLD:
@@ -75,7 +76,7 @@ static __noinline enum fq_reason edge_stage(const struct fq_pkt *p, struct fq_pl
 	touch_at = READ_ONCE(e->touch_at);
 	if (touch_at && now >= touch_at &&
 	    __sync_val_compare_and_swap(&e->touch_at, touch_at, now + TOUCH_AGAIN_NS) == touch_at)
-		upcall_touch(p->ifindex, e->domain, 0, &p->tuple.dst);
+		upcall_touch(p->ifindex, have.domain, 0, &p->tuple.dst);
 	return FQ_OK;
 }
 
@@ -124,36 +125,28 @@ fq_global enum fq_reason xlat_stage(fq_ctx *ctx, const struct fq_pkt *p)
 }
 
 /*
- * What a proxy address is translated to, and by what right: into @w. The kernel may use an element
- * for another key as soon as it has been replaced, so what was read counts if the key still leads
- * to it.
+ * What a proxy address is translated to, and by what right: into @w.
  *
  * Return: FQ_OK; NO_TRANSLATION; NO_FAMILY; as policy_xlat.
  */
-static __noinline enum fq_reason gateway_ask(const struct fq_xlat_key *key, struct open_work *w)
+static __noinline enum fq_reason gateway_ask(const struct fq_pkt *p, __u32 scope,
+					     struct open_work *w)
 {
-	for (int i = 0; i < 2; i++) {
-		const struct fq_xlat *x = bpf_map_lookup_elem(&xlat, key);
-		enum fq_reason r;
-		__u8 has_real;
+	const struct fq_xlat *x = proxy_xlat(scope, &p->tuple.dst);
+	enum fq_reason r;
 
-		if (!x)
-			break;
-		r = policy_xlat(&w->ask, x, &w->right);
-		w->real = x->real;
-		w->domain = x->domain;
-		has_real = x->has_real;
-		if (bpf_map_lookup_elem(&xlat, key) == x)
-			return r || has_real ? r : FQ_R_NO_FAMILY;
-	}
-	return FQ_R_NO_TRANSLATION;
+	if (!x)
+		return FQ_R_NO_TRANSLATION;
+	w->real = x->real;
+	w->domain = x->domain;
+	r = policy_xlat(&w->ask, x, &w->right);
+	return r || x->has_real ? r : FQ_R_NO_FAMILY;
 }
 
 /* Gateway: translation, right, TTL, route; then the session. */
 fq_inline enum fq_reason gateway_stage(fq_ctx *ctx, const struct fq_pkt *p, struct fq_plan *plan,
 				       const struct fq_client *client, __u64 now)
 {
-	struct fq_xlat_key key = {.scope = client->scope, .proxy = p->tuple.dst};
 	struct fq_control *c = maps_control();
 	struct open_work *w = open_work(mode_slot(plan->mode));
 	enum fq_reason r;
@@ -167,7 +160,7 @@ fq_inline enum fq_reason gateway_stage(fq_ctx *ctx, const struct fq_pkt *p, stru
 	w->ask.proto = p->tuple.proto;
 	/* Read before the policy: what changes after this is asked again with the next packet. */
 	w->gen = READ_ONCE(c->gen);
-	r = gateway_ask(&key, w);
+	r = gateway_ask(p, client->scope, w);
 	if (r)
 		return r;
 	if (p->ttl <= 1)

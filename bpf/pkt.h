@@ -24,6 +24,10 @@
 
 #define fq_inline static inline __attribute__((always_inline))
 
+/* Plain loads and stores of what another CPU may be changing: done once, and not torn. */
+#define READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+
 #define FQ_AF_INET  2
 #define FQ_AF_INET6 10
 

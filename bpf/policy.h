@@ -9,6 +9,7 @@
 
 #include "maps.h"
 #include "pkt.h"
+#include "proxy.h"
 
 /* What somebody wants to use. */
 struct policy_ask {
@@ -22,19 +23,6 @@ struct policy_ask {
 struct policy_right {
 	__u32 resource;
 };
-
-/* Is it a proxy address? The mask of a pool in use begins with ones, also in the mapped form. */
-fq_inline bool pool_has(const struct fq_addr *a)
-{
-	const volatile struct fq_settings *c = &fq_settings;
-
-	if (addr_is_mapped(a))
-		return c->pool4_mask.w[0] && (a->w[3] & c->pool4_mask.w[3]) == c->pool4.w[3];
-	return c->pool6_mask.w[0] && (a->w[0] & c->pool6_mask.w[0]) == c->pool6.w[0] &&
-	       (a->w[1] & c->pool6_mask.w[1]) == c->pool6.w[1] &&
-	       (a->w[2] & c->pool6_mask.w[2]) == c->pool6.w[2] &&
-	       (a->w[3] & c->pool6_mask.w[3]) == c->pool6.w[3];
-}
 
 /* The client with the longest prefix of @addr; NULL: none. Link-local hosts are none's. */
 fq_inline const struct fq_client *policy_client(const struct fq_addr *addr)

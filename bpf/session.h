@@ -149,7 +149,7 @@ static __noinline enum fq_reason session_right(const struct fq_cold *s,
 					       const struct policy_ask *ask,
 					       struct policy_right *ret_right)
 {
-	const struct fq_xlat *x = bpf_map_lookup_elem(&xlat, key);
+	const struct fq_xlat *x = proxy_xlat(key->scope, &key->proxy);
 	enum fq_reason r;
 
 	if (!x || x->domain != s->domain)

@@ -39,10 +39,6 @@
 
 #define TCP_ENDS (FQ_TCP_FIN | FQ_TCP_RST)
 
-/* Plain loads and stores of what another CPU may be changing: done once, and not torn. */
-#define READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
-
 /*
  * One option of a SYN: its length, and above that byte the shift it asks for.
  *

@@ -135,12 +135,13 @@ struct fq_filter {
 	struct fq_port_range range[FQ_FILTER_RANGES];
 };
 
-/* xlat (gateway): BPF_MAP_TYPE_HASH; translation of a proxy address in an edge's scope */
+/* The key of a translation: a proxy address in an edge's scope. Where it stands: proxy_index.h */
 struct fq_xlat_key {
 	__u32 scope;
 	struct fq_addr proxy;
 };
 
+/* xlat (gateway): an array of pages; a cache line. Element 0 is not used. */
 struct fq_xlat {
 	struct fq_addr real; /* meaningful if has_real */
 	__u32 domain;
@@ -148,9 +149,10 @@ struct fq_xlat {
 	__u8 resources; /* entries used */
 	__u16 pad;
 	__u32 resource[FQ_XLAT_RESOURCES]; /* most specific first, ties by greatest id */
+	__u64 zero;
 };
 
-/* edge: BPF_MAP_TYPE_HASH by proxy address; what the edge does with packets out */
+/* edge: an array of pages; what the edge does with packets out. Element 0 is not used. */
 enum fq_edge_verdict {
 	FQ_EDGE_FORWARD, /* to the gateway: confirmed, or being recreated */
 	FQ_EDGE_HOLD,    /* pending, packets held */
@@ -158,10 +160,14 @@ enum fq_edge_verdict {
 };
 
 struct fq_edge {
-	__u32 domain;
-	__u32 gateway; /* < FQ_GATEWAYS_MAX; 0: the gateway in this process */
-	__u32 verdict; /* enum fq_edge_verdict */
-	__u32 pad;
+	union {
+		__u64 word; /* these are stored at once */
+		struct {
+			__u32 domain;
+			__u16 gateway; /* < FQ_GATEWAYS_MAX; 0: the gateway in this process */
+			__u16 verdict; /* enum fq_edge_verdict */
+		};
+	};
 	__u64 touch_at; /* FORWARD: tell the daemon of a new flow at or after this instant; 0: never
 			 */
 };
@@ -369,8 +375,8 @@ FQ_ASSERT_SIZE(struct fq_prefix, 20);
 FQ_ASSERT_SIZE(struct fq_port_range, 6);
 FQ_ASSERT_SIZE(struct fq_filter, 4 + 6 * FQ_FILTER_RANGES);
 FQ_ASSERT_SIZE(struct fq_xlat_key, 20);
-FQ_ASSERT_SIZE(struct fq_xlat, 24 + 4 * FQ_XLAT_RESOURCES);
-FQ_ASSERT_SIZE(struct fq_edge, 24);
+FQ_ASSERT_SIZE(struct fq_xlat, 64);
+FQ_ASSERT_SIZE(struct fq_edge, 16);
 FQ_ASSERT_SIZE(struct fq_gateway, 32);
 FQ_ASSERT_SIZE(struct fq_dev, 44);
 FQ_ASSERT_SIZE(struct fq_vlan_key, 8);

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/ipaddr.h"
+#include "dataplane/proxies.h"
 #include "dataplane/table.h"
 #include "fqdnat.skel.h"
 #include "memory.h"
@@ -69,7 +70,7 @@ static int put(struct bpf_map *map, const void *key, const void *value)
 }
 
 /* Proxy address number i and its translation. */
-static int put_proxy(struct fqdnat_bpf *skel, const char *proxy, const char *real, unsigned int i)
+static int put_proxy(struct box *box, const char *proxy, const char *real, unsigned int i)
 {
 	struct fq_addr proxy0 = addr(proxy), real0 = addr(real);
 	struct fq_xlat_key key = {.proxy = ipaddr_add(&proxy0, i)};
@@ -79,30 +80,42 @@ static int put_proxy(struct fqdnat_bpf *skel, const char *proxy, const char *rea
 			       .resources = 1,
 			       .resource = {BOX_RESOURCE}};
 	struct fq_edge edge = {.domain = 1 + i, .verdict = FQ_EDGE_FORWARD};
-	int r = put(skel->maps.xlat, &key, &xlat);
+	int r = proxies_set_xlat(box->proxies, &key, &xlat);
 
-	return r < 0 ? r : put(skel->maps.edge, &key.proxy, &edge);
+	return r < 0 ? r : proxies_set_edge(box->proxies, &key.proxy, &edge);
 }
 
-static int put_far(struct fqdnat_bpf *skel)
+static int put_far(struct box *box)
 {
 	const struct fq_gateway gateway = {.addr = addr(BOX_GATEWAY), .up = 1};
 	const struct fq_addr first = addr(BENCH_FAR4);
 	const uint32_t id = BOX_FAR;
-	int r = put(skel->maps.gateways, &id, &gateway);
+	int r = put(box->skel->maps.gateways, &id, &gateway);
 
 	for (unsigned int i = 0; i < BENCH_PROXIES && r == 0; i++) {
 		struct fq_edge edge = {
 			.domain = 1 + i, .gateway = BOX_FAR, .verdict = FQ_EDGE_FORWARD};
 		struct fq_addr proxy = ipaddr_add(&first, i);
 
-		r = put(skel->maps.edge, &proxy, &edge);
+		r = proxies_set_edge(box->proxies, &proxy, &edge);
 	}
 	return r;
 }
 
-static int put_policy(struct fqdnat_bpf *skel, unsigned int sessions_max)
+static int open_proxies(struct box *box)
 {
+	const struct fq_settings *s = (const struct fq_settings *)&box->skel->rodata->fq_settings;
+	const struct proxy_pools pools = {s->pool4, s->pool4_mask, s->pool6, s->pool6_mask};
+	const struct proxy_fds fds = {bpf_map__fd(box->skel->maps.proxies),
+				      bpf_map__fd(box->skel->maps.edge),
+				      bpf_map__fd(box->skel->maps.xlat)};
+
+	return proxies_open(&fds, &pools, true, &box->proxy_usage, &box->proxies);
+}
+
+static int put_policy(struct box *box, unsigned int sessions_max)
+{
+	struct fqdnat_bpf *skel = box->skel;
 	static const char *const clients[] = {BOX_CLIENT4, BOX_CLIENT6};
 	static const char *const proxies[][2] = {{BENCH_PROXY4, BENCH_REAL4},
 						 {BENCH_PROXY6, BENCH_REAL6},
@@ -141,8 +154,8 @@ static int put_policy(struct fqdnat_bpf *skel, unsigned int sessions_max)
 		r = put(skel->maps.filters, &resource, &filter);
 	for (size_t k = 0; k < sizeof(proxies) / sizeof(proxies[0]); k++)
 		for (unsigned int i = 0; i < BENCH_PROXIES && r == 0; i++)
-			r = put_proxy(skel, proxies[k][0], proxies[k][1], i);
-	return r < 0 ? r : put_far(skel);
+			r = put_proxy(box, proxies[k][0], proxies[k][1], i);
+	return r < 0 ? r : put_far(box);
 }
 
 static int put_devices(struct fqdnat_bpf *skel, unsigned int lan, unsigned int wan)
@@ -188,7 +201,9 @@ int box_open(struct box *box, unsigned int lan, unsigned int wan, unsigned int f
 	if (r < 0)
 		fprintf(stderr, "bench: cannot load the object under test: %s\n", strerror(-r));
 	if (r == 0)
-		r = put_policy(box->skel, room);
+		r = open_proxies(box);
+	if (r == 0)
+		r = put_policy(box, room);
 	if (r == 0)
 		r = put_devices(box->skel, lan, wan);
 	if (r < 0)
@@ -198,6 +213,7 @@ int box_open(struct box *box, unsigned int lan, unsigned int wan, unsigned int f
 
 void box_close(struct box *box)
 {
+	proxies_free(TAKE_PTR(box->proxies));
 	fqdnat_bpf__destroy(box->skel);
 	box->skel = NULL;
 }

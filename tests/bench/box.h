@@ -10,6 +10,7 @@
 
 #include <fqdnat/reason.h>
 
+#include "dataplane/proxies.h"
 #include "frames.h"
 
 #define BOX_CLIENT4 "192.0.2.2"
@@ -25,6 +26,8 @@ struct rig;
 
 struct box {
 	struct fqdnat_bpf *skel;
+	struct proxies *proxies;
+	struct proxy_usage proxy_usage;
 	unsigned int lan, wan; /* interfaces in the gateway's namespace */
 	unsigned int opened;   /* flows with a session */
 	unsigned int room;     /* sessions that the table is made for */

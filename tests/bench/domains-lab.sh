@@ -54,7 +54,6 @@ YAML
 pid=
 cpu_us() { echo $(($(cpu_ns "$pid") / 1000)); }
 rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"; }
-edge_memlock() { bpftool -j map show pinned "$LAB_BPFFS/maps/edge" | jq '.bytes_memlock'; }
 ask() { lab_client python3 tests/bench/domains-ask.py 192.0.2.1 open.example "$@"; }
 states() { lab_fqdnat -j gateway show | jq -c '[.[] | {name, state, domains, confirmed, limited: .messages.limited}]'; }
 
@@ -123,11 +122,10 @@ statuses() {
 }
 
 memory() {
-    local rss map
-    rss=$(rss_kb) map=$(edge_memlock)
+    local rss
+    rss=$(rss_kb)
     figure["rss_bytes $1"]=$(divide "($rss - $rss_empty) * 1024" "$1")
-    figure["map_bytes $1"]=$(divide "$map - $map_empty" "$1")
-    printf '%20s RSS %d MB, edge map %d MB, gateways %s\n' '' $((rss / 1024)) $((map >> 20)) "$(states)"
+    printf '%20s RSS %d MB, gateways %s\n' '' $((rss / 1024)) "$(states)"
 }
 
 # row TEXT FIGURE DOMAINS...
@@ -153,7 +151,6 @@ table() {
     row "new: CPU of an answer, us" new_us "$@"
     row "CPU of a status, us" status_us "$@"
     row "resident, bytes a domain" rss_bytes "$@"
-    row "edge map, bytes a domain" map_bytes "$@"
 }
 
 # One question after another for half a minute: the longest that one had to wait.
@@ -182,8 +179,8 @@ lab_daemon_start
 pid=$(lab_pid fqdnatd)
 
 have=0
-rss_empty=$(rss_kb) map_empty=$(edge_memlock)
-printf 'empty: RSS %d MB, edge map %d MB\n' $((rss_empty / 1024)) $((map_empty >> 20))
+rss_empty=$(rss_kb)
+printf 'empty: RSS %d MB\n' $((rss_empty / 1024))
 for domains in "$@"; do
     new_names "$have" "$domains"
     [ "$box" ] || confirmed "$domains"

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <bpf/bpf.h>
 
@@ -21,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/ipaddr.h"
 #include "core/edge.h"
+#include "dataplane/internal.h"
 #include "store/store.h"
 
 #define FIRST   1   /* the network address is nobody's */
@@ -30,12 +32,9 @@
 
 struct fill {
 	struct store *store;
-	int xlat; /* -1: the gateway is elsewhere */
+	struct proxies *proxies; /* NULL: the gateway is elsewhere */
 	uint32_t resource, gateway;
 	const char *suffix;
-	struct fq_xlat_key keys[BATCH * PER];
-	struct fq_xlat values[BATCH * PER];
-	uint32_t count;
 };
 
 static _Noreturn void die(const char *what, int r)
@@ -58,28 +57,53 @@ static void proxies_of(uint32_t n, struct fq_addr proxies[PER])
 					    : ipaddr_add(&v6, n * PROXIES_V6 + i - PROXIES_V4);
 }
 
-static void flush_xlats(struct fill *f)
+static int pinned(const char *bpffs, const char *map)
 {
-	if (f->count && bpf_map_update_batch(f->xlat, f->keys, f->values, &f->count, NULL) < 0)
-		die("cannot write translations", -errno);
-	f->count = 0;
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/maps/%s", bpffs, map);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		die(path, -errno);
+	return fd;
+}
+
+/* Nobody else writes: the daemon has ended. */
+static struct proxies *open_proxies(const char *bpffs)
+{
+	const struct proxy_fds fds = {pinned(bpffs, "proxies"), pinned(bpffs, "edge"),
+				      pinned(bpffs, "xlat")};
+	struct dp_user *user = mmap(NULL, sizeof(*user), PROT_READ | PROT_WRITE, MAP_SHARED,
+				    pinned(bpffs, "user"), 0);
+	struct proxies *proxies;
+	int r;
+
+	if (user == MAP_FAILED)
+		die("cannot map what the daemon has left", -errno);
+	r = proxies_open(&fds, &user->pools, true, &user->proxies, &proxies);
+	if (r < 0)
+		die("cannot open the maps", r);
+	return proxies;
 }
 
 static void add_xlats(struct fill *f, uint32_t id, const struct fq_addr proxies[PER],
 		      const struct store_records *records)
 {
 	for (unsigned int i = 0; i < PER; i++) {
-		f->keys[f->count] = (struct fq_xlat_key){.proxy = proxies[i]};
-		f->values[f->count++] = (struct fq_xlat){
+		const struct fq_xlat_key key = {.proxy = proxies[i]};
+		const struct fq_xlat value = {
 			.real = i < PROXIES_V4 ? records->v4[0] : records->v6[0],
 			.domain = id,
 			.has_real = 1,
 			.resources = 1,
 			.resource = {f->resource},
 		};
+		int r = proxies_set_xlat(f->proxies, &key, &value);
+
+		if (r < 0)
+			die("cannot write translations", r);
 	}
-	if (f->count == BATCH * PER)
-		flush_xlats(f);
 }
 
 static int add_domain(struct fill *f, uint32_t n)
@@ -103,9 +127,9 @@ static int add_domain(struct fill *f, uint32_t n)
 	r = store_put_domain(f->store, &domain);
 	if (r == 0)
 		r = store_put_entry(f->store, &entry);
-	if (r == 0 && f->xlat >= 0)
+	if (r == 0 && f->proxies)
 		r = store_put_records(f->store, &records);
-	if (r == 0 && f->xlat >= 0)
+	if (r == 0 && f->proxies)
 		add_xlats(f, domain.id, domain.proxies, &records);
 	if (r == 0 && n % BATCH == BATCH - 1)
 		r = store_commit(f->store);
@@ -114,8 +138,8 @@ static int add_domain(struct fill *f, uint32_t n)
 
 int main(int argc, char **argv)
 {
-	static struct fill f = {.xlat = -1};
-	char error[STORE_ERROR_LEN], path[4096];
+	static struct fill f;
+	char error[STORE_ERROR_LEN];
 	uint32_t domains;
 	int r;
 
@@ -131,14 +155,11 @@ int main(int argc, char **argv)
 	r = store_id(f.store, STORE_RESOURCE, argv[3], &f.resource);
 	if (r == 0 && *argv[5])
 		r = store_id(f.store, STORE_GATEWAY, argv[5], &f.gateway);
-	if (r == 0 && !*argv[5]) {
-		snprintf(path, sizeof(path), "%s/maps/xlat", argv[2]);
-		f.xlat = bpf_obj_get(path);
-		r = f.xlat < 0 ? -errno : 0;
-	}
+	if (r == 0 && !*argv[5])
+		f.proxies = open_proxies(argv[2]);
 	for (uint32_t n = 0; n < domains && r == 0; n++)
 		r = add_domain(&f, n);
-	flush_xlats(&f);
+	proxies_free(f.proxies);
 	if (r == 0)
 		r = store_commit(f.store);
 	store_free(f.store);

@@ -17,27 +17,25 @@ LAB_GRANTS='  - {client: lan, resource: intranet}
 e2e_up
 lab_address "$LAB_CLIENT" eth0 192.0.2.99/24
 
-# The map of translations, filled by somebody else: a name whose translations it does not take is not Active,
-# whatever it resolves to. Keys of a scope that no edge has.
+# No room for translations: a name that they are not set for is not Active, whatever it resolves to. One box has room for
+# as many as its edge, so somebody else takes it away: how many there may be (struct proxy_usage.xlat_max) stands behind the
+# events, times and pools (2048, 56 and 64 bytes) and three other numbers of the map "user".
+XLAT_MAX_AT=2192
 translations() {
-    local i map=$LAB_BPFFS/maps/xlat key value room
-    read -r key value room < <(bpftool -j map show pinned "$map" |
-        jq -r '"\(.bytes_key - 1) \(.bytes_value) \(.max_entries)"')
-    key=$(printf '255 %.0s' $(seq "$key"))
-    value=$(printf '0 %.0s' $(seq "$value"))
-    for ((i = 0; i < room; i++)); do
-        # shellcheck disable=SC2086 # a byte a word
-        case $1 in
-        fill) bpftool map update pinned "$map" key $key $i value $value ;;
-        empty) bpftool map delete pinned "$map" key $key $i ;;
-        esac
-    done
+    local map=$LAB_BPFFS/maps/user bytes
+    bytes=$(bpftool -j map lookup pinned "$map" key 0 0 0 0 |
+        jq -r --argjson at $XLAT_MAX_AT --argjson max "$1" \
+            '.value | .[:$at] + $max + .[$at + 8:] | join(" ")')
+    # shellcheck disable=SC2086 # a byte a word
+    bpftool map update pinned "$map" key 0 0 0 0 value $bytes
 }
-claim "the map of translations is filled" translations fill
+before=$(bpftool -j map lookup pinned "$LAB_BPFFS/maps/user" key 0 0 0 0 | jq -c ".value[$XLAT_MAX_AT:$XLAT_MAX_AT + 8]")
+claim_eq "there is room for the translations of two domains" '["0x10","0x00","0x00","0x00","0x00","0x00","0x00","0x00"]' "$before"
+claim "there is none any more" translations '["0","0","0","0","0","0","0","0"]'
 claim "a name that it has no room for is failed" settle web.corp.example failed
 proxy=$(lab_fqdnat -j domain show web.corp.example | jq -r '.[0].proxy_addresses[0]')
 claim_eq "its packets are refused" "icmp 3 0 $proxy" "$(probe udp "$proxy" 7)"
-claim "with room again" translations empty
+claim "with room again" translations "$before"
 claim "it is confirmed when it is asked for" settle web.corp.example confirmed
 proxy=$(address web.corp.example)
 

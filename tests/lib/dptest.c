@@ -410,6 +410,19 @@ static uint64_t live_sessions(void)
 	return n;
 }
 
+static uint64_t proxies_used(enum dp_map map)
+{
+	_cleanup_(closep) int fd = -1;
+	char path[DP_PATH_MAX];
+	struct dp_user user;
+	uint32_t zero = 0;
+
+	assert_int_equal(dp_path_map(path, lab.bpffs, M_USER), 0);
+	fd = bpf_obj_get(path);
+	assert_int_equal(bpf_map_lookup_elem(fd, &zero, &user), 0);
+	return map == M_EDGE ? user.proxies.edge : user.proxies.xlat;
+}
+
 uint64_t dpt_entries(const char *name)
 {
 	for (enum dp_map m = 0; m < M_COUNT; m++) {
@@ -421,6 +434,8 @@ uint64_t dpt_entries(const char *name)
 			continue;
 		if (m == M_SESSIONS)
 			return live_sessions();
+		if (m == M_EDGE || m == M_XLAT)
+			return proxies_used(m);
 		assert_int_equal(dp_path_map(path, lab.bpffs, m), 0);
 		fd = bpf_obj_get(path);
 		assert_true(fd >= 0);

@@ -61,12 +61,10 @@ int fwd_world(void **state)
 	const struct fq_xlat_key key4 = {.proxy = prog_addr(PROXY4)};
 	const struct fq_xlat_key key6 = {.proxy = prog_addr(PROXY6)};
 	struct prog *t = *state;
-	int fd;
 
 	prog_reset(t);
-	fd = bpf_map__fd(t->skel->maps.xlat);
-	if (bpf_map_delete_elem(fd, &key4) < 0 || bpf_map_delete_elem(fd, &key6) < 0)
-		return -1;
+	prog_put_xlat(t, &key4, NULL);
+	prog_put_xlat(t, &key6, NULL);
 	prog_revoke(t, CLIENT, RESOURCE);
 	prog_gateway(t, FWD_A, FWD_A4, true);
 	prog_gateway(t, FWD_B, FWD_B4, true);

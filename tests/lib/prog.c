@@ -184,6 +184,17 @@ static void map_table(struct prog *t)
 			 bpf_map__fd(t->skel->maps.sessions_cold), &t->control->table, true) == 0);
 }
 
+static void map_proxies(struct prog *t)
+{
+	const struct fq_settings *s = (const struct fq_settings *)&t->skel->rodata->fq_settings;
+	const struct proxy_pools pools = {s->pool4, s->pool4_mask, s->pool6, s->pool6_mask};
+	const struct proxy_fds fds = {bpf_map__fd(t->skel->maps.proxies),
+				      bpf_map__fd(t->skel->maps.edge),
+				      bpf_map__fd(t->skel->maps.xlat)};
+
+	assert(proxies_open(&fds, &pools, true, &t->proxy_usage, &t->proxies) == 0);
+}
+
 struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
 {
 	struct fq_settings usual = prog_settings();
@@ -213,6 +224,7 @@ struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
 				: native ? skel->progs.fqdnat_xdp
 					 : skel->progs.fqdnat_xdp_generic);
 	map_table(t);
+	map_proxies(t);
 	t->ring = ring_buffer__new(bpf_map__fd(skel->maps.upcalls), on_upcall, t, NULL);
 	assert(t->ring);
 	if (kind == PROG_VLAN)
@@ -227,6 +239,7 @@ void prog_free(struct prog *t)
 		return;
 	ring_buffer__free(t->ring);
 	table_unmap(&t->table);
+	proxies_free(t->proxies);
 	if (t->control)
 		munmap(t->control, sysconf(_SC_PAGESIZE));
 	fqdnat_tc_bpf__destroy(t->tc);

@@ -18,6 +18,7 @@
 #include <fqdnat/config.h>
 #include <fqdnat/reason.h>
 
+#include "dataplane/proxies.h"
 #include "dataplane/table.h"
 #include "pkt.h"
 
@@ -78,9 +79,11 @@ struct prog {
 	struct ring_buffer *ring;
 	struct fq_control *control; /* mapped */
 	struct session_table table; /* mapped */
-	int fd;                     /* of the program that is run */
-	uint32_t gso_size;          /* tc: of the packets that it is given; 0: each is one */
-	uint32_t trunk;             /* PROG_VLAN: interface on which all packets come in; else 0 */
+	struct proxies *proxies;
+	struct proxy_usage proxy_usage;
+	int fd;            /* of the program that is run */
+	uint32_t gso_size; /* tc: of the packets that it is given; 0: each is one */
+	uint32_t trunk;    /* PROG_VLAN: interface on which all packets come in; else 0 */
 	struct prog_upcall upcall[PROG_UPCALLS];
 	unsigned int upcalls; /* received since prog_reset */
 };
@@ -177,6 +180,8 @@ void prog_xlat_scope(struct prog *t, uint32_t scope, const char *proxy, const ch
 void prog_edge(struct prog *t, const char *proxy, enum fq_edge_verdict verdict);
 void prog_edge_to(struct prog *t, const char *proxy, enum fq_edge_verdict verdict,
 		  uint32_t gateway);
+void prog_put_edge(struct prog *t, const struct fq_addr *proxy, const struct fq_edge *edge);
+void prog_put_xlat(struct prog *t, const struct fq_xlat_key *key, const struct fq_xlat *xlat);
 void prog_gateway(struct prog *t, uint32_t id, const char *addr, bool up); /* NULL: none */
 void prog_dev(struct prog *t, enum prog_side side, const char *nat4, const char *nat6);
 void prog_mac(struct prog *t, enum prog_side side, const uint8_t mac[ETH_ALEN]);

@@ -63,8 +63,7 @@ void prog_reset(struct prog *t)
 	empty(t->skel->maps.clients);
 	empty(t->skel->maps.grants);
 	empty(t->skel->maps.filters);
-	empty(t->skel->maps.xlat);
-	empty(t->skel->maps.edge);
+	proxies_clear(t->proxies);
 	empty(t->skel->maps.devs);
 	empty(t->skel->maps.vlans);
 	empty(t->skel->maps.tx);
@@ -199,6 +198,23 @@ void prog_filter(struct prog *t, uint32_t resource, const struct fq_filter *f)
 	update(t->skel->maps.filters, &resource, f);
 }
 
+/* NULL: not any more. */
+void prog_put_edge(struct prog *t, const struct fq_addr *proxy, const struct fq_edge *edge)
+{
+	if (edge)
+		assert(proxies_set_edge(t->proxies, proxy, edge) == 0);
+	else
+		proxies_del_edge(t->proxies, proxy);
+}
+
+void prog_put_xlat(struct prog *t, const struct fq_xlat_key *key, const struct fq_xlat *xlat)
+{
+	if (xlat)
+		assert(proxies_set_xlat(t->proxies, key, xlat) == 0);
+	else
+		proxies_del_xlat(t->proxies, key);
+}
+
 void prog_xlat(struct prog *t, const char *proxy, const char *real, uint32_t domain,
 	       const uint32_t *resources, unsigned int n)
 {
@@ -208,7 +224,7 @@ void prog_xlat(struct prog *t, const char *proxy, const char *real, uint32_t dom
 	if (real)
 		value.real = prog_addr(real);
 	memcpy(value.resource, resources, n * sizeof(*resources));
-	update(t->skel->maps.xlat, &key, &value);
+	prog_put_xlat(t, &key, &value);
 }
 
 void prog_xlat_scope(struct prog *t, uint32_t scope, const char *proxy, const char *real)
@@ -220,7 +236,7 @@ void prog_xlat_scope(struct prog *t, uint32_t scope, const char *proxy, const ch
 				      .resources = 1,
 				      .resource = {RESOURCE}};
 
-	update(t->skel->maps.xlat, &key, &value);
+	prog_put_xlat(t, &key, &value);
 }
 
 void prog_edge_to(struct prog *t, const char *proxy, enum fq_edge_verdict verdict, uint32_t gateway)
@@ -228,7 +244,7 @@ void prog_edge_to(struct prog *t, const char *proxy, enum fq_edge_verdict verdic
 	const struct fq_addr key = prog_addr(proxy);
 	const struct fq_edge value = {.domain = DOMAIN, .gateway = gateway, .verdict = verdict};
 
-	update(t->skel->maps.edge, &key, &value);
+	prog_put_edge(t, &key, &value);
 }
 
 void prog_edge(struct prog *t, const char *proxy, enum fq_edge_verdict verdict)

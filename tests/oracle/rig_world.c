@@ -112,13 +112,17 @@ struct fq_settings rig_settings(unsigned int world)
 
 void rig_set(const struct bpf_map *map, const void *key, const void *value)
 {
-	int r = value ? bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY)
-		      : bpf_map_delete_elem(bpf_map__fd(map), key);
+	int r;
 
+	if (!map)
+		return;
+	r = value ? bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY)
+		  : bpf_map_delete_elem(bpf_map__fd(map), key);
 	assert(r == 0 || !value);
 }
 
-/* Put into, replace in, or (@there is false) take out of both a table and its map. */
+/* Put into, replace in, or (@there is false) take out of both a table and its map, if it has one.
+ */
 #define PUT(table, map, wanted_key, wanted_value, there)                                       \
 	do {                                                                                   \
 		__auto_type k_ = (wanted_key);                                                 \
@@ -197,7 +201,8 @@ static void change_xlat(struct rig *b, const int *arg)
 	for (unsigned int i = 0; i < FQ_XLAT_RESOURCES; i++)
 		if (arg[4] >> i & 1)
 			value.resource[value.resources++] = RESOURCE + i;
-	PUT(b->o.w.xlats, b->t->skel->maps.xlat, key, value, arg[3]);
+	PUT(b->o.w.xlats, NULL, key, value, arg[3]);
+	prog_put_xlat(b->t, &key, arg[3] ? &value : NULL);
 }
 
 static void change_edge(struct rig *b, const int *arg)
@@ -208,7 +213,8 @@ static void change_edge(struct rig *b, const int *arg)
 				      .verdict = arg[2],
 				      .touch_at = arg[4]};
 
-	PUT(b->o.w.edges, b->t->skel->maps.edge, key, value, arg[2] < 3);
+	PUT(b->o.w.edges, NULL, key, value, arg[2] < 3);
+	prog_put_edge(b->t, &key, arg[2] < 3 ? &value : NULL);
 }
 
 /* The counts stay what they are, on both sides. */
@@ -456,8 +462,7 @@ void rig_world_clear(struct rig *b)
 	CLEAR(b->o.w.clients, b->t->skel->maps.clients);
 	CLEAR(b->o.w.grants, b->t->skel->maps.grants);
 	CLEAR(b->o.w.filters, b->t->skel->maps.filters);
-	CLEAR(b->o.w.xlats, b->t->skel->maps.xlat);
-	CLEAR(b->o.w.edges, b->t->skel->maps.edge);
+	proxies_clear(b->t->proxies);
 	CLEAR(b->o.w.tombstones, b->t->skel->maps.tombstones);
 	CLEAR(b->o.w.datagrams, b->t->skel->maps.fragments);
 	CLEAR(b->o.w.buckets, b->t->skel->maps.icmp_buckets);

@@ -450,7 +450,12 @@ static int set_up(void **s)
 {
 	const struct dp_settings settings = {
 		.bpffs = bpffs,
-		.program = {.port_lo = 1024, .port_hi = 65535},
+		.program = {.pool4 = addr("100.96.0.0"),
+			    .pool4_mask = ipprefix_mask(96 + 11),
+			    .pool6 = addr("fd00:2021:1111:8000::"),
+			    .pool6_mask = ipprefix_mask(107),
+			    .port_lo = 1024,
+			    .port_hi = 65535},
 		.sessions_max = SESSIONS_MAX,
 		.dispatcher = DP_DISPATCHER_NEVER,
 		.expiry = EXPIRY_POLICY_DEFAULT,

@@ -80,26 +80,58 @@ static void reopening_keeps_sessions_and_translations(void **state)
 	assert_int_equal(dataplane_sessions_max_set(again, 8192), 4096);
 }
 
-/* The maps of domains are made as large as asked for, and stay. */
-static void domains_have_the_room_that_was_configured(void **state)
+/* The room for proxy addresses is what is configured now, whatever it was. */
+static void domains_have_the_room_that_is_configured(void **state)
 {
+	const struct fq_edge edge = {.domain = 1};
+	const struct fq_xlat xlat = {.domain = 1};
 	struct dp_settings settings = dpt_settings();
 	_cleanup_(dataplane_freep) struct dataplane *dp = NULL;
+	const struct fq_addr first = dpt_addr(DPT_PROXY4);
 
 	(void)state;
-	settings.domains_max = 1000000;
-	settings.translations_max = 3000;
-	assert_int_equal(dataplane_open(&settings, NULL, &dp), 0);
-	assert_int_equal(dataplane_domains_capacity(dp), 1000000);
-	assert_int_equal(dataplane_translations_capacity(dp), 3000);
+	for (uint32_t domains = 1; domains < 3; domains++) {
+		settings.domains_max = domains;
+		settings.translations_max = 8 * domains;
+		assert_int_equal(dataplane_open(&settings, NULL, &dp), 0);
+		for (uint32_t i = 0; i < 8 * domains; i++) {
+			const struct fq_addr proxy = ipaddr_add(&first, i);
+
+			assert_int_equal(dataplane_edge_set(dp, &proxy, &edge), 0);
+			assert_int_equal(dataplane_xlat_set(dp, 0, &proxy, &xlat), 0);
+		}
+		assert_int_equal(dataplane_edge_set(dp, &(struct fq_addr){0}, &edge), -ERANGE);
+		for (uint32_t i = 8 * domains; i < 8 * domains + 3; i++) {
+			const struct fq_addr proxy = ipaddr_add(&first, i);
+
+			assert_int_equal(dataplane_edge_set(dp, &proxy, &edge), -E2BIG);
+			assert_int_equal(dataplane_xlat_set(dp, 0, &proxy, &xlat), -E2BIG);
+		}
+		assert_int_equal(dpt_entries("edge"), 8 * domains);
+		assert_int_equal(dpt_entries("xlat"), 8 * domains);
+		dataplane_free(TAKE_PTR(dp));
+	}
+}
+
+/* Addresses have their numbers by the pools. */
+static void what_is_known_of_other_pools_is_forgotten(void **state)
+{
+	const struct fq_edge edge = {.domain = 1};
+	const struct fq_addr proxy = dpt_addr(DPT_PROXY4);
+	_cleanup_(dataplane_freep) struct dataplane *dp = dpt_open();
+	struct dp_settings settings = dpt_settings();
+
+	(void)state;
+	assert_int_equal(dataplane_edge_set(dp, &proxy, &edge), 0);
+	dataplane_free(TAKE_PTR(dp));
+	dp = dpt_open();
+	assert_int_equal(dpt_entries("edge"), 1);
 	dataplane_free(TAKE_PTR(dp));
 
-	settings.domains_max = 2000000;
-	settings.translations_max = 0;
+	settings.program.pool4 = dpt_addr("100.64.0.0");
 	assert_int_equal(dataplane_open(&settings, NULL, &dp), 0);
-	assert_true(dataplane_taken_over(dp));
-	assert_int_equal(dataplane_domains_capacity(dp), 1000000);
-	assert_int_equal(dataplane_translations_capacity(dp), 3000);
+	assert_int_equal(dpt_entries("edge"), 0);
+	assert_int_equal(dataplane_edge_set(dp, &proxy, &edge), -ERANGE);
 }
 
 static void counters_are_recomputed_after_a_crash(void **state)
@@ -409,7 +441,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(open_pins_everything, dpt_clean),
 		cmocka_unit_test_teardown(reopening_keeps_sessions_and_translations, dpt_clean),
-		cmocka_unit_test_teardown(domains_have_the_room_that_was_configured, dpt_clean),
+		cmocka_unit_test_teardown(domains_have_the_room_that_is_configured, dpt_clean),
+		cmocka_unit_test_teardown(what_is_known_of_other_pools_is_forgotten, dpt_clean),
 		cmocka_unit_test_teardown(counters_are_recomputed_after_a_crash, dpt_clean),
 		cmocka_unit_test_teardown(another_abi_version_is_refused_and_explained, dpt_clean),
 		cmocka_unit_test_teardown(a_map_of_another_shape_is_refused_and_named, dpt_clean),

@@ -31,7 +31,7 @@ static uint32_t verdict_of(const struct dataplane *dp, const struct fq_addr *pro
 {
 	struct fq_edge value;
 
-	assert_int_equal(bpf_map_lookup_elem(dp->maps[M_EDGE], proxy, &value), 0);
+	assert_true(proxies_get_edge(dp->proxies, proxy, &value));
 	return value.verdict;
 }
 
@@ -64,16 +64,12 @@ static void what_is_right_already_is_not_written(void **state)
 	const struct fq_addr proxies[] = {dpt_addr(DPT_PROXY4), dpt_addr(DPT_PROXY6)};
 
 	(void)state;
-	assert_int_equal(bpf_map_freeze(dp->maps[M_EDGE]), 0);
 	assert_int_equal(bpf_map_freeze(dp->maps[M_GRANTS]), 0);
 
 	assert_int_equal(dataplane_edge_set_all(dp, proxies, 2, &forward), 0);
-	assert_int_equal(dataplane_edge_set(dp, &proxies[0], &forward), 0);
 	assert_int_equal(dataplane_grant_set(dp, DPT_CLIENT, DPT_RESOURCE, 0), 0);
-
-	assert_int_equal(dataplane_edge_set_all(dp, proxies, 2, &refuse), -EPERM);
 	assert_int_equal(dataplane_grant_set(dp, DPT_CLIENT, DPT_RESOURCE, 7), -EPERM);
-	/* Clients, filter and translations; nothing of the frozen maps. */
+	/* Clients, filter and translations. */
 	assert_int_equal(dataplane_sync_end(dp), 2 + 1 + 2);
 }
 
@@ -128,22 +124,23 @@ static void translations_are_told_by_scope_and_domain(void **state)
 	for (size_t i = 0; i < count; i++) {
 		const struct dp_xlat *x = &list[i], *before = i ? &list[i - 1] : x;
 
-		assert_int_equal(x->scope, x->key->scope);
+		assert_int_equal(x->scope, x->key.scope);
 		assert_int_equal(x->domain, x->value->domain);
 		assert_true(x->scope > before->scope ||
 			    (x->scope == before->scope && x->domain >= before->domain));
 		if (i)
-			dataplane_sync_keep(x);
+			dataplane_sync_keep(dp, x);
 	}
 	assert_int_equal(dataplane_sync_end(dp), 1);
 	assert_int_equal(dpt_entries("xlat"), SCOPES * DOMAINS - 1);
 }
 
-/* They are not looked for by key until one is set: what was kept before that is known then. */
+/* What is set to what it is stays where it is; a change stands elsewhere. */
 static void a_kept_translation_can_be_set_again(void **state)
 {
 	_cleanup_(dataplane_freep) struct dataplane *dp = open_world();
-	_cleanup_(freep) struct dp_xlat *list = NULL;
+	_cleanup_(freep) struct dp_xlat *list = NULL, *again = NULL;
+	const struct fq_xlat *first;
 	struct fq_xlat other;
 	size_t count;
 
@@ -151,15 +148,19 @@ static void a_kept_translation_can_be_set_again(void **state)
 	assert_int_equal(dataplane_sync_xlats(dp, &list, &count), 0);
 	assert_int_equal(count, 2);
 	for (size_t i = 0; i < count; i++)
-		dataplane_sync_keep(&list[i]);
-	assert_int_equal(bpf_map_freeze(dp->maps[M_XLAT]), 0);
+		dataplane_sync_keep(dp, &list[i]);
 
-	other = *list[0].value;
-	assert_int_equal(dataplane_xlat_set(dp, list[0].scope, &list[0].key->proxy, list[0].value),
-			 0);
-	other.domain++;
-	assert_int_equal(dataplane_xlat_set(dp, list[0].scope, &list[0].key->proxy, &other),
-			 -EPERM);
+	first = list[0].value;
+	other = *first;
+	assert_int_equal(dataplane_xlat_set(dp, list[0].scope, &list[0].key.proxy, &other), 0);
+	assert_int_equal(dataplane_sync_xlats(dp, &again, &count), 0);
+	assert_ptr_equal(again[0].value, first);
+	free(TAKE_PTR(again));
+	other.resources = 0;
+	assert_int_equal(dataplane_xlat_set(dp, list[0].scope, &list[0].key.proxy, &other), 0);
+	assert_int_equal(dataplane_sync_xlats(dp, &again, &count), 0);
+	assert_ptr_not_equal(again[0].value, first);
+	assert_memory_equal(again[0].value, &other, sizeof(other));
 	assert_true(dataplane_sync_end(dp) > 0);
 	assert_int_equal(dpt_entries("xlat"), 2);
 }
@@ -178,7 +179,7 @@ static uint32_t domain_of(const struct dataplane *dp, const struct fq_xlat_key *
 {
 	struct fq_xlat value;
 
-	assert_int_equal(bpf_map_lookup_elem(dp->maps[M_XLAT], key, &value), 0);
+	assert_true(proxies_get_xlat(dp->proxies, key, &value));
 	return value.domain;
 }
 
@@ -192,7 +193,7 @@ static void translations_are_set_together(void **state)
 
 	(void)state;
 	fill_xlats(keys, values, COUNT);
-	assert_int_equal(bpf_map_lookup_elem(dp->maps[M_XLAT], &keys[0], &values[0]), 0);
+	assert_true(proxies_get_xlat(dp->proxies, &keys[0], &values[0]));
 	values[0].domain = DPT_DOMAIN;
 	assert_int_equal(dataplane_xlat_set_all(dp, keys, values, COUNT), 0);
 	assert_int_equal(dataplane_xlat_set_all(dp, keys, values, 0), 0);
@@ -221,7 +222,7 @@ static void of_several_translations_those_that_can_be_are_set(void **state)
 	for (unsigned int i = 0; i < COUNT; i++)
 		if (i != NEW)
 			assert_int_equal(dataplane_xlat_set_all(dp, &keys[i], &values[i], 1), 0);
-	room = dataplane_translations_capacity(dp);
+	room = settings.translations_max;
 	for (uint32_t n = COUNT - 1; n < room; n++, at++)
 		assert_int_equal(dataplane_xlat_set(dp, 1 + at, &keys[0].proxy, &values[0]), 0);
 

@@ -222,8 +222,7 @@ static void new_flows_touch_their_domain(void **state)
 	const struct fq_addr proxy = prog_addr(PROXY4);
 	struct prog *t = *state;
 
-	assert_int_equal(
-		bpf_map_update_elem(bpf_map__fd(t->skel->maps.edge), &proxy, &value, BPF_ANY), 0);
+	prog_put_edge(t, &proxy, &value);
 	fwd_out_to(t, FWD_UDP, FWD_ANY, FWD_MAC_A);
 	fwd_out_to(t, FWD_TCP, FWD_ANY, FWD_MAC_A);
 	prog_poll(t);

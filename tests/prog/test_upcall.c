@@ -364,8 +364,7 @@ static void set_touch(struct prog *t, uint64_t at)
 	const struct fq_addr key = prog_addr(PROXY4);
 	const struct fq_edge e = {.domain = DOMAIN, .verdict = FQ_EDGE_FORWARD, .touch_at = at};
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(t->skel->maps.edge), &key, &e, BPF_ANY),
-			 0);
+	prog_put_edge(t, &key, &e);
 }
 
 static uint64_t get_touch(struct prog *t)
@@ -373,7 +372,7 @@ static uint64_t get_touch(struct prog *t)
 	const struct fq_addr key = prog_addr(PROXY4);
 	struct fq_edge e;
 
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.edge), &key, &e), 0);
+	assert_true(proxies_get_edge(t->proxies, &key, &e));
 	return e.touch_at;
 }
 

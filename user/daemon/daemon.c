@@ -49,8 +49,6 @@ static int open_dataplane(struct daemon *d)
 	d->expiry = s.expiry;
 	max = dataplane_sessions_max_set(d->dp, s.sessions_max);
 	warn_small(max, s.sessions_max, "sessions");
-	warn_small(dataplane_domains_capacity(d->dp), s.domains_max, "domains");
-	warn_small(dataplane_translations_capacity(d->dp), s.translations_max, "translations");
 	if (dataplane_taken_over(d->dp))
 		log_event(LOG_INFO, "took over",
 			  log_uint("sessions", dataplane_sessions_used(d->dp)));

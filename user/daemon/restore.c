@@ -180,23 +180,21 @@ static int restore_xlats(struct daemon *d, const struct dp_xlat *xlats, size_t c
 		unsigned int n = 0;
 
 		for (; i < count && n < PROXIES_MAX; i++) {
-			if (xlats->scope == LOCAL_SCOPE && !is_of(&view, &xlats[i].key->proxy))
+			if (xlats->scope == LOCAL_SCOPE && !is_of(&view, &xlats[i].key.proxy))
 				continue;
-			dataplane_sync_keep(&xlats[i]);
-			found[n++] = (struct gateway_found){xlats[i].key, xlats[i].value};
+			dataplane_sync_keep(d->dp, &xlats[i]);
+			found[n++] = (struct gateway_found){&xlats[i].key, xlats[i].value};
 		}
 		r = gateway_restore_xlats(d->gateway, &name, found, n);
 	}
 	return r;
 }
 
-/* They lie in the order of the map, far from each other: have the memory bring several at once. */
+/* They may lie far from each other: have the memory bring several at once. */
 static void reach_for(const struct dp_xlat *xlats, size_t count)
 {
-	for (size_t i = 0; i < count && i < PROXIES_MAX; i++) {
-		__builtin_prefetch(xlats[i].key);
-		__builtin_prefetch(xlats[i].value + 1);
-	}
+	for (size_t i = 0; i < count && i < PROXIES_MAX; i++)
+		__builtin_prefetch(xlats[i].value);
 }
 
 static int restore_all_xlats(struct daemon *d)

@@ -106,10 +106,7 @@ static uint32_t hash_seed(const struct daemon *d)
 	return seed ? seed : 1;
 }
 
-/*
- * Translations of all scopes together. Edges may come with a reload, or the gateway with a restart,
- * and the map cannot grow then: hence never fewer than for a few more.
- */
+/* Translations of all scopes together. Edges may come with a reload, hence some for those. */
 #define TRANSLATIONS_MIN (1U << 20)
 
 static uint32_t translations_max(const struct config *c)
@@ -259,14 +256,6 @@ static int64_t longest_timeout(const struct config_gateway *g)
 	return seconds(s);
 }
 
-/* A domain that the kernel's map has no room for would be answered, and its packets lost. */
-static uint32_t domains_max(const struct daemon *d)
-{
-	uint32_t room = dataplane_domains_capacity(d->dp), wanted = d->config->limits.domains;
-
-	return room < wanted ? room : wanted;
-}
-
 int settings_edge(struct daemon *d, struct edge_settings *ret_s)
 {
 	const struct config *c = d->config;
@@ -285,7 +274,7 @@ int settings_edge(struct daemon *d, struct edge_settings *ret_s)
 				.v6 = c->edge.pool6,
 				.quarantine_ns = longest_timeout(&c->gateway),
 			},
-		.domains_max = domains_max(d),
+		.domains_max = c->limits.domains,
 		.held_bytes_max = c->limits.held_bytes,
 		.held_max_ns = EDGE_HELD_MAX_NS,
 		.generation = d->generation_mark,

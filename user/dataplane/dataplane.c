@@ -98,23 +98,14 @@ static int map_room(int fd, uint32_t *ret_entries)
 	return 0;
 }
 
-/* What the maps have room for: pinned ones may be of another size than configured. */
-static int read_capacities(struct dataplane *dp)
+/* What the session table has room for: a pinned one may be of another size than configured. */
+static int read_capacity(struct dataplane *dp)
 {
-	uint32_t sessions = 0, edge = 0, xlat = 0;
-	int r;
+	uint32_t sessions = 0;
+	int r = map_room(dp->maps[M_SESSIONS], &sessions);
 
-	r = map_room(dp->maps[M_SESSIONS], &sessions);
-	if (r == 0)
-		r = map_room(dp->maps[M_EDGE], &edge);
-	if (r == 0)
-		r = map_room(dp->maps[M_XLAT], &xlat);
-	if (r < 0)
-		return r;
 	dp->capacity = table_sessions(sessions);
-	dp->domains = edge / DP_DOMAIN_ENTRIES;
-	dp->translations = xlat;
-	return 0;
+	return r;
 }
 
 /* A new table gets its keys before any program may use them. */
@@ -134,6 +125,49 @@ static int open_table(struct dataplane *dp)
 	return r < 0 ? r : grace_open(&dp->table, &dp->grace);
 }
 
+static bool same_pools(const struct proxy_pools *a, const struct proxy_pools *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* Addresses of earlier pools mean nothing any more, and have others' numbers. */
+static int forget_pools(struct dataplane *dp, const struct proxy_fds *fds)
+{
+	_cleanup_(proxies_freep) struct proxies *earlier = NULL;
+	int r = proxies_open(fds, &dp->user->pools, true, &dp->user->proxies, &earlier);
+
+	if (r == 0)
+		proxies_clear(earlier);
+	return r;
+}
+
+static void limit_proxies(struct dataplane *dp)
+{
+	const struct dp_settings *s = &dp->settings;
+	uint32_t domains = s->domains_max ? s->domains_max : DP_DOMAINS_DEFAULT;
+
+	proxies_limit(dp->proxies, DP_DOMAIN_ENTRIES * domains,
+		      s->translations_max ? s->translations_max : DP_TRANSLATIONS_DEFAULT);
+}
+
+static int open_proxies(struct dataplane *dp)
+{
+	const struct fq_settings *s = &dp->settings.program;
+	const struct proxy_pools pools = {s->pool4, s->pool4_mask, s->pool6, s->pool6_mask};
+	const struct proxy_fds fds = {dp->maps[M_PROXIES], dp->maps[M_EDGE], dp->maps[M_XLAT]};
+	int r = 0;
+
+	if (!same_pools(&dp->user->pools, &pools))
+		r = forget_pools(dp, &fds);
+	if (r < 0)
+		return r;
+	dp->user->pools = pools;
+	r = proxies_open(&fds, &pools, true, &dp->user->proxies, &dp->proxies);
+	if (r == 0)
+		limit_proxies(dp);
+	return r;
+}
+
 /* What both sides see without a system call. */
 static int open_memory(struct dataplane *dp)
 {
@@ -148,7 +182,7 @@ static int open_memory(struct dataplane *dp)
 		r = map_memory(dp, M_USER, &dp->user);
 	if (r == 0)
 		r = open_table(dp);
-	return r < 0 ? r : read_capacities(dp);
+	return r < 0 ? r : read_capacity(dp);
 }
 
 static int pin_maps(struct dataplane *dp)
@@ -219,6 +253,10 @@ static int open_loaded(struct dataplane *dp, const struct dp_settings *settings,
 		return dp_fail(err, r, "cannot map shared memory: %s", strerror(-r));
 	dp->control->abi_version = FQ_ABI_VERSION;
 	apply_settings(dp, settings);
+	r = open_proxies(dp);
+	if (r < 0)
+		return dp_fail(err, r, "cannot read what is known of proxy addresses: %s",
+			       strerror(-r));
 	sessions_bring_out_all(dp);
 	r = sessions_recount(dp);
 	if (r < 0)
@@ -338,6 +376,7 @@ void dataplane_free(struct dataplane *dp)
 		return;
 	upcall_close(dp);
 	sync_free(dp->sync);
+	proxies_free(dp->proxies);
 	hops_close(dp);
 	grace_close(dp->grace);
 	table_unmap(&dp->table);
@@ -353,16 +392,6 @@ void dataplane_free(struct dataplane *dp)
 uint32_t dataplane_sessions_capacity(const struct dataplane *dp)
 {
 	return dp->capacity;
-}
-
-uint32_t dataplane_domains_capacity(const struct dataplane *dp)
-{
-	return dp->domains;
-}
-
-uint32_t dataplane_translations_capacity(const struct dataplane *dp)
-{
-	return dp->translations;
 }
 
 bool dataplane_taken_over(const struct dataplane *dp)

@@ -64,8 +64,8 @@ int dp_dispatcher_parse(const char *word, enum dp_dispatcher *ret_dispatcher);
  * place of those that are attached, without losing a packet.
  *
  * A pinned session table of another size is kept (its sessions count more); then fewer than
- * sessions_max sessions may be what dataplane_sessions_capacity says. The same goes for domains and
- * translations. Counters of open sessions are recomputed from the table.
+ * sessions_max sessions may be what dataplane_sessions_capacity says. Counters of open sessions are
+ * recomputed from the table. What is known of proxy addresses of other pools is forgotten.
  *
  * @settings: copied
  *
@@ -97,10 +97,6 @@ DEFINE_CLEANUP(struct dataplane *, dataplane_free)
 
 /* Sessions the table has room for. */
 uint32_t dataplane_sessions_capacity(const struct dataplane *dp);
-
-/* Domains and translations the maps have room for. */
-uint32_t dataplane_domains_capacity(const struct dataplane *dp);
-uint32_t dataplane_translations_capacity(const struct dataplane *dp);
 
 /* The sessions map and the programs were there before: an earlier daemon's state was taken over. */
 bool dataplane_taken_over(const struct dataplane *dp);
@@ -246,8 +242,7 @@ int dataplane_xlat_del(struct dataplane *dp, uint32_t scope, const struct fq_add
 int dataplane_edge_set(struct dataplane *dp, const struct fq_addr *proxy,
 		       const struct fq_edge *edge);
 
-/* The same for several proxy addresses, in one call of the kernel. Return: 0; the first error, with
- * all set that can be. */
+/* The same for several proxy addresses. Return: 0; the first error, with all set that can be. */
 int dataplane_edge_set_all(struct dataplane *dp, const struct fq_addr *proxies, unsigned int count,
 			   const struct fq_edge *edge);
 int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy);
@@ -312,10 +307,11 @@ void dataplane_policy_changed(struct dataplane *dp);
 int dataplane_sync_begin(struct dataplane *dp);
 int dataplane_sync_end(struct dataplane *dp);
 
-/* A translation that was found at the beginning. What it points to is there until the end. */
+/* A translation that was found at the beginning. @value is good until the translation is changed.
+ */
 struct dp_xlat {
-	uint32_t scope, domain; /* key->scope, value->domain */
-	const struct fq_xlat_key *key;
+	uint32_t scope, domain; /* key.scope, value->domain */
+	struct fq_xlat_key key;
 	const struct fq_xlat *value;
 };
 
@@ -329,7 +325,7 @@ struct dp_xlat {
 int dataplane_sync_xlats(const struct dataplane *dp, struct dp_xlat **ret_list, size_t *ret_count);
 
 /* As if it had been set to the value that it has. */
-void dataplane_sync_keep(const struct dp_xlat *xlat);
+void dataplane_sync_keep(struct dataplane *dp, const struct dp_xlat *xlat);
 
 /*
  * Limits of a client's sessions, and of all sessions of a scope's clients. Every client of the

@@ -12,12 +12,15 @@
 
 #include "dataplane/dataplane.h"
 #include "dataplane/grace.h"
+#include "dataplane/proxies.h"
 #include "dataplane/table.h"
 
 #define DP_PATH_MAX 256
 #define DP_BATCH    1024 /* entries of one batched lookup */
 
-#define DP_DOMAIN_ENTRIES 8 /* of the edge map: a domain's proxy addresses */
+#define DP_DOMAIN_ENTRIES       8 /* of a domain: its proxy addresses */
+#define DP_DOMAINS_DEFAULT      131072
+#define DP_TRANSLATIONS_DEFAULT 1048576
 
 enum dp_map {
 	M_CONTROL,
@@ -28,6 +31,7 @@ enum dp_map {
 	M_CLIENTS,
 	M_GRANTS,
 	M_FILTERS,
+	M_PROXIES,
 	M_XLAT,
 	M_EDGE,
 	M_GATEWAYS,
@@ -69,17 +73,20 @@ extern const char *const prog_names[P_COUNT];
 
 /*
  * Map "user": one mmapable element written by the daemon alone, for those who look: events
- * counted in user space, and the times by which sessions expire.
+ * counted in user space, the times by which sessions expire, and what is known of proxy addresses.
  */
 #define DP_EVENTS_MAX 256
 
 struct dp_user {
 	uint64_t events[DP_EVENTS_MAX]; /* by enum fq_reason */
 	struct expiry_policy expiry;
+	struct proxy_pools pools; /* by which the proxy addresses have their numbers */
+	struct proxy_usage proxies;
 };
 
 _Static_assert(FQ_REASON_MAX <= DP_EVENTS_MAX, "room for every reason");
-_Static_assert(sizeof(struct dp_user) == 8 * DP_EVENTS_MAX + 56, "pinned: a change is a new ABI");
+_Static_assert(sizeof(struct dp_user) == 8 * DP_EVENTS_MAX + 56 + 64 + sizeof(struct proxy_usage),
+	       "pinned: a change is a new ABI");
 
 struct sync;
 struct ring_buffer;
@@ -92,12 +99,12 @@ struct dataplane {
 
 	int maps[M_COUNT];
 	int progs[P_COUNT];
-	uint32_t capacity;              /* sessions */
-	uint32_t domains, translations; /* that the maps have room for */
-	struct fq_control *control;     /* these three: mapped */
+	uint32_t capacity;          /* sessions */
+	struct fq_control *control; /* these three: mapped */
 	struct fq_quota *quota;
 	struct dp_user *user;
 
+	struct proxies *proxies;
 	struct sync *sync; /* sync.c */
 
 	struct ring_buffer *ring; /* upcall.c */
@@ -172,9 +179,6 @@ int gateway_clear(struct dataplane *dp, uint32_t id);
 
 /* Is the entry there with this very value? Then it is kept, and need not be written. */
 bool sync_is_kept(struct dataplane *dp, enum dp_map map, const void *key, const void *value);
-
-/* sync_is_kept of these is to follow: reach for them all at once. */
-void sync_expect(const struct dataplane *dp, enum dp_map map, const void *keys, unsigned int count);
 
 /* It was written, or deleted, since. */
 void sync_written(struct dataplane *dp, enum dp_map map, const void *key, const void *value);

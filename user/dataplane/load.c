@@ -172,11 +172,7 @@ static int set_rooms(struct fqdnat_bpf *skel, const struct dp_settings *s, const
 	if (r == 0)
 		r = set_room(skel->maps.sessions_six, maps[M_SESSIONS_SIX], slots);
 	if (r == 0)
-		r = set_room(skel->maps.edge, maps[M_EDGE], DP_DOMAIN_ENTRIES * s->domains_max);
-	if (r == 0)
 		r = set_room(skel->maps.dns, maps[M_DNS], s->domains_max);
-	if (r == 0)
-		r = set_room(skel->maps.xlat, maps[M_XLAT], s->translations_max);
 	return r;
 }
 

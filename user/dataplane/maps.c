@@ -11,8 +11,6 @@
 #include "dataplane/internal.h"
 #include "dataplane/net.h"
 
-#define DP_TOGETHER 8 /* entries in one call: what a domain has */
-
 int map_del(struct dataplane *dp, enum dp_map map, const void *key)
 {
 	if (bpf_map_delete_elem(dp->maps[map], key) < 0 && errno != ENOENT)
@@ -98,117 +96,61 @@ int dataplane_filter_del(struct dataplane *dp, uint32_t resource)
 int dataplane_xlat_set(struct dataplane *dp, uint32_t scope, const struct fq_addr *proxy,
 		       const struct fq_xlat *xlat)
 {
-	struct fq_xlat_key key = {.scope = scope, .proxy = *proxy};
+	const struct fq_xlat_key key = {.scope = scope, .proxy = *proxy};
 
-	return map_set(dp, M_XLAT, &key, xlat);
-}
-
-int dataplane_xlat_del(struct dataplane *dp, uint32_t scope, const struct fq_addr *proxy)
-{
-	struct fq_xlat_key key = {.scope = scope, .proxy = *proxy};
-
-	return map_del(dp, M_XLAT, &key);
-}
-
-int dataplane_edge_set(struct dataplane *dp, const struct fq_addr *proxy,
-		       const struct fq_edge *edge)
-{
-	return map_set(dp, M_EDGE, proxy, edge);
-}
-
-/*
- * Several entries, in one call of the kernel. It stops at one that cannot be set: then each by
- * itself, because the others can. Return: 0; the first error.
- */
-static int map_set_some(struct dataplane *dp, enum dp_map map, const void *keys, const void *values,
-			unsigned int count)
-{
-	const struct map_spec *spec = &map_specs[map];
-	uint32_t n = count;
-	bool at_once =
-		count > 1 && bpf_map_update_batch(dp->maps[map], keys, values, &n, NULL) == 0;
-	int r = 0;
-
-	for (unsigned int i = 0; i < count; i++) {
-		const char *key = (const char *)keys + (size_t)i * spec->key_size;
-		const char *value = (const char *)values + (size_t)i * spec->value_size;
-		int err = at_once ? 0 : map_set(dp, map, key, value);
-
-		if (at_once)
-			sync_written(dp, map, key, value);
-		r = r < 0 ? r : err;
-	}
-	if (at_once)
-		PROBE_MAP_UPDATE(spec->name, keys, count, 0);
-	return r;
-}
-
-/* The same without those that are so already: the others move up in @keys and @values. */
-static int map_set_new(struct dataplane *dp, enum dp_map map, void *keys, void *values,
-		       unsigned int count)
-{
-	const size_t key_size = map_specs[map].key_size, value_size = map_specs[map].value_size;
-	unsigned int n = 0;
-
-	sync_expect(dp, map, keys, count);
-	for (unsigned int i = 0; i < count; i++) {
-		const char *key = (const char *)keys + i * key_size;
-		const char *value = (const char *)values + i * value_size;
-
-		if (sync_is_kept(dp, map, key, value))
-			continue;
-		memmove((char *)keys + n * key_size, key, key_size);
-		memmove((char *)values + n * value_size, value, value_size);
-		n++;
-	}
-	return n ? map_set_some(dp, map, keys, values, n) : 0;
-}
-
-int dataplane_edge_set_all(struct dataplane *dp, const struct fq_addr *proxies, unsigned int count,
-			   const struct fq_edge *edge)
-{
-	struct fq_addr keys[DP_TOGETHER];
-	struct fq_edge values[DP_TOGETHER];
-	int r = 0;
-
-	for (unsigned int i = 0; i < count;) {
-		unsigned int n = 0;
-		int err;
-
-		for (; i < count && n < DP_TOGETHER; i++, n++) {
-			keys[n] = proxies[i];
-			values[n] = *edge;
-		}
-		err = map_set_new(dp, M_EDGE, keys, values, n);
-		r = r < 0 ? r : err;
-	}
-	return r;
+	return dataplane_xlat_set_all(dp, &key, xlat, 1);
 }
 
 int dataplane_xlat_set_all(struct dataplane *dp, const struct fq_xlat_key *keys,
 			   const struct fq_xlat *values, unsigned int count)
 {
-	struct fq_xlat_key some_keys[DP_TOGETHER];
-	struct fq_xlat some_values[DP_TOGETHER];
 	int r = 0;
 
-	for (unsigned int i = 0; i < count;) {
-		unsigned int n = 0;
-		int err;
+	for (unsigned int i = 0; i < count; i++)
+		proxies_expect(dp->proxies, keys[i].scope, &keys[i].proxy);
+	for (unsigned int i = 0; i < count; i++) {
+		int err = proxies_set_xlat(dp->proxies, &keys[i], &values[i]);
 
-		for (; i < count && n < DP_TOGETHER; i++, n++) {
-			some_keys[n] = keys[i];
-			some_values[n] = values[i];
-		}
-		err = map_set_new(dp, M_XLAT, some_keys, some_values, n);
 		r = r < 0 ? r : err;
 	}
+	PROBE_MAP_UPDATE(map_specs[M_XLAT].name, keys, count, r);
+	return r;
+}
+
+int dataplane_xlat_del(struct dataplane *dp, uint32_t scope, const struct fq_addr *proxy)
+{
+	const struct fq_xlat_key key = {.scope = scope, .proxy = *proxy};
+
+	proxies_del_xlat(dp->proxies, &key);
+	return 0;
+}
+
+int dataplane_edge_set(struct dataplane *dp, const struct fq_addr *proxy,
+		       const struct fq_edge *edge)
+{
+	return dataplane_edge_set_all(dp, proxy, 1, edge);
+}
+
+int dataplane_edge_set_all(struct dataplane *dp, const struct fq_addr *proxies, unsigned int count,
+			   const struct fq_edge *edge)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		proxies_expect(dp->proxies, 0, &proxies[i]);
+	for (unsigned int i = 0; i < count; i++) {
+		int err = proxies_set_edge(dp->proxies, &proxies[i], edge);
+
+		r = r < 0 ? r : err;
+	}
+	PROBE_MAP_UPDATE(map_specs[M_EDGE].name, proxies, count, r);
 	return r;
 }
 
 int dataplane_edge_del(struct dataplane *dp, const struct fq_addr *proxy)
 {
-	return map_del(dp, M_EDGE, proxy);
+	proxies_del_edge(dp->proxies, proxy);
+	return 0;
 }
 
 int dataplane_gateway_set(struct dataplane *dp, uint32_t id, const struct fq_addr *addr, bool up)

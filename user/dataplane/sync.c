@@ -14,15 +14,11 @@
 
 #include "dataplane/internal.h"
 
-/* With a million entries each look is a miss of the cache, or two: so many are waited for at once.
- */
-#define AHEAD 8
-
 /* As many lists as a level of the cache has lines for. */
 #define DIGIT_BITS 11
 #define DIGITS     (1U << DIGIT_BITS)
 
-static const enum dp_map sync_maps[] = {M_CLIENTS, M_GRANTS, M_FILTERS, M_XLAT, M_EDGE};
+static const enum dp_map sync_maps[] = {M_CLIENTS, M_GRANTS, M_FILTERS};
 
 /* What is known of an entry. Its key follows, then its value if the map's walk has told it. */
 enum found_state {
@@ -46,9 +42,8 @@ struct found_map {
 	size_t key_size, value_size; /* 0: values are not known */
 	uint8_t *entries;
 	size_t count, room;
-	struct slot *slots; /* room for all; none is taken unless it is indexed */
+	struct slot *slots;
 	uint32_t mask;
-	bool indexed;
 };
 
 struct sync {
@@ -116,9 +111,10 @@ static int add(void *ctx, const void *key, const void *value)
 	return 0;
 }
 
-static void index_entry(struct found_map *t, size_t i, uint32_t hash)
+static void index_entry(struct found_map *t, size_t i, uint64_t seed)
 {
 	struct found *found = entry(t, i);
+	uint32_t hash = hash_of(t, seed, found->key);
 	struct slot *slot = slot_of(t, hash, found->key);
 
 	/* A walk by keys may show one again. */
@@ -128,8 +124,7 @@ static void index_entry(struct found_map *t, size_t i, uint32_t hash)
 		*slot = (struct slot){.number = (uint32_t)i + 1, .hash = hash};
 }
 
-/* Memory that is not looked at costs nothing. */
-static int found_reserve(struct found_map *t)
+static int found_index(struct found_map *t, uint64_t seed)
 {
 	uint32_t slots = 1;
 
@@ -138,24 +133,11 @@ static int found_reserve(struct found_map *t)
 		slots *= 2;
 	t->slots = calloc(slots, sizeof(*t->slots));
 	t->mask = slots - 1;
-	return t->slots ? 0 : -ENOMEM;
-}
-
-static void found_index(struct found_map *t, uint64_t seed)
-{
-	uint32_t hashes[AHEAD];
-
-	for (size_t at = 0; at < t->count; at += AHEAD) {
-		size_t n = t->count - at < AHEAD ? t->count - at : AHEAD;
-
-		for (size_t i = 0; i < n; i++) {
-			hashes[i] = hash_of(t, seed, entry(t, at + i)->key);
-			__builtin_prefetch(&t->slots[hashes[i] & t->mask], 1);
-		}
-		for (size_t i = 0; i < n; i++)
-			index_entry(t, at + i, hashes[i]);
-	}
-	t->indexed = true;
+	if (!t->slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->count; i++)
+		index_entry(t, i, seed);
+	return 0;
 }
 
 static int found_read(struct found_map *t, const struct dataplane *dp, enum dp_map map,
@@ -169,12 +151,7 @@ static int found_read(struct found_map *t, const struct dataplane *dp, enum dp_m
 		.value_size = map_has_batches(map) ? map_specs[map].value_size : 0,
 	};
 	r = map_walk(map, dp->maps[map], add, t);
-	if (r == 0)
-		r = found_reserve(t);
-	/* What may be there twice is found out at once. */
-	if (r == 0 && !t->value_size)
-		found_index(t, seed);
-	return r;
+	return r < 0 ? r : found_index(t, seed);
 }
 
 void sync_free(struct sync *sync)
@@ -193,17 +170,20 @@ DEFINE_CLEANUP(struct sync *, sync_free)
 int dataplane_sync_begin(struct dataplane *dp)
 {
 	_cleanup_(sync_freep) struct sync *sync = calloc(1, sizeof(*sync));
+	int r;
 
 	if (!sync)
 		return -ENOMEM;
 	if (getrandom(&sync->seed, sizeof(sync->seed), 0) < 0)
 		return -errno;
 	for (size_t i = 0; i < sizeof(sync_maps) / sizeof(sync_maps[0]); i++) {
-		int r = found_read(&sync->tables[sync_maps[i]], dp, sync_maps[i], sync->seed);
-
+		r = found_read(&sync->tables[sync_maps[i]], dp, sync_maps[i], sync->seed);
 		if (r < 0)
 			return r;
 	}
+	r = proxies_begin(dp->proxies);
+	if (r < 0)
+		return r;
 	sync_free(dp->sync);
 	dp->sync = TAKE_PTR(sync);
 	return 0;
@@ -211,48 +191,16 @@ int dataplane_sync_begin(struct dataplane *dp)
 
 /* ---- what is set meanwhile ---- */
 
-/* To look for keys in; NULL: nobody is taking over, or not this map. */
-static const struct found_map *table_of(const struct dataplane *dp, enum dp_map map)
+/* NULL: it was not there when taking over began, or nobody is, or not this map. */
+static struct found *find(const struct dataplane *dp, enum dp_map map, const void *key)
 {
-	struct found_map *t = dp->sync ? &dp->sync->tables[map] : NULL;
+	const struct found_map *t = dp->sync ? &dp->sync->tables[map] : NULL;
+	const struct slot *slot;
 
 	if (!t || !t->slots)
 		return NULL;
-	/* Who starts with everything as it was looks for none of the translations. */
-	if (!t->indexed)
-		found_index(t, dp->sync->seed);
-	return t;
-}
-
-/* NULL: it was not there when taking over began, or nobody is. */
-static struct found *find(const struct dataplane *dp, enum dp_map map, const void *key)
-{
-	const struct found_map *t = table_of(dp, map);
-	const struct slot *slot;
-
-	if (!t)
-		return NULL;
 	slot = slot_of(t, hash_of(t, dp->sync->seed, key), key);
 	return slot->number ? entry(t, slot->number - 1) : NULL;
-}
-
-void sync_expect(const struct dataplane *dp, enum dp_map map, const void *keys, unsigned int count)
-{
-	const struct found_map *t = table_of(dp, map);
-	const struct slot *slots[AHEAD];
-
-	if (!t)
-		return;
-	count = count < AHEAD ? count : AHEAD;
-	for (unsigned int i = 0; i < count; i++) {
-		const char *key = (const char *)keys + i * t->key_size;
-
-		slots[i] = &t->slots[hash_of(t, dp->sync->seed, key) & t->mask];
-		__builtin_prefetch(slots[i]);
-	}
-	for (unsigned int i = 0; i < count; i++)
-		if (slots[i]->number)
-			__builtin_prefetch(entry(t, slots[i]->number - 1), 1);
 }
 
 bool sync_is_kept(struct dataplane *dp, enum dp_map map, const void *key, const void *value)
@@ -350,40 +298,52 @@ static int sort_xlats(struct dp_xlat **list, size_t count)
 	return 0;
 }
 
-int dataplane_sync_xlats(const struct dataplane *dp, struct dp_xlat **ret_list, size_t *ret_count)
+struct xlat_list {
+	struct dp_xlat *list;
+	size_t count, room;
+};
+
+static int add_xlat(void *ctx, const struct fq_xlat_key *key, const struct fq_edge *edge,
+		    const struct fq_xlat *xlat)
 {
-	const struct found_map *t = &dp->sync->tables[M_XLAT];
-	_cleanup_(freep) struct dp_xlat *list = calloc(t->count + 1, sizeof(*list));
-	int r;
+	struct xlat_list *l = ctx;
 
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; i < t->count; i++) {
-		const struct fq_xlat_key *key = (const void *)entry(t, i)->key;
-		const struct fq_xlat *value = (const void *)(key + 1);
+	(void)edge;
+	if (!xlat)
+		return 0;
+	if (l->count == l->room) {
+		size_t room = l->room ? 2 * l->room : DP_BATCH;
+		struct dp_xlat *list = reallocarray(l->list, room, sizeof(*list));
 
-		list[i] = (struct dp_xlat){
-			.scope = key->scope,
-			.domain = value->domain,
-			.key = key,
-			.value = value,
-		};
+		if (!list)
+			return -ENOMEM;
+		l->list = list;
+		l->room = room;
 	}
-	r = sort_xlats(&list, t->count);
-	if (r < 0)
-		return r;
-	*ret_list = TAKE_PTR(list);
-	*ret_count = t->count;
+	l->list[l->count++] = (struct dp_xlat){
+		.scope = key->scope, .domain = xlat->domain, .key = *key, .value = xlat};
 	return 0;
 }
 
-void dataplane_sync_keep(const struct dp_xlat *xlat)
+int dataplane_sync_xlats(const struct dataplane *dp, struct dp_xlat **ret_list, size_t *ret_count)
 {
-	struct found *found =
-		(struct found *)((char *)(uintptr_t)xlat->key - offsetof(struct found, key));
+	struct xlat_list l = {0};
+	int r = proxies_each(dp->proxies, add_xlat, &l);
 
-	if (found->state == FOUND_STALE)
-		found->state = FOUND_KEPT;
+	if (r == 0)
+		r = sort_xlats(&l.list, l.count);
+	if (r < 0) {
+		free(l.list);
+		return r;
+	}
+	*ret_list = l.list;
+	*ret_count = l.count;
+	return 0;
+}
+
+void dataplane_sync_keep(struct dataplane *dp, const struct dp_xlat *xlat)
+{
+	proxies_keep_xlat(dp->proxies, &xlat->key);
 }
 
 /* ---- the end ---- */
@@ -411,6 +371,7 @@ int dataplane_sync_end(struct dataplane *dp)
 
 	if (!sync)
 		return 0;
+	n += (int)proxies_end(dp->proxies);
 	for (enum dp_map m = 0; m < M_COUNT; m++) {
 		int r = delete_stale(dp, &sync->tables[m], &n);
 

@@ -160,51 +160,37 @@ int dpview_sessions(struct dpview *view, const struct dp_match *match, struct in
 /* ---- proxies ---- */
 
 struct proxy_walk {
-	struct dpview *view;
 	dpview_proxy_fn cb;
 	void *ctx;
 };
 
-static int proxy_by_xlat(void *ctx, const void *key, const void *value)
-{
-	const struct proxy_walk *walk = ctx;
-	const struct fq_xlat_key *xlat_key = key;
-	struct dpview_proxy row = {
-		.proxy = xlat_key->proxy,
-		.scope = xlat_key->scope,
-		.has_xlat = true,
-		.xlat = *(const struct fq_xlat *)value,
-	};
-
-	row.domain_id = row.xlat.domain;
-	row.has_edge = row.scope == 0 &&
-		       bpf_map_lookup_elem(walk->view->maps[M_EDGE], &row.proxy, &row.edge) == 0;
-	return walk->cb(walk->ctx, &row);
-}
-
-/* What has no translation here, and so was not among the rows before. */
-static int proxy_by_edge(void *ctx, const void *key, const void *value)
+static int proxy_row(void *ctx, const struct fq_xlat_key *key, const struct fq_edge *edge,
+		     const struct fq_xlat *xlat)
 {
 	const struct proxy_walk *walk = ctx;
 	struct dpview_proxy row = {
-		.proxy = *(const struct fq_addr *)key,
-		.has_edge = true,
-		.edge = *(const struct fq_edge *)value,
-	};
-	struct fq_xlat_key xlat_key = {.proxy = row.proxy};
+		.proxy = key->proxy, .scope = key->scope, .has_edge = edge, .has_xlat = xlat};
 
-	if (bpf_map_lookup_elem(walk->view->maps[M_XLAT], &xlat_key, &row.xlat) == 0)
-		return 0;
-	row.domain_id = row.edge.domain;
+	if (edge)
+		row.edge = *edge;
+	if (xlat)
+		row.xlat = *xlat;
+	row.domain_id = xlat ? xlat->domain : edge->domain;
 	return walk->cb(walk->ctx, &row);
 }
 
 int dpview_proxies(struct dpview *view, dpview_proxy_fn cb, void *ctx)
 {
-	struct proxy_walk walk = {.view = view, .cb = cb, .ctx = ctx};
-	int r = map_walk(M_XLAT, view->maps[M_XLAT], proxy_by_xlat, &walk);
+	struct proxy_walk walk = {.cb = cb, .ctx = ctx};
+	const struct proxy_fds fds = {view->maps[M_PROXIES], view->maps[M_EDGE],
+				      view->maps[M_XLAT]};
+	_cleanup_(proxies_freep) struct proxies *proxies = NULL;
+	struct dp_user user;
+	int r = get_one(view, M_USER, 0, &user);
 
-	return r ? r : map_walk(M_EDGE, view->maps[M_EDGE], proxy_by_edge, &walk);
+	if (r == 0)
+		r = proxies_open(&fds, &user.pools, false, &user.proxies, &proxies);
+	return r < 0 ? r : proxies_each(proxies, proxy_row, &walk);
 }
 
 /* ---- counters ---- */
@@ -306,12 +292,17 @@ static int limit_row(struct dpview *view, enum dp_map map, struct dpview_limit *
 {
 	struct dpview_limit row = {.name = map_specs[map].name};
 	struct fq_control control;
+	struct dp_user user;
 	int r;
 
 	if (map == M_SESSIONS) {
 		r = get_one(view, M_CONTROL, 0, &control);
 		row.used = control.sessions;
 		row.max = control.sessions_max;
+	} else if (map == M_EDGE || map == M_XLAT) {
+		r = get_one(view, M_USER, 0, &user);
+		row.used = map == M_EDGE ? user.proxies.edge : user.proxies.xlat;
+		row.max = map == M_EDGE ? user.proxies.edge_max : user.proxies.xlat_max;
 	} else {
 		r = max_entries(view->maps[map], &row.max);
 		if (r == 0)
