@@ -220,7 +220,7 @@ fq_inline bool nat_rewrite_l4(const struct fq_pkt *p, const struct fq_plan *plan
 	if (partial)
 		*check =
 			csum_fold(csum_pseudo(&plan->src, &plan->dst, p->family, proto, p->l4_len));
-	else
+	else if (!plan->forwarded) /* else it is as the sender has written it */
 		nat_update_check(proto, check, diff);
 	*port = plan->port;
 	return partial;

@@ -83,7 +83,7 @@ void orc_rewrite(struct pkt *frame, const struct orc_pkt *p, const struct orc_pl
 	uint8_t *ip = pkt_data(frame) + p->l3, *l4 = pkt_data(frame) + p->l4;
 	uint8_t *check = l4 + orc_checksum_offset(p), *port = l4 + 4, to[2];
 	bool later = p->frag == ORC_LATER;
-	bool none = later || (p->kind == ORC_UDP && orc_get16(check) == 0);
+	bool none = later || plan->forwarded || (p->kind == ORC_UDP && orc_get16(check) == 0);
 
 	if (p->kind == ORC_TCP || p->kind == ORC_UDP)
 		port = plan->dir == FQ_DIR_OUT ? l4 : l4 + 2;

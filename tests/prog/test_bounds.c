@@ -2,6 +2,7 @@
 /*
  * What limits the programs: the pools, and the memory for sessions that have ended.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,19 +23,21 @@
 #define PORT      5000
 #define SECOND_NS 1000000000ULL
 
-/* M-07: an address outside the pools is the kernel's, even if the maps know a translation for it.
- */
+/* M-07: an address outside the pools is the kernel's; the maps have no place for it. */
 static void addresses_outside_the_pools_are_never_translated(void **state)
 {
-	const uint32_t resource = RESOURCE;
+	static const char *const outside[] = {OUTSIDE4, OUTSIDE6};
+	const struct fq_xlat xlat = {.domain = DOMAIN};
+	const struct fq_edge edge = {.domain = DOMAIN};
 	struct prog *t = *state;
 	struct pkt p;
 
-	prog_xlat(t, OUTSIDE4, SERVER4, DOMAIN, &resource, 1);
-	prog_edge(t, OUTSIDE4, FQ_EDGE_FORWARD);
-	prog_xlat(t, OUTSIDE6, SERVER6, DOMAIN, &resource, 1);
-	prog_edge(t, OUTSIDE6, FQ_EDGE_FORWARD);
+	for (int i = 0; i < 2; i++) {
+		const struct fq_xlat_key key = {.proxy = prog_addr(outside[i])};
 
+		assert_int_equal(proxies_set_xlat(t->proxies, &key, &xlat), -ERANGE);
+		assert_int_equal(proxies_set_edge(t->proxies, &key.proxy, &edge), -ERANGE);
+	}
 	PKT(&p, .src = CLIENT4, .dst = OUTSIDE4, .proto = PKT_UDP, .sport = PORT, .dport = 53);
 	prog_expect(t, &p, CLIENT_SIDE, FQ_R_NOT_OURS, NULL);
 	PKT(&p, .src = CLIENT6, .dst = OUTSIDE6, .proto = PKT_UDP, .sport = PORT, .dport = 53);
