@@ -24,6 +24,7 @@
 #include "fqdnat_tc.skel.h"
 
 #define CPUS_MAX   256
+#define TOLD_NS    20000000 /* in the past, because the programs' clock is some ticks behind */
 #define TC_LEN_MIN (ETH_HLEN + 40) /* the kernel runs tc programs with whole headers only */
 
 static const enum fq_reason_class CLASSES[FQ_REASON_MAX] = {
@@ -262,6 +263,26 @@ static int program_fd(const struct rig *b, enum orc_hook hook)
 	return bpf_program__fd(programs[hook]);
 }
 
+/*
+ * The daemon is told of a gateway's neighbour at most twice a second. To the oracle a sequence is
+ * shorter than that, however long the machine takes over it.
+ */
+static void stop_the_clock_of_telling(struct rig *b)
+{
+	int fd = bpf_map__fd(b->t->skel->maps.gateways);
+
+	for (unsigned int i = 0; i < b->o.w.gateways.n; i++) {
+		uint32_t id = b->o.w.gateways.entry[i].key;
+		struct fq_gateway g;
+
+		if (!b->o.w.gateways.entry[i].value.told_at ||
+		    bpf_map_lookup_elem(fd, &id, &g) < 0 || !g.told_at)
+			continue;
+		g.told_at = prog_now() - TOLD_NS;
+		assert(bpf_map_update_elem(fd, &id, &g, BPF_ANY) == 0);
+	}
+}
+
 static int run(struct rig *b, const struct step *s)
 {
 	const uint32_t ifindex = b->o.w.ifindex[s->arg[0]];
@@ -277,6 +298,7 @@ static int run(struct rig *b, const struct step *s)
 	opts.ctx_size_in = tc ? sizeof(skb) : sizeof(xdp);
 	b->frames[hook]++;
 	b->t->upcalls = 0;
+	stop_the_clock_of_telling(b);
 	if (bpf_prog_test_run_opts(program_fd(b, hook), &opts) < 0)
 		fail_msg("test run of %zu bytes, hook %d: %s", s->frame.len, hook, strerror(errno));
 	b->got.len = opts.data_size_out;
