@@ -125,6 +125,8 @@ struct dataplane {
 	struct {
 		uint32_t next; /* index */
 		bool thorough; /* look for orphans among busy entries, too */
+		bool found;    /* anything, in this pass or, at its beginning, in the last one */
+		unsigned int spared; /* passes since, because there is no session */
 	} sweep;
 };
 
@@ -152,7 +154,8 @@ int map_count(enum dp_map map, int fd, uint64_t *ret_count);
  * Have a dead entry freed, which somebody else has removed or left (@again: another process); the
  * second: all that are there.
  */
-void sessions_bring_out(struct dataplane *dp, uint32_t index, bool again);
+/* Return: whether it was dead. */
+bool sessions_bring_out(struct dataplane *dp, uint32_t index, bool again);
 void sessions_bring_out_all(struct dataplane *dp);
 
 /* Compute open sessions of control and quota from the table. */

@@ -19,6 +19,7 @@
 #define SWEEP_MIN      64
 #define SWEEP_MAX      65536
 #define SWEEP_CLOSE    16
+#define SWEEP_SPARED   30 /* passes over an empty table */
 #define RECOUNT_ROUNDS 3
 
 struct session {
@@ -76,7 +77,7 @@ static bool drop_entry(struct dataplane *dp, uint32_t index)
 {
 	if (index == TABLE_NONE || !table_end(&dp->table, index))
 		return false;
-	sessions_bring_out(dp, index, false);
+	(void)sessions_bring_out(dp, index, false);
 	return true;
 }
 
@@ -179,9 +180,11 @@ static unsigned int sweep_one(struct dataplane *dp, uint32_t index, struct insta
 	int64_t idle_ns;
 	uint8_t proto;
 
-	sessions_bring_out(dp, index, false);
+	if (sessions_bring_out(dp, index, false))
+		dp->sweep.found = true;
 	if (!table_glance(&dp->table, index, now, &proto, &idle_ns))
 		return 1;
+	dp->sweep.found = true;
 	sweep->examined++;
 	if (!dp->sweep.thorough && idle_ns < session_idle_least(proto, &dp->settings.expiry))
 		return 1;
@@ -197,6 +200,24 @@ static unsigned int sweep_one(struct dataplane *dp, uint32_t index, struct insta
 	return SWEEP_CLOSE;
 }
 
+/*
+ * Is there nothing to be found? No session, and the last pass has found no entry. What has been
+ * opened and undone meanwhile waits for one of the next passes.
+ */
+static bool spare_pass(struct dataplane *dp)
+{
+	bool none = !__atomic_load_n(&dp->control->sessions, __ATOMIC_RELAXED) &&
+		    !dp->sweep.found && !dp->sweep.thorough;
+
+	if (none && dp->sweep.spared < SWEEP_SPARED) {
+		dp->sweep.spared++;
+		return true;
+	}
+	dp->sweep.spared = 0;
+	dp->sweep.found = false;
+	return false;
+}
+
 struct dp_sweep dataplane_sweep(struct dataplane *dp, struct instant now, unsigned int budget)
 {
 	unsigned int work = 0;
@@ -204,6 +225,8 @@ struct dp_sweep dataplane_sweep(struct dataplane *dp, struct instant now, unsign
 	struct dp_sweep sweep = {0};
 
 	budget = budget < SWEEP_MIN ? SWEEP_MIN : budget > SWEEP_MAX ? SWEEP_MAX : budget;
+	if (dp->sweep.next == 0 && spare_pass(dp))
+		return (struct dp_sweep){.pass_done = true};
 	while (work < budget && dp->sweep.next < slots)
 		work += sweep_one(dp, dp->sweep.next++, now, &sweep);
 	if (dp->sweep.next >= slots) {
@@ -215,16 +238,19 @@ struct dp_sweep dataplane_sweep(struct dataplane *dp, struct instant now, unsign
 	return sweep;
 }
 
-void sessions_bring_out(struct dataplane *dp, uint32_t index, bool again)
+bool sessions_bring_out(struct dataplane *dp, uint32_t index, bool again)
 {
-	if (table_take_dead(&dp->table, index, again))
+	bool dead = table_take_dead(&dp->table, index, again);
+
+	if (dead)
 		grace_add(dp->grace, index);
+	return dead;
 }
 
 void sessions_bring_out_all(struct dataplane *dp)
 {
 	for (uint32_t i = 0; i < dp->table.table->slots; i++)
-		sessions_bring_out(dp, i, true);
+		(void)sessions_bring_out(dp, i, true);
 }
 
 /* ---- flush ---- */
