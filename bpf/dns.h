@@ -17,7 +17,6 @@
 #define DNS_QUERY_MAX    128 /* bytes behind the header of a query: question and OPT */
 #define DNS_QUESTION_MAX (FQ_DNS_NAME_MAX + 4)
 #define DNS_RECORDS      4 /* addresses in an answer */
-#define DNS_LABELS_MAX   (FQ_DNS_NAME_MAX / 2)
 
 /* A record without its data: pointer to the name, type, class, TTL, length. */
 #define DNS_RECORD_LEN 12
@@ -82,24 +81,6 @@ struct dns_work {
 	__u8 complete; /* the answer's checksum is to be */
 };
 
-/* Length of the name at the beginning of the body, with the root label; 0: longer than a key, or
- * compressed. */
-fq_inline __u32 dns_name_len(const struct dns_work *w)
-{
-	__u32 off = 0;
-
-	for (int i = 0; i < DNS_LABELS_MAX; i++) {
-		__u32 label = w->msg.body[off & DNS_QUESTION_MASK];
-
-		off += label + 1;
-		if (label > 63 || off > FQ_DNS_NAME_MAX)
-			return 0;
-		if (!label)
-			return off;
-	}
-	return 0;
-}
-
 /* Eight bytes in lower case. Lengths of labels are no letters: they are less than 'A'. */
 fq_inline __u64 dns_lower(__u64 bytes)
 {
@@ -110,17 +91,43 @@ fq_inline __u64 dns_lower(__u64 bytes)
 	return bytes | (from_a & ~beyond_z & ~bytes & each * 0x80) >> 2;
 }
 
-/* The key of the name of @len bytes at the beginning of the body. */
-fq_inline void dns_key(struct dns_work *w, __u32 len)
+/* Eight bytes as a number whose lowest ones are the first, and back. */
+fq_inline __u64 dns_le64(__u64 bytes)
 {
+	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? bytes : __builtin_bswap64(bytes);
+}
+
+/*
+ * The key of the name at the beginning of the body: its bytes to the first zero. Where that is not
+ * the root label, or where a label is too long, the key is no name's, because no name has such
+ * bytes (dnslease_key): nobody needs to walk the labels.
+ *
+ * Return: length of the name, with the zero; 0: longer than a key.
+ */
+fq_inline __u32 dns_key(struct dns_work *w)
+{
+	const __u64 each = 0x0101010101010101ULL;
+	__u64 keep = ~0ULL;
+	__u32 len = 0;
+
 	__builtin_memcpy(&w->key, w->msg.body, sizeof(w->key));
 	for (__u32 i = 0; i < sizeof(w->key) / 8; i++) {
-		__u64 word = bpf_cpu_to_be64(w->key.word[i]), keep = ~0ULL;
+		__u64 word = dns_le64(w->key.word[i]);
+		/* The lowest bit is that of the first zero; above it there may be others. */
+		__u64 zeros = (word - each) & ~word & each * 0x80, first = zeros & -zeros;
 
-		if (len < 8 * i + 8)
-			keep = len <= 8 * i ? 0 : ~0ULL << (64 - 8 * (len & 7));
-		w->key.word[i] = bpf_be64_to_cpu(dns_lower(word) & keep);
+		if (keep && zeros) {
+			keep = first - 1;
+			/* One of each byte to this one: their sum. */
+			len = 8 * i + ((keep & each) * each >> 56);
+			word &= keep;
+			keep = 0;
+		} else {
+			word &= keep;
+		}
+		w->key.word[i] = dns_le64(dns_lower(word));
 	}
+	return len;
 }
 
 /* A hexadecimal digit's value; of anything else more than 15. */
@@ -209,7 +216,7 @@ fq_inline bool dns_additional(struct dns_work *w)
 }
 
 /*
- * Read a query: w->msg, with zeros behind it, and w->body_len are the caller's.
+ * Read a query: w->msg and w->body_len are the caller's. What stands behind it may be anything.
  *
  * Return: whether it is one that the daemon answers with addresses, or none, of w->key, or, if
  * w->type is PTR, with the name of w->proxy.
@@ -224,7 +231,7 @@ fq_inline bool dns_read(struct dns_work *w)
 	if ((h->flags & bpf_htons(DNS_QR_OPCODE)) || h->qdcount != bpf_htons(1) || h->ancount ||
 	    h->nscount)
 		return false;
-	name_len = dns_name_len(w);
+	name_len = dns_key(w);
 	if (!name_len && dns_ip6(w))
 		name_len = DNS_IP6_NAME_LEN;
 	if (name_len < 2 || name_len + 4 > w->body_len)
@@ -234,28 +241,45 @@ fq_inline bool dns_read(struct dns_work *w)
 		return false;
 	w->type = q[0] << 8 | q[1];
 	w->question_len = name_len + 4;
-	if (name_len <= FQ_DNS_NAME_MAX)
-		dns_key(w, name_len);
-	else if (w->type != DNS_TYPE_PTR)
+	if (name_len > FQ_DNS_NAME_MAX && w->type != DNS_TYPE_PTR)
 		return false;
 	if (w->type == DNS_TYPE_PTR && name_len <= FQ_DNS_NAME_MAX && !dns_ip4(w))
 		return false;
 	return dns_additional(w);
 }
 
-/* A record's beginning; its data is the caller's. */
+/* Words that may stand anywhere. The verifier takes such, clang does not believe it. */
+#ifdef __bpf__
+fq_inline void dns_put32(__u8 *at, __be32 word)
+{
+	*(volatile __u32 *)at = word;
+}
+
+fq_inline void dns_put64(__u8 *at, __be64 word)
+{
+	*(volatile __u64 *)at = word;
+}
+#else
+fq_inline void dns_put32(__u8 *at, __be32 word)
+{
+	memcpy(at, &word, sizeof(word));
+}
+
+fq_inline void dns_put64(__u8 *at, __be64 word)
+{
+	memcpy(at, &word, sizeof(word));
+}
+#endif
+
+/*
+ * A record's beginning: a pointer to the question's name (RFC 1035 4.1.4), type, class, TTL, length
+ * of the data, which is the caller's.
+ */
 fq_inline void dns_record(__u8 *at, __u8 type, __u8 len)
 {
-	at[0] = 0xc0; /* a pointer to the question's name (RFC 1035 4.1.4) */
-	at[1] = DNS_HEADER_LEN;
-	at[2] = 0;
-	at[3] = type;
-	at[4] = 0;
-	at[5] = DNS_CLASS_IN;
-	at[6] = at[7] = at[8] = 0;
-	at[9] = DNS_TTL_S;
-	at[10] = 0;
-	at[11] = len;
+	dns_put64(at, bpf_cpu_to_be64(0xc000000000000000ULL | (__u64)DNS_HEADER_LEN << 48 |
+				      (__u64)type << 32 | DNS_CLASS_IN << 16));
+	dns_put32(at + 8, bpf_htonl(DNS_TTL_S << 16 | len));
 }
 
 /* The header, and the end of the message: behind @records of @len bytes at @at. */
@@ -269,17 +293,14 @@ fq_inline void dns_end(struct dns_work *w, __u8 *at, __u32 records, __u32 len)
 	w->body_len = w->question_len + len;
 	at += len;
 	if (w->edns) {
-		at[0] = at[1] = 0;
-		at[2] = DNS_TYPE_OPT;
-		at[3] = DNS_UDP_SIZE >> 8;
-		at[4] = DNS_UDP_SIZE & 0xff;
-		at[5] = at[6] = 0;
-		at[7] = w->dnssec_ok;
-		at[8] = at[9] = at[10] = 0;
+		/* Root, OPT, size; no more of the code, version 0, the flag DO; no options. */
+		dns_put64(at, bpf_cpu_to_be64((__u64)DNS_TYPE_OPT << 40 |
+					      (__u64)DNS_UDP_SIZE << 24 | w->dnssec_ok));
+		dns_put32(at + 8, 0);
 		at += DNS_OPT_LEN;
 		w->body_len += DNS_OPT_LEN;
 	}
-	at[0] = at[1] = at[2] = 0;
+	dns_put32(at, 0);
 }
 
 /*
@@ -295,13 +316,14 @@ fq_inline bool dns_make(struct dns_work *w, const struct fq_dns *name)
 	if (w->type == DNS_TYPE_A && name->ipv4) {
 		for (__u32 i = 0; i < DNS_RECORDS; i++, len += DNS_A_LEN) {
 			dns_record(at + len, DNS_TYPE_A, 4);
-			__builtin_memcpy(at + len + DNS_RECORD_LEN, &name->v4[i], 4);
+			dns_put32(at + len + DNS_RECORD_LEN, name->v4[i]);
 		}
 		records = DNS_RECORDS;
 	} else if (w->type == DNS_TYPE_AAAA && name->ipv6) {
 		for (__u32 i = 0; i < DNS_RECORDS; i++, len += DNS_AAAA_LEN) {
 			dns_record(at + len, DNS_TYPE_AAAA, 16);
-			__builtin_memcpy(at + len + DNS_RECORD_LEN, &name->v6[i], 16);
+			for (int j = 0; j < 4; j++)
+				dns_put32(at + len + DNS_RECORD_LEN + 4 * j, name->v6[i].w[j]);
 		}
 		records = DNS_RECORDS;
 	} else if (w->type != DNS_TYPE_A && w->type != DNS_TYPE_AAAA && w->type != DNS_TYPE_HTTPS &&

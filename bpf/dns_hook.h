@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Answers DNS queries in XDP, for names that the daemon has answered a moment ago: see struct
- * fq_dns. At the end of each lease, one query for a name goes to the daemon as if this were not
- * here, so it knows of queries what it has to know, and nothing is answered for long without it.
+ * fq_dns. At the end of each lease the daemon hears of one query for the name, so it knows of
+ * queries what it has to know, and nothing is answered for long without it.
  *
- * Called by hook_run for packets that are the kernel's. Reads everything first; whatever is
- * unusual, and whatever fails before the first write, is left to the daemon.
+ * A query from somebody who has asked before is answered ahead of everything else (dns_ahead), as
+ * port 53 of this host's addresses is no session's: NAT does not use it (open.h). Anybody else's
+ * takes the pipeline first, and then the kernel is asked whether he may (hook_dns).
+ *
+ * Reads everything first; whatever is unusual, and whatever fails before the first write, is left
+ * to the daemon.
  */
 #pragma once
 
@@ -21,26 +25,19 @@
 #define DNS_UDP4_OFF  (ETH_HLEN + sizeof(struct fq_ip4))
 #define DNS_UDP6_OFF  (ETH_HLEN + sizeof(struct fq_ip6))
 #define DNS_AHEAD_LEN (sizeof(struct fq_udp) + DNS_HEADER_LEN) /* of a body */
-#define DNS_RETRY_NS  FQ_DNS_LEASE_MAX_NS /* the query may be lost: the next one that goes */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct dns_work);
-} dns_scratch SEC(".maps");
+#define DNS_RETRY_NS  FQ_DNS_LEASE_MAX_NS /* what the daemon hears of may be lost: once more */
 
 /* Who has asked where, and by which interface; so it may, as long as the generation lasts. */
 struct dns_seen {
 	struct fq_addr src, dst;
 	__u32 ifindex;
 	__u32 gen; /* fq_control.gen; 0: nobody vouches for it */
-	__u32 tos;
-	__u32 pad; /* zero */
+	__u16 tos;
+	__u8 here[ETH_ALEN]; /* the MAC address that the frame has come to */
 };
 
 #define DNS_SEEN_WORDS (sizeof(struct dns_seen) / 8)
-#define DNS_SEEN_MAX   256 /* a CPU; a power of 2 */
+#define DNS_SEEN_MAX   4096 /* a CPU; a power of 2 */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -49,64 +46,297 @@ struct {
 	__type(value, struct dns_seen);
 } dns_seen SEC(".maps");
 
-/* Might it be a query for us to answer? Whole, untagged, and nothing between the headers. */
-fq_inline bool dns_wanted(const struct fq_pkt *p, __u8 mode)
-{
-	__u32 off = p->family == FQ_AF_INET ? DNS_UDP4_OFF : DNS_UDP6_OFF;
+/* A query: its packet, and its message. */
+struct dns_turn {
+	struct dns_seen who;
+	__u64 now;
+	__u32 l3_len, l4_len;
+	__be16 sport;
+	__u8 family, mode;
+	__u32 pad;
+	struct dns_work work;
+};
 
-	return p->tuple.proto == FQ_PROTO_UDP && p->dport == bpf_htons(DNS_PORT) &&
-	       mode != FQ_MODE_INJECT && !p->frag && !p->vlan && !p->l2_group && p->sport &&
-	       p->l3_off == ETH_HLEN && p->l4_off == off;
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct dns_turn);
+} dns_scratch SEC(".maps");
+
+fq_inline struct dns_turn *dns_turn(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&dns_scratch, &zero);
 }
 
-/* Where the datagram begins, of packets that are wanted. */
-fq_inline __u32 dns_udp_off(const struct fq_pkt *p)
+/* ---- the message ---- */
+
+/* Where the datagram begins. */
+fq_inline __u32 dns_udp_off(__u8 family)
 {
-	return p->family == FQ_AF_INET ? DNS_UDP4_OFF : DNS_UDP6_OFF;
+	return family == FQ_AF_INET ? DNS_UDP4_OFF : DNS_UDP6_OFF;
 }
 
-/* The datagram, into the scratch. Return: false: it has no body, or too much of it. */
-fq_inline bool dns_load(fq_ctx *ctx, const struct fq_pkt *p, struct dns_work *w)
+/* The sum of the datagram of @len bytes, not folded; not of its pseudo header. */
+fq_inline __u64 dns_sum(struct dns_work *w, __u32 len)
 {
-	__u32 last = p->l4_len - DNS_AHEAD_LEN - 1;
-
-	barrier_var(last); /* as in frame_sum_rest */
-	if (last >= DNS_QUERY_MAX - 1)
-		return false;
-	__builtin_memset(w->msg.body, 0, DNS_QUERY_MAX);
-	w->body_len = last + 1;
-	return !ctx_load(ctx, dns_udp_off(p), &w->msg, DNS_AHEAD_LEN + last + 1);
-}
-
-/* The sum of the datagram, not folded; not of its pseudo header. */
-fq_inline __u64 dns_sum(struct dns_work *w)
-{
-	__u32 len = (DNS_AHEAD_LEN + w->body_len + 3) & 0x1fc;
-
+	len = (len + 3) & 0x1fc;
 	if (len > sizeof(w->msg))
 		return 0;
 	return (__u32)bpf_csum_diff(NULL, 0, (__be32 *)&w->msg, len, 0);
+}
+
+/* The datagram, into the scratch. Return: false: it has no body, or too much of it. */
+fq_inline bool dns_load(fq_ctx *ctx, struct dns_turn *t)
+{
+	__u32 last = t->l4_len - DNS_AHEAD_LEN - 1;
+	struct dns_work *w = &t->work;
+
+	barrier_var(last); /* as in frame_sum_rest */
+	if (last >= DNS_QUERY_MAX - 1 ||
+	    ctx_load(ctx, dns_udp_off(t->family), &w->msg, DNS_AHEAD_LEN + last + 1))
+		return false;
+	w->body_len = last + 1;
+	dns_put32(w->msg.body + w->body_len, 0);
+	return true;
+}
+
+fq_inline __u64 dns_pseudo(const struct dns_turn *t, __u32 len)
+{
+	return csum_pseudo(&t->who.src, &t->who.dst, t->family, FQ_PROTO_UDP, len);
 }
 
 /*
  * Is the query's checksum right? Where the kernel keeps partial ones, the answer to one is to be
  * partial as well: w->complete.
  */
-fq_inline bool dns_check(const struct fq_pkt *p, __u8 mode, struct dns_work *w)
+fq_inline bool dns_check(struct dns_turn *t)
 {
-	__u16 check = w->msg.udp.check;
-	bool partial = nat_csum_partial(p, check), keeps = mode_keeps_partial(mode), whole;
-	__u64 sum;
+	__u16 check = t->work.msg.udp.check;
+	__u64 sum = dns_pseudo(t, t->l4_len);
+	bool partial = check == csum_fold(sum), keeps = mode_keeps_partial(t->mode), whole;
 
-	w->complete = !partial || !keeps;
+	t->work.complete = !partial || !keeps;
 	if (!check) /* RFC 8200 8.1 */
-		return p->family == FQ_AF_INET;
+		return t->family == FQ_AF_INET;
 	if (partial && !keeps)
 		return true;
-	sum = csum_pseudo(&p->tuple.src, &p->tuple.dst, p->family, FQ_PROTO_UDP, p->l4_len);
-	whole = csum_fold(dns_sum(w) + sum) == 0xffff;
+	whole = csum_fold(dns_sum(&t->work, t->l4_len) + sum) == 0xffff;
 	/* One that is both says nothing of what the kernel will do with it. */
 	return whole != partial;
+}
+
+/* ---- the answer ---- */
+
+/*
+ * The daemon hears of a query for that name; it is woken now and then only. Return: false: it has
+ * not read what it was told before.
+ */
+fq_inline bool dns_tell(const struct fq_dns_key *key, __u64 now)
+{
+	struct fq_control *c = maps_control();
+	__u64 flags = BPF_RB_NO_WAKEUP, woken;
+	struct fq_dns_key *name;
+
+	if (!c)
+		return false;
+	name = bpf_ringbuf_reserve(&dns_asked, sizeof(*name), 0);
+	if (!name)
+		return false;
+	*name = *key;
+	woken = READ_ONCE(c->dns.woken_at);
+	if (now - woken >= FQ_DNS_WAKE_NS &&
+	    __sync_val_compare_and_swap(&c->dns.woken_at, woken, now) == woken)
+		flags = BPF_RB_FORCE_WAKEUP;
+	bpf_ringbuf_submit(name, flags);
+	return true;
+}
+
+/* Is nothing said about it any more? The daemon may be gone. */
+fq_inline bool dns_ended(__u32 end, __u64 now)
+{
+	return now >> FQ_DNS_END_SHIFT >= end;
+}
+
+/* Is this the query at the end of a lease? It is so for one. */
+fq_inline bool dns_renews(__u64 *renew_at, __u64 now)
+{
+	__u64 at = READ_ONCE(*renew_at);
+
+	return now >= at && __sync_val_compare_and_swap(renew_at, at, now + DNS_RETRY_NS) == at;
+}
+
+/*
+ * PTR: the query at the end of a lease is the daemon's. The kernel may use an element for another
+ * key as soon as it has been replaced, so the answer counts if the key still leads to it.
+ */
+static __noinline bool dns_answer_ptr(struct dns_turn *t)
+{
+	struct dns_work *w = &t->work;
+	struct fq_dns_ptr *proxy = bpf_map_lookup_elem(&dns_ptr, &w->proxy);
+
+	return proxy && !dns_ended(proxy->end, t->now) && !dns_renews(&proxy->renew_at, t->now) &&
+	       dns_make_ptr(w, proxy) && bpf_map_lookup_elem(&dns_ptr, &w->proxy) == proxy;
+}
+
+/* What is known of the name; it stays what it is until the program ends. */
+fq_inline struct fq_dns *dns_find(const struct fq_dns_key *key)
+{
+	const struct fq_control *c = maps_control();
+	const struct fq_dns_bucket *bucket;
+	struct fq_dns_name *name;
+	__u32 at;
+	__u64 hash;
+
+	if (!c)
+		return NULL;
+	hash = dns_hash(&c->dns, key);
+	bucket = PAGED(&dns, (__u32)hash & (c->dns.buckets - 1), DNS_BUCKET_BITS);
+	at = bucket ? dns_slot(bucket, hash) : 0;
+	if (!at)
+		return NULL;
+	name = PAGED(&dns_names, at, DNS_NAME_BITS);
+	return name && dns_same_key(&name->key, key) ? &name->dns : NULL;
+}
+
+/* Make the answer of what is known. Return: false: that is nothing, or the daemon is to know. */
+fq_global bool dns_answer(__u32 slot)
+{
+	struct dns_turn *t = bpf_map_lookup_elem(&dns_scratch, &slot);
+	struct fq_dns *name;
+
+	if (!t || !dns_read(&t->work))
+		return false;
+	if (t->work.type == DNS_TYPE_PTR)
+		return dns_answer_ptr(t);
+	name = dns_find(&t->work.key);
+	return name && !dns_ended(name->end, t->now) &&
+	       (!dns_renews(&name->renew_at, t->now) || dns_tell(&t->work.key, t->now)) &&
+	       dns_make(&t->work, name);
+}
+
+/* The answer's IP header over the query's, @len bytes with it. */
+fq_inline bool dns_write_ip(fq_ctx *ctx, const struct dns_turn *t, __u32 len)
+{
+	void *l3 = ctx_data(ctx) + ETH_HLEN;
+	struct fq_ip4 *ip4 = l3;
+	struct fq_ip6 *ip6 = l3;
+	const __u32 *word = l3;
+	__u64 sum = 0;
+
+	if (t->family == FQ_AF_INET6) {
+		if ((void *)(ip6 + 1) > ctx_end(ctx))
+			return false;
+		*ip6 = (struct fq_ip6){
+			.flowinfo = bpf_htonl(6U << 28),
+			.payload_len = bpf_htons(len - sizeof(*ip6)),
+			.next_header = FQ_PROTO_UDP,
+			.hop_limit = DNS_TTL,
+			.src = t->who.dst,
+			.dst = t->who.src,
+		};
+		return true;
+	}
+	if ((void *)(ip4 + 1) > ctx_end(ctx))
+		return false;
+	*ip4 = (struct fq_ip4){
+		.version_ihl = 0x45,
+		.tot_len = bpf_htons(len),
+		.frag_off = bpf_htons(IP4_DF),
+		.ttl = DNS_TTL,
+		.protocol = FQ_PROTO_UDP,
+		.src = t->who.dst.w[3],
+		.dst = t->who.src.w[3],
+	};
+	for (int i = 0; i < (int)sizeof(*ip4) / 4; i++)
+		sum += word[i];
+	ip4->check = ~csum_fold(sum);
+	return true;
+}
+
+/* The answer's UDP header, in the scratch, and its checksum over all that stands there. */
+fq_inline void dns_write_udp(struct dns_turn *t, __u32 len)
+{
+	struct fq_udp *udp = &t->work.msg.udp;
+	__u64 sum = dns_pseudo(t, len);
+
+	udp->sport = bpf_htons(DNS_PORT);
+	udp->dport = t->sport;
+	udp->len = bpf_htons(len);
+	udp->check = 0;
+	udp->check = t->work.complete ? csum_udp_nonzero(~csum_fold(dns_sum(&t->work, len) + sum))
+				      : csum_fold(sum);
+}
+
+/*
+ * The frame gets @delta bytes longer, at its end if there is room: what is drawn together in one
+ * allocation often has none. Then at its beginning, unless the kernel has noted where the checksum
+ * that it is to complete stands.
+ */
+fq_inline bool dns_resize(fq_ctx *ctx, int delta, bool may_move)
+{
+	return !bpf_xdp_adjust_tail(ctx, delta) || (may_move && hook_grow(ctx, delta));
+}
+
+/*
+ * Turn the query into the answer that stands in the scratch.
+ *
+ * Return: DNS_ANSWERED: to be sent back; WRITE_FAILED; NOT_OURS: no room, nothing has been written.
+ */
+fq_inline enum fq_reason dns_write(fq_ctx *ctx, struct dns_turn *t)
+{
+	__u32 off = dns_udp_off(t->family), last = t->work.body_len - 1, len;
+
+	barrier_var(last);
+	if (last >= DNS_BODY_MAX - 1)
+		return FQ_R_WRITE_FAILED;
+	len = DNS_AHEAD_LEN + last + 1;
+	if (!dns_resize(ctx, (int)(off + len) - (int)ctx_len(ctx), t->work.complete))
+		return FQ_R_NOT_OURS;
+	dns_write_udp(t, len);
+	if (!frame_turn(ctx) || !dns_write_ip(ctx, t, off - ETH_HLEN + len) ||
+	    ctx_store(ctx, off, &t->work.msg, DNS_AHEAD_LEN + last + 1))
+		return FQ_R_WRITE_FAILED;
+	return FQ_R_DNS_ANSWERED;
+}
+
+/*
+ * Answer the query that the scratch tells of, if there is an answer. Return: as dns_write; or
+ * NOT_OURS: it is the daemon's, nothing has been written.
+ */
+fq_global enum fq_reason dns_serve(fq_ctx *ctx)
+{
+	struct dns_turn *t = dns_turn();
+
+	if (!t || !dns_load(ctx, t) || !dns_check(t) || !dns_answer(0) ||
+	    xdp_redirect(t->who.ifindex, t->mode) != XDP_REDIRECT)
+		return FQ_R_NOT_OURS;
+	return dns_write(ctx, t);
+}
+
+/* ---- who asks ---- */
+
+/* The same for both, all bits of them: they have no holes. */
+fq_inline bool dns_seen_same(const struct dns_seen *a, const struct dns_seen *b)
+{
+	const __u64 *x = (const void *)a, *y = (const void *)b;
+	__u64 differs = 0;
+
+	_Static_assert(sizeof(*a) == 48, "no holes");
+	for (__u32 i = 0; i < DNS_SEEN_WORDS; i++)
+		differs |= x[i] ^ y[i];
+	return !differs;
+}
+
+/* Where it is remembered that he may. */
+fq_inline struct dns_seen *dns_seen_at(const struct dns_seen *who)
+{
+	__u32 slot = nat_mix(nat_mix(who->src.w[3], who->src.w[2]), who->dst.w[3]);
+
+	slot = nat_finish(nat_mix(slot, who->ifindex)) & (DNS_SEEN_MAX - 1);
+	return bpf_map_lookup_elem(&dns_seen, &slot);
 }
 
 /* Is the address this host's at the moment? What listens may be yet to get it (IP_FREEBIND). */
@@ -129,134 +359,6 @@ fq_inline bool dns_is_local(fq_ctx *ctx, const struct fq_pkt *p)
 	return bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
-/* The query in the scratch: dns_read. */
-fq_global bool dns_read_scratch(__u32 slot)
-{
-	struct dns_work *w = bpf_map_lookup_elem(&dns_scratch, &slot);
-
-	return w && dns_read(w);
-}
-
-/* Is a lease in force? At its end, the one query that asks is told no. */
-fq_inline bool dns_leased(__u64 *renew_at, __u32 end)
-{
-	__u64 now = bpf_ktime_get_coarse_ns(), at = READ_ONCE(*renew_at);
-
-	if (now >> FQ_DNS_END_SHIFT >= end)
-		return false;
-	return now < at || __sync_val_compare_and_swap(renew_at, at, now + DNS_RETRY_NS) != at;
-}
-
-/*
- * Make the answer of what is known. The kernel may use an element for another key as soon as it has
- * been replaced, so the answer counts if the key still leads to it.
- *
- * Return: false: nothing is known, or the daemon is to get this query.
- */
-fq_inline bool dns_answer(struct dns_work *w)
-{
-	struct fq_dns_ptr *proxy;
-	struct fq_dns *name;
-
-	if (w->type == DNS_TYPE_PTR) {
-		proxy = bpf_map_lookup_elem(&dns_ptr, &w->proxy);
-		return proxy && dns_leased(&proxy->renew_at, proxy->end) &&
-		       dns_make_ptr(w, proxy) && bpf_map_lookup_elem(&dns_ptr, &w->proxy) == proxy;
-	}
-	name = bpf_map_lookup_elem(&dns, &w->key);
-	return name && dns_leased(&name->renew_at, name->end) && dns_make(w, name) &&
-	       bpf_map_lookup_elem(&dns, &w->key) == name;
-}
-
-/* The answer's IP header over the query's, @len bytes with it. */
-fq_inline bool dns_write_ip(fq_ctx *ctx, const struct fq_pkt *p, __u32 len)
-{
-	void *l3 = ctx_data(ctx) + ETH_HLEN;
-	struct fq_ip4 *ip4 = l3;
-	struct fq_ip6 *ip6 = l3;
-	const __u32 *word = l3;
-	__u64 sum = 0;
-
-	if (p->family == FQ_AF_INET6) {
-		if ((void *)(ip6 + 1) > ctx_end(ctx))
-			return false;
-		*ip6 = (struct fq_ip6){
-			.flowinfo = bpf_htonl(6U << 28),
-			.payload_len = bpf_htons(len - sizeof(*ip6)),
-			.next_header = FQ_PROTO_UDP,
-			.hop_limit = DNS_TTL,
-			.src = p->tuple.dst,
-			.dst = p->tuple.src,
-		};
-		return true;
-	}
-	if ((void *)(ip4 + 1) > ctx_end(ctx))
-		return false;
-	*ip4 = (struct fq_ip4){
-		.version_ihl = 0x45,
-		.tot_len = bpf_htons(len),
-		.frag_off = bpf_htons(IP4_DF),
-		.ttl = DNS_TTL,
-		.protocol = FQ_PROTO_UDP,
-		.src = p->tuple.dst.w[3],
-		.dst = p->tuple.src.w[3],
-	};
-	for (int i = 0; i < (int)sizeof(*ip4) / 4; i++)
-		sum += word[i];
-	ip4->check = ~csum_fold(sum);
-	return true;
-}
-
-/* The answer's UDP header, in the scratch, and its checksum over all that stands there. */
-fq_inline void dns_write_udp(const struct fq_pkt *p, struct dns_work *w, __u32 len)
-{
-	__u64 sum = csum_pseudo(&p->tuple.src, &p->tuple.dst, p->family, FQ_PROTO_UDP, len);
-	struct fq_udp *udp = &w->msg.udp;
-
-	udp->sport = p->dport;
-	udp->dport = p->sport;
-	udp->len = bpf_htons(len);
-	udp->check = 0;
-	udp->check = w->complete ? csum_udp_nonzero(~csum_fold(dns_sum(w) + sum)) : csum_fold(sum);
-}
-
-/*
- * The frame gets @delta bytes longer, at its end if there is room: what is drawn together in one
- * allocation often has none. Then at its beginning, unless the kernel has noted where the checksum
- * that it is to complete stands.
- */
-fq_inline bool dns_resize(fq_ctx *ctx, int delta, bool may_move)
-{
-	return !bpf_xdp_adjust_tail(ctx, delta) || (may_move && hook_grow(ctx, delta));
-}
-
-/*
- * Turn the query into the answer that stands in the scratch.
- *
- * Return: DNS_ANSWERED: to be sent back; WRITE_FAILED; NOT_OURS: no room, nothing has been written.
- */
-fq_global enum fq_reason dns_write(fq_ctx *ctx, const struct fq_pkt *p)
-{
-	__u32 zero = 0, off, last, len;
-	struct dns_work *w = bpf_map_lookup_elem(&dns_scratch, &zero);
-
-	if (!w || !p)
-		return FQ_R_WRITE_FAILED;
-	last = w->body_len - 1;
-	barrier_var(last);
-	if (last >= DNS_BODY_MAX - 1)
-		return FQ_R_WRITE_FAILED;
-	off = dns_udp_off(p);
-	len = DNS_AHEAD_LEN + last + 1;
-	if (!dns_resize(ctx, (int)(off + len) - (int)ctx_len(ctx), w->complete))
-		return FQ_R_NOT_OURS;
-	dns_write_udp(p, w, len);
-	if (!frame_turn(ctx) || !dns_write_ip(ctx, p, off - ETH_HLEN + len) ||
-	    ctx_store(ctx, off, &w->msg, DNS_AHEAD_LEN + last + 1))
-		return FQ_R_WRITE_FAILED;
-	return FQ_R_DNS_ANSWERED;
-}
-
 /* May it be answered, as far as its addresses tell? Its sender's, and that it is asked at. */
 static __noinline bool dns_permitted(fq_ctx *ctx, const struct fq_pkt *p)
 {
@@ -272,56 +374,59 @@ static __noinline bool dns_permitted(fq_ctx *ctx, const struct fq_pkt *p)
 	return client && !client->scope && dns_is_local(ctx, p) && route_back(ctx, p);
 }
 
-/* The same for both, all bits of them: they have no holes. */
-fq_inline bool dns_seen_same(const struct dns_seen *a, const struct dns_seen *b)
+/*
+ * Might it be a query for us to answer? Whole, untagged, nothing between the headers, and nothing
+ * behind the datagram.
+ */
+fq_inline bool dns_wanted(const struct fq_pkt *p, __u8 mode)
 {
-	const __u64 *x = (const void *)a, *y = (const void *)b;
-	__u64 differs = 0;
-
-	_Static_assert(sizeof(*a) == 48, "no holes");
-	for (__u32 i = 0; i < DNS_SEEN_WORDS; i++)
-		differs |= x[i] ^ y[i];
-	return !differs;
+	return mode != FQ_MODE_INJECT && !p->frag && !p->vlan && !p->l2_group && p->sport &&
+	       p->l3_off == ETH_HLEN && p->l4_off == dns_udp_off(p->family) &&
+	       p->l3_off + p->l3_len == p->l4_off + p->l4_len;
 }
 
-/* May it be answered? Asked of the kernel once, and again when something has changed. */
-fq_global bool dns_asked(fq_ctx *ctx, const struct fq_pkt *p, __u8 mode)
+/* The scratch, of a packet that has been parsed. Return: false: it cannot be answered. */
+fq_inline bool dns_begin(fq_ctx *ctx, struct dns_turn *t, const struct fq_pkt *p, __u8 mode)
 {
 	const struct fq_control *c = maps_control();
-	struct dns_seen *seen, now;
-	__u32 slot;
+	const struct ethhdr *eth = ctx_data(ctx);
 
-	if (!p || !c || !dns_wanted(p, mode))
+	if (!c || (const void *)(eth + 1) > ctx_end(ctx))
 		return false;
-	now = (struct dns_seen){
+	t->now = bpf_ktime_get_coarse_ns();
+	t->who = (struct dns_seen){
 		.src = p->tuple.src,
 		.dst = p->tuple.dst,
 		.ifindex = p->ifindex,
-		.gen = hops_gen(c, bpf_ktime_get_coarse_ns()),
+		.gen = hops_gen_now(t->now),
 		.tos = xlat_tos(p),
 	};
-	slot = nat_mix(nat_mix(now.src.w[3], now.src.w[2]), now.dst.w[3]);
-	slot = nat_finish(nat_mix(slot, now.ifindex)) & (DNS_SEEN_MAX - 1);
-	seen = bpf_map_lookup_elem(&dns_seen, &slot);
-	if (!seen)
-		return false;
-	if (now.gen && dns_seen_same(seen, &now))
-		return true;
-	if (!dns_permitted(ctx, p))
-		return false;
-	*seen = now;
+	__builtin_memcpy(t->who.here, eth->h_dest, ETH_ALEN);
+	t->l3_len = p->l3_len;
+	t->l4_len = p->l4_len;
+	t->sport = p->sport;
+	t->family = p->family;
+	t->mode = mode;
 	return true;
 }
 
-/* Make the answer in the scratch. Return: false: this one is the daemon's. */
-fq_global bool dns_decide(fq_ctx *ctx, const struct fq_pkt *p, __u8 mode)
+/*
+ * May the packet's sender ask? Then that is remembered.
+ *
+ * Return: false: no; or it is remembered already, and there is no answer to this (dns_ahead).
+ */
+fq_global bool dns_admit(fq_ctx *ctx, const struct fq_pkt *p, __u8 mode)
 {
-	__u32 zero = 0;
-	struct dns_work *w = bpf_map_lookup_elem(&dns_scratch, &zero);
+	struct dns_turn *t = dns_turn();
+	struct dns_seen *seen;
 
-	if (!w || !p || !dns_load(ctx, p, w) || !dns_check(p, mode, w) || !dns_read_scratch(zero))
+	if (!p || !t || !dns_wanted(p, mode) || !dns_begin(ctx, t, p, mode))
 		return false;
-	return dns_answer(w) && xdp_redirect(p->ifindex, mode) == XDP_REDIRECT;
+	seen = dns_seen_at(&t->who);
+	if (!seen || (t->who.gen && dns_seen_same(seen, &t->who)) || !dns_permitted(ctx, p))
+		return false;
+	*seen = t->who;
+	return true;
 }
 
 /*
@@ -331,7 +436,7 @@ fq_global bool dns_decide(fq_ctx *ctx, const struct fq_pkt *p, __u8 mode)
 fq_inline enum fq_reason hook_dns(fq_ctx *ctx, const struct fq_pkt *p, __u8 mode)
 {
 	if (p->tuple.proto != FQ_PROTO_UDP || p->dport != bpf_htons(DNS_PORT) ||
-	    !dns_asked(ctx, p, mode) || !dns_decide(ctx, p, mode))
+	    !dns_admit(ctx, p, mode))
 		return FQ_R_NOT_OURS;
-	return dns_write(ctx, p);
+	return dns_serve(ctx);
 }

@@ -4,7 +4,16 @@
  * completes partial checksums (hook.h); the loader attaches the one that fits the mode, and the
  * daemon runs the third with the packets it has held.
  */
+#include "dns_ahead.h"
 #include "fast.h"
+
+/* Return: the verdict; FAST_NOT: it takes the pipeline. */
+fq_inline int straight(fq_ctx *ctx, const enum fq_mode mode)
+{
+	int verdict = dns_ahead(ctx, mode);
+
+	return verdict != FAST_NOT ? verdict : fast_path(ctx, mode);
+}
 
 fq_inline int run(fq_ctx *ctx, const enum fq_mode mode)
 {
@@ -13,7 +22,7 @@ fq_inline int run(fq_ctx *ctx, const enum fq_mode mode)
 	enum fq_reason r;
 	int verdict;
 
-	verdict = mode == FQ_MODE_INJECT ? FAST_NOT : fast_path(ctx, mode);
+	verdict = mode == FQ_MODE_INJECT ? FAST_NOT : straight(ctx, mode);
 	if (verdict != FAST_NOT)
 		return verdict;
 	w = hook_begin(ctx, mode);

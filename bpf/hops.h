@@ -18,6 +18,7 @@
 #include "ctx.h"
 #include "nat.h"
 #include "session.h"
+#include "xlat.h"
 
 #define HOPS_PROBES   4
 #define HOPS_GRACE_NS 1000000000ULL /* no packet is in our hands for so long */

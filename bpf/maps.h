@@ -18,6 +18,7 @@
 
 #include <fqdnat/abi.h>
 #include <fqdnat/config.h>
+#include <fqdnat/dns_index.h>
 #include <fqdnat/proxy_index.h>
 #include <fqdnat/reason.h>
 #include <fqdnat/session.h>
@@ -223,13 +224,28 @@ struct {
 	__type(value, __u32);
 } ip_ids SEC(".maps");
 
+/* What is answered about names: see dns_index.h. */
+PAGE_OF(dns_page, DNS_BUCKET_BITS, struct fq_dns_bucket);
+PAGE_OF(dns_names_page, DNS_NAME_BITS, struct fq_dns_name);
+
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 131072);
-	__type(key, struct fq_dns_key);
-	__type(value, struct fq_dns);
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, DNS_BUCKET_PAGES);
+	__type(key, __u32);
+	__array(values, struct dns_page);
 } dns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, DNS_NAME_PAGES);
+	__type(key, __u32);
+	__array(values, struct dns_names_page);
+} dns_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, FQ_DNS_ASKED_BYTES);
+} dns_asked SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -13,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define FQ_ABI_VERSION   8
+#define FQ_ABI_VERSION   9
 #define FQ_BPFFS_DEFAULT "/sys/fs/bpf/fqdnat"
 
 #define FQ_CLIENTS_MAX      4096  /* configured clients; index of fq_quota */
@@ -222,6 +222,16 @@ struct fq_quota {
 
 #define FQ_QUOTAS_MAX (FQ_CLIENTS_MAX + FQ_SCOPES_MAX)
 
+/* How names find their bucket: see dns_index.h. */
+#define FQ_DNS_KEYS 13
+
+struct fq_dns_table {
+	__u32 buckets; /* a power of 2; 0: there are none */
+	__u32 pad;     /* zero */
+	__u64 key[FQ_DNS_KEYS];
+	__u64 woken_at; /* the daemon has been woken for map dns_asked at this instant */
+};
+
 /* control: BPF_MAP_TYPE_ARRAY, one element, BPF_F_MMAPABLE */
 struct fq_control {
 	__u32 abi_version; /* FQ_ABI_VERSION; written once by the loader */
@@ -241,6 +251,7 @@ struct fq_control {
 	struct fq_table table;
 	__u32 sessions; /* open now, atomically */
 	__u32 sessions_max;
+	struct fq_dns_table dns;
 };
 
 /* stats: BPF_MAP_TYPE_PERCPU_ARRAY by enum fq_reason */
@@ -319,13 +330,14 @@ struct fq_upcall {
 };
 
 /*
- * dns (edge): BPF_MAP_TYPE_HASH by name; what the daemon has answered of late, for the XDP programs
- * to answer in the same way. The key is the name in wire format and lower case, zeros behind it.
+ * dns, dns_names (edge): BPF_MAP_TYPE_ARRAY_OF_MAPS, see dns_index.h; what the daemon has answered
+ * of late, for the XDP programs to answer in the same way. The key is the name in wire format and
+ * lower case, zeros behind it.
  */
 #define FQ_DNS_NAME_MAX 48 /* bytes; longer names are not here */
 
-/* How long the programs answer before the daemon gets a query: in general; where it is known that
- * one would change nothing; if none has got there. */
+/* How long the programs answer before the daemon hears of a query: in general; where it is known
+ * that one would change nothing; if it has not said anything since. */
 #define FQ_DNS_LEASE_NS     100000000ULL
 #define FQ_DNS_LEASE_MAX_NS 1000000000ULL
 #define FQ_DNS_END_NS       10000000000ULL
@@ -338,21 +350,27 @@ struct fq_dns_key {
 	};
 };
 
-/* What the answer to the most frequent question needs comes first: it ends with a cache line. */
 struct fq_dns {
-	__u64 renew_at;  /* the first query at or after this instant is the daemon's */
 	__be32 v4[4];    /* proxy addresses */
-	__u32 end;       /* all are, at or after this one: by FQ_DNS_END_SHIFT */
+	__u64 renew_at;  /* the daemon hears of the first query at or after this instant */
+	__u32 end;       /* all are its own, at or after this one: by FQ_DNS_END_SHIFT */
 	__u8 ipv4, ipv6; /* 1: they are told; 0: there are none of this family */
 	__u8 pad[2];     /* zero */
 	struct fq_addr v6[4];
 };
 
+/*
+ * dns_asked (edge): BPF_MAP_TYPE_RINGBUF of struct fq_dns_key: names that have been asked for at or
+ * after their renew_at. Not every record wakes the daemon: see FQ_DNS_WAKE_NS.
+ */
+#define FQ_DNS_ASKED_BYTES (1 << 18)
+#define FQ_DNS_WAKE_NS     100000000ULL /* once in so long; it looks again when as much has passed */
+
 /* dns_ptr (edge): BPF_MAP_TYPE_LRU_HASH by struct fq_addr; the same of proxy addresses: PTR. */
 #define FQ_DNS_PTR_MAX 8192
 
 struct fq_dns_ptr {
-	__u64 renew_at;
+	__u64 renew_at; /* the first query at or after this instant is the daemon's */
 	__u32 end;
 	__u8 len; /* of the name */
 	__u8 pad[3];
@@ -368,7 +386,8 @@ struct fq_dns_ptr {
 FQ_ASSERT_SIZE(struct fq_addr, 16);
 FQ_ASSERT_SIZE(struct fq_tuple, 40);
 FQ_ASSERT_SIZE(struct fq_hop, 36);
-FQ_ASSERT_SIZE(struct fq_control, 152);
+FQ_ASSERT_SIZE(struct fq_dns_table, 120);
+FQ_ASSERT_SIZE(struct fq_control, 272);
 FQ_ASSERT_SIZE(struct fq_table, 96);
 FQ_ASSERT_SIZE(struct fq_tombstone, 24);
 FQ_ASSERT_SIZE(struct fq_prefix, 20);

@@ -172,7 +172,9 @@ enum fq_reason_class {
 	  "kept packet put through the program again: what became of it is counted, too")          \
 	X(ICMP_NO_COUNTERPART, "icmp_no_counterpart", DROP,                                        \
 	  "ICMP error about a session: the other IP version has no such message")                  \
-	X(DNS_ANSWERED, "dns_answered", FORWARD, "DNS query answered by the XDP program")
+	X(DNS_ANSWERED, "dns_answered", FORWARD, "DNS query answered by the XDP program")          \
+	X(DNS_HEARD, "dns_heard", EVENT,                                                           \
+	  "DNS query answered by the XDP program, and told to the daemon")
 /* clang-format on */
 
 enum fq_reason {

@@ -79,7 +79,6 @@ static inline bool dns_same_program(const struct dns_same *s, const uint8_t *byt
 	if (len <= DNS_HEADER_LEN || len >= DNS_HEADER_LEN + DNS_QUERY_MAX)
 		return false;
 	memset(w, 0xa5, sizeof(*w)); /* what earlier queries have left */
-	memset(w->msg.body, 0, DNS_QUERY_MAX);
 	memcpy(&w->msg.header, bytes, len);
 	w->body_len = len - DNS_HEADER_LEN;
 	return dns_read(w) && dns_same_answer(s, w);

@@ -195,6 +195,14 @@ static void map_proxies(struct prog *t)
 	assert(proxies_open(&fds, &pools, true, &t->proxy_usage, &t->proxies) == 0);
 }
 
+static void map_names(struct prog *t)
+{
+	const struct dnsnames_fds fds = {bpf_map__fd(t->skel->maps.dns),
+					 bpf_map__fd(t->skel->maps.dns_names)};
+
+	assert(dnsnames_open(&fds, &t->control->dns, PROG_NAMES, &t->names_usage, &t->names) == 0);
+}
+
 struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
 {
 	struct fq_settings usual = prog_settings();
@@ -225,6 +233,7 @@ struct prog *prog_new(const struct fq_settings *settings, enum prog_kind kind)
 					 : skel->progs.fqdnat_xdp_generic);
 	map_table(t);
 	map_proxies(t);
+	map_names(t);
 	t->ring = ring_buffer__new(bpf_map__fd(skel->maps.upcalls), on_upcall, t, NULL);
 	assert(t->ring);
 	if (kind == PROG_VLAN)
@@ -240,6 +249,7 @@ void prog_free(struct prog *t)
 	ring_buffer__free(t->ring);
 	table_unmap(&t->table);
 	proxies_free(t->proxies);
+	dnsnames_free(t->names);
 	if (t->control)
 		munmap(t->control, sysconf(_SC_PAGESIZE));
 	fqdnat_tc_bpf__destroy(t->tc);

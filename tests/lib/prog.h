@@ -18,6 +18,7 @@
 #include <fqdnat/config.h>
 #include <fqdnat/reason.h>
 
+#include "dataplane/dnsnames.h"
 #include "dataplane/proxies.h"
 #include "dataplane/table.h"
 #include "pkt.h"
@@ -51,6 +52,7 @@ struct ring_buffer;
 #define PROG_UPCALLS      16
 #define PROG_SESSIONS_CAP 2048 /* entries of the session table, two a session */
 #define PROG_SLOTS        4096
+#define PROG_NAMES        8192
 
 /* A struct fq_upcall with room for its frame. */
 struct prog_upcall {
@@ -81,6 +83,8 @@ struct prog {
 	struct session_table table; /* mapped */
 	struct proxies *proxies;
 	struct proxy_usage proxy_usage;
+	struct dnsnames *names;
+	struct dnsnames_usage names_usage;
 	int fd;            /* of the program that is run */
 	uint32_t gso_size; /* tc: of the packets that it is given; 0: each is one */
 	uint32_t trunk;    /* PROG_VLAN: interface on which all packets come in; else 0 */

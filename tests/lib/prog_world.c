@@ -56,6 +56,7 @@ void prog_reset(struct prog *t)
 		.hops_until = UINT64_MAX,
 		.grants_until = UINT64_MAX,
 		.table = t->control->table,
+		.dns = t->control->dns,
 	};
 
 	table_clear(&t->table);
@@ -69,7 +70,7 @@ void prog_reset(struct prog *t)
 	empty(t->skel->maps.tx);
 	empty(t->skel->maps.icmp_buckets);
 	empty(t->skel->maps.fragments);
-	empty(t->skel->maps.dns);
+	dnsnames_clear(t->names);
 	empty(t->skel->maps.dns_ptr);
 	empty(t->skel->maps.dns_addrs);
 	zero_per_cpu(t->skel->maps.frag_cpu, 1, sizeof(struct fq_bucket));

@@ -27,6 +27,12 @@ bool dnslease_key(const struct dname *name, struct fq_dns_key *ret_key)
 	return true;
 }
 
+int dnslease_name(const struct fq_dns_key *key, struct dname *ret_name)
+{
+	return dname_from_wire(key->name, strnlen((const char *)key->name, FQ_DNS_NAME_MAX - 1) + 1,
+			       ret_name);
+}
+
 /* A family without addresses has no verdict of its own. */
 static bool passes(const struct edge_domain_view *view)
 {

@@ -20,6 +20,9 @@
  */
 bool dnslease_key(const struct dname *name, struct fq_dns_key *ret_key);
 
+/* The name of a key. Return: 0; -EINVAL: it is none's. */
+int dnslease_name(const struct fq_dns_key *key, struct dname *ret_name);
+
 /*
  * The entry of a name that the stub has just answered.
  *

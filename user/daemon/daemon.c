@@ -134,6 +134,8 @@ int daemon_start(struct daemon *d)
 	if (r >= 0)
 		r = chores_start(d);
 	if (r >= 0)
+		r = dns_xdp_start(d);
+	if (r >= 0)
 		r = take_over(d);
 	if (r >= 0)
 		r = links_attach_all(d);
@@ -154,6 +156,7 @@ void daemon_stop(struct daemon *d)
 	ctl_server_free(d->ctl);
 	site_stop(d);
 	dns_stop(d);
+	dns_xdp_stop(d);
 	gateways_stop(d);
 	edges_stop(d);
 	sd_event_source_unref(d->deadline);

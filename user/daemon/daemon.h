@@ -143,6 +143,7 @@ struct daemon {
 	struct bucket_table *refusals;  /* of everybody together */
 	struct in_force in_force;
 	bool dns_xdp; /* queries may be answered in XDP */
+	sd_event_source *dns_asked, *dns_asked_later;
 	struct dns_asked {
 		struct dns_request *req;
 		struct stub_reply reply;
@@ -306,13 +307,9 @@ void dns_on_handled(void *ctx);
  * dns_xdp.c: what the XDP programs answer. The daemon answers a query, and has answered all that
  * came with it; something about a name has changed; the configuration has, or this is the start.
  */
-struct dns_leases {
-	unsigned int count;
-	struct fq_dns_key keys[DNS_TOGETHER];
-	struct fq_dns values[DNS_TOGETHER];
-};
-void dns_xdp_answered(struct daemon *d, const struct stub_reply *reply, struct dns_leases *leases);
-void dns_xdp_keep(struct daemon *d, struct dns_leases *leases);
+int dns_xdp_start(struct daemon *d);
+void dns_xdp_stop(struct daemon *d);
+void dns_xdp_answered(struct daemon *d, const struct stub_reply *reply);
 void dns_xdp_changed(struct daemon *d, const struct dname *name);
 void dns_xdp_gone(struct daemon *d, const struct dname *name, const struct proxies *proxies);
 int dns_xdp_apply(struct daemon *d);

@@ -172,7 +172,7 @@ static uint32_t next_domain(const struct daemon *d)
 	return marks.next_domain;
 }
 
-static void answer(struct daemon *d, const struct dns_asked *a, struct dns_leases *leases)
+static void answer(struct daemon *d, const struct dns_asked *a)
 {
 	const struct stub_reply *reply = &a->reply;
 
@@ -185,7 +185,7 @@ static void answer(struct daemon *d, const struct dns_asked *a, struct dns_lease
 			break;
 		}
 		if (reply->reason == FQ_R_DNS_LOCAL && dns_request_port(a->req) == DNS_PORT_XDP)
-			dns_xdp_answered(d, reply, leases);
+			dns_xdp_answered(d, reply);
 		(void)dns_request_reply(a->req, reply->bytes, reply->len);
 		break;
 	case STUB_FORWARD:
@@ -206,7 +206,6 @@ static void answer(struct daemon *d, const struct dns_asked *a, struct dns_lease
 void dns_on_handled(void *ctx)
 {
 	struct daemon *d = ctx;
-	struct dns_leases leases;
 	unsigned int count = d->asked_count;
 
 	if (!count)
@@ -216,14 +215,13 @@ void dns_on_handled(void *ctx)
 		daemon_drain(d);
 	else
 		daemon_pump_gather(d);
-	leases.count = d->asked_count = 0;
+	d->asked_count = 0;
 	d->asked_new = false;
 	for (unsigned int i = 0; i < count; i++) {
-		answer(d, &d->asked[i], &leases);
+		answer(d, &d->asked[i]);
 		stub_reply_done(&d->asked[i].reply);
 		dns_request_unref(d->asked[i].req);
 	}
-	dns_xdp_keep(d, &leases);
 }
 
 /* Decide on the answer; it is given with those to what else has come. */

@@ -10,6 +10,9 @@
 
 #define TYPE_PTR 12 /* RFC 1035 3.2.2 */
 
+#define ASKED_AT_ONCE  1024 /* queries, before others are served */
+#define ASKED_LATER_US (FQ_DNS_WAKE_NS / 1000)
+
 static void keep_ptr(struct daemon *d, const struct dname *name)
 {
 	struct fq_addr proxy;
@@ -19,34 +22,99 @@ static void keep_ptr(struct daemon *d, const struct dname *name)
 		(void)dataplane_dns_ptr_set(d->dp, &proxy, &value);
 }
 
-void dns_xdp_answered(struct daemon *d, const struct stub_reply *reply, struct dns_leases *leases)
+static void keep_name(struct daemon *d, const struct dname *name, struct instant now)
 {
-	unsigned int i = leases->count;
+	struct fq_dns_key key;
+	struct fq_dns value;
 
+	/* Where there is no room, queries are answered as ever. */
+	if (dnslease_make(d->edge, name, now, &key, &value))
+		(void)dataplane_dns_set(d->dp, &key, &value);
+}
+
+void dns_xdp_answered(struct daemon *d, const struct stub_reply *reply)
+{
 	if (!d->dns_xdp)
 		return;
 	if (reply->qtype == TYPE_PTR)
 		keep_ptr(d, &reply->name);
-	else if (dnslease_make(d->edge, &reply->name, instant_now(), &leases->keys[i],
-			       &leases->values[i]))
-		leases->count++;
+	else
+		keep_name(d, &reply->name, instant_now());
 }
 
-void dns_xdp_keep(struct daemon *d, struct dns_leases *leases)
+/*
+ * A query at the end of a lease, as if it had come here. Not if something has changed since: it was
+ * asked before that, and a domain that has failed is left alone until it is asked for then.
+ */
+static void heard(void *ctx, const struct fq_dns_key *key)
 {
-	/* Where there is no room, queries are answered as ever. */
-	if (leases->count)
-		(void)dataplane_dns_set(d->dp, leases->keys, leases->values, leases->count);
+	struct instant now = instant_now();
+	struct daemon *d = ctx;
+	struct fq_dns before;
+	struct dname name;
+
+	if (!d->dns_xdp || !dataplane_dns_get(d->dp, key, &before) ||
+	    dnslease_name(key, &name) < 0 || edge_requery(d->edge, &name, now) < 0)
+		return;
+	dataplane_count(d->dp, FQ_R_DNS_HEARD, 1);
+	keep_name(d, &name, now);
+}
+
+/* All that the programs have told, but others are to be served, too. */
+static int hear(struct daemon *d)
+{
+	unsigned int n = 0, more = DNS_TOGETHER;
+
+	while (n < ASKED_AT_ONCE && more == DNS_TOGETHER) {
+		more = dataplane_dns_asked_poll(d->dp, heard, d, DNS_TOGETHER);
+		daemon_pump_gather(d);
+		n += more;
+	}
+	if (!n)
+		return 0;
+	(void)sd_event_source_set_time_relative(d->dns_asked_later,
+						more == DNS_TOGETHER ? 0 : ASKED_LATER_US);
+	return sd_event_source_set_enabled(d->dns_asked_later, SD_EVENT_ONESHOT);
+}
+
+static int on_asked(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+	(void)s;
+	(void)fd;
+	(void)revents;
+	return hear(ctx);
+}
+
+static int on_asked_later(sd_event_source *s, uint64_t usec, void *ctx)
+{
+	(void)s;
+	(void)usec;
+	return hear(ctx);
+}
+
+int dns_xdp_start(struct daemon *d)
+{
+	int r = sd_event_add_io(d->event, &d->dns_asked, dataplane_dns_asked_fd(d->dp), EPOLLIN,
+				on_asked, d);
+
+	if (r >= 0)
+		r = sd_event_add_time(d->event, &d->dns_asked_later, CLOCK_MONOTONIC, UINT64_MAX,
+				      1000, on_asked_later, d);
+	return r < 0 ? r : 0;
+}
+
+void dns_xdp_stop(struct daemon *d)
+{
+	d->dns_asked = sd_event_source_unref(d->dns_asked);
+	d->dns_asked_later = sd_event_source_unref(d->dns_asked_later);
 }
 
 void dns_xdp_changed(struct daemon *d, const struct dname *name)
 {
 	struct fq_dns_key key;
-	int r = d->dns_xdp && dnslease_key(name, &key) ? dataplane_dns_del(d->dp, &key) : 0;
 
-	if (r < 0)
-		log_limited(LOG_ERR, "cannot have a name forgotten", log_str("domain", name->text),
-			    log_errno(r));
+	if (d->dns_xdp && dnslease_key(name, &key))
+		dataplane_dns_del(d->dp, &key);
 }
 
 void dns_xdp_gone(struct daemon *d, const struct dname *name, const struct proxies *proxies)

@@ -257,6 +257,9 @@ static int open_loaded(struct dataplane *dp, const struct dp_settings *settings,
 	if (r < 0)
 		return dp_fail(err, r, "cannot read what is known of proxy addresses: %s",
 			       strerror(-r));
+	r = dns_open(dp);
+	if (r < 0)
+		return dp_fail(err, r, "cannot map what is answered about names: %s", strerror(-r));
 	sessions_bring_out_all(dp);
 	r = sessions_recount(dp);
 	if (r < 0)
@@ -377,6 +380,7 @@ void dataplane_free(struct dataplane *dp)
 	upcall_close(dp);
 	sync_free(dp->sync);
 	proxies_free(dp->proxies);
+	dns_close(dp);
 	hops_close(dp);
 	grace_close(dp->grace);
 	table_unmap(&dp->table);

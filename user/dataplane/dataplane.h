@@ -266,12 +266,28 @@ int dataplane_gateway_set(struct dataplane *dp, uint32_t id, const struct fq_add
 int dataplane_gateway_del(struct dataplane *dp, uint32_t id);
 
 /*
- * What the XDP programs answer for each of @count names, see struct fq_dns; not part of sync. One
- * that there is no room for leaves out no other.
+ * What the XDP programs answer about a name, see struct fq_dns; not part of sync.
+ *
+ * Return: as dnsnames_set (dnsnames.h).
  */
-int dataplane_dns_set(struct dataplane *dp, const struct fq_dns_key *keys,
-		      const struct fq_dns *values, unsigned int count);
-int dataplane_dns_del(struct dataplane *dp, const struct fq_dns_key *key);
+int dataplane_dns_set(struct dataplane *dp, const struct fq_dns_key *key,
+		      const struct fq_dns *value);
+void dataplane_dns_del(struct dataplane *dp, const struct fq_dns_key *key);
+
+/* As it stands. Return: whether they answer it. */
+bool dataplane_dns_get(const struct dataplane *dp, const struct fq_dns_key *key,
+		       struct fq_dns *ret_value);
+
+/*
+ * A name that they have been asked for at the end of its lease. Readable: some have been, and
+ * FQ_DNS_WAKE_NS later there may be others, of which nothing tells.
+ *
+ * Return of poll: how many were read, at most @max.
+ */
+typedef void (*dp_asked_fn)(void *ctx, const struct fq_dns_key *key);
+int dataplane_dns_asked_fd(const struct dataplane *dp);
+unsigned int dataplane_dns_asked_poll(struct dataplane *dp, dp_asked_fn cb, void *ctx,
+				      unsigned int max);
 
 /* What they answer for a proxy address, see struct fq_dns_ptr. */
 int dataplane_dns_ptr_set(struct dataplane *dp, const struct fq_addr *proxy,

@@ -2,6 +2,9 @@
 /* What the XDP programs answer DNS queries from: names, and the addresses they are asked at. */
 #include <errno.h>
 
+#include <bpf/libbpf.h>
+
+#include "base/cleanup.h"
 #include "dataplane/internal.h"
 
 static int delete_entry(struct dataplane *dp, enum dp_map map, const void *key)
@@ -9,19 +12,66 @@ static int delete_entry(struct dataplane *dp, enum dp_map map, const void *key)
 	return bpf_map_delete_elem(dp->maps[map], key) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int dataplane_dns_set(struct dataplane *dp, const struct fq_dns_key *keys,
-		      const struct fq_dns *values, unsigned int count)
+static int asked_record(void *ctx, void *data, size_t size)
 {
-	uint32_t n = count;
-	int r = 0;
+	struct dataplane *dp = ctx;
 
-	if (count > 1 && bpf_map_update_batch(dp->maps[M_DNS], keys, values, &n, NULL) == 0)
-		return 0;
-	/* It stops at one that cannot be set; others can. */
-	for (unsigned int i = 0; i < count; i++)
-		if (bpf_map_update_elem(dp->maps[M_DNS], &keys[i], &values[i], BPF_ANY) < 0)
-			r = -errno;
-	return r;
+	if (size == sizeof(struct fq_dns_key))
+		dp->asked_cb(dp->asked_ctx, data);
+	/* A negative result ends the reading behind this record. */
+	return --dp->asked_left ? 0 : -ECANCELED;
+}
+
+int dns_open(struct dataplane *dp)
+{
+	const struct dnsnames_fds fds = {dp->maps[M_DNS], dp->maps[M_DNS_NAMES]};
+	const struct dp_settings *s = &dp->settings;
+
+	dp->asked = ring_buffer__new(dp->maps[M_DNS_ASKED], asked_record, dp, NULL);
+	if (!dp->asked)
+		return -errno;
+	return dnsnames_open(&fds, &dp->control->dns,
+			     s->domains_max ? s->domains_max : DP_DOMAINS_DEFAULT,
+			     &dp->user->dnsnames, &dp->dnsnames);
+}
+
+void dns_close(struct dataplane *dp)
+{
+	ring_buffer__free(dp->asked);
+	dp->asked = NULL;
+	dnsnames_free(TAKE_PTR(dp->dnsnames));
+}
+
+int dataplane_dns_asked_fd(const struct dataplane *dp)
+{
+	return ring_buffer__epoll_fd(dp->asked);
+}
+
+unsigned int dataplane_dns_asked_poll(struct dataplane *dp, dp_asked_fn cb, void *ctx,
+				      unsigned int max)
+{
+	dp->asked_cb = cb;
+	dp->asked_ctx = ctx;
+	dp->asked_left = max ? max : 1;
+	(void)ring_buffer__consume(dp->asked);
+	return (max ? max : 1) - dp->asked_left;
+}
+
+int dataplane_dns_set(struct dataplane *dp, const struct fq_dns_key *key,
+		      const struct fq_dns *value)
+{
+	return dnsnames_set(dp->dnsnames, key, value);
+}
+
+bool dataplane_dns_get(const struct dataplane *dp, const struct fq_dns_key *key,
+		       struct fq_dns *ret_value)
+{
+	return dnsnames_get(dp->dnsnames, key, ret_value);
+}
+
+void dataplane_dns_del(struct dataplane *dp, const struct fq_dns_key *key)
+{
+	dnsnames_del(dp->dnsnames, key);
 }
 
 int dataplane_dns_ptr_set(struct dataplane *dp, const struct fq_addr *proxy,
@@ -33,11 +83,6 @@ int dataplane_dns_ptr_set(struct dataplane *dp, const struct fq_addr *proxy,
 int dataplane_dns_ptr_del(struct dataplane *dp, const struct fq_addr *proxy)
 {
 	return delete_entry(dp, M_DNS_PTR, proxy);
-}
-
-int dataplane_dns_del(struct dataplane *dp, const struct fq_dns_key *key)
-{
-	return delete_entry(dp, M_DNS, key);
 }
 
 struct clearing {
@@ -62,9 +107,8 @@ static int clear(struct dataplane *dp, enum dp_map map)
 
 int dataplane_dns_clear(struct dataplane *dp)
 {
-	int r = clear(dp, M_DNS), err = clear(dp, M_DNS_PTR);
-
-	return r < 0 ? r : err;
+	dnsnames_clear(dp->dnsnames);
+	return clear(dp, M_DNS_PTR);
 }
 
 int dataplane_dns_listen(struct dataplane *dp, const struct fq_addr *addrs, unsigned int count)

@@ -12,6 +12,7 @@
 
 #include "dataplane/dataplane.h"
 #include "dataplane/grace.h"
+#include "dataplane/dnsnames.h"
 #include "dataplane/proxies.h"
 #include "dataplane/table.h"
 
@@ -47,6 +48,8 @@ enum dp_map {
 	M_FRAG_CPU,
 	M_IP_IDS,
 	M_DNS,
+	M_DNS_NAMES,
+	M_DNS_ASKED,
 	M_DNS_PTR,
 	M_DNS_ADDRS,
 	M_UPCALLS,
@@ -82,10 +85,12 @@ struct dp_user {
 	struct expiry_policy expiry;
 	struct proxy_pools pools; /* by which the proxy addresses have their numbers */
 	struct proxy_usage proxies;
+	struct dnsnames_usage dnsnames;
 };
 
 _Static_assert(FQ_REASON_MAX <= DP_EVENTS_MAX, "room for every reason");
-_Static_assert(sizeof(struct dp_user) == 8 * DP_EVENTS_MAX + 56 + 64 + sizeof(struct proxy_usage),
+_Static_assert(sizeof(struct dp_user) == 8 * DP_EVENTS_MAX + 56 + 64 + sizeof(struct proxy_usage) +
+						 sizeof(struct dnsnames_usage),
 	       "pinned: a change is a new ABI");
 
 struct sync;
@@ -105,12 +110,19 @@ struct dataplane {
 	struct dp_user *user;
 
 	struct proxies *proxies;
+	struct dnsnames *dnsnames;
 	struct sync *sync; /* sync.c */
 
 	struct ring_buffer *ring; /* upcall.c */
 	dp_upcall_fn upcall_cb;
 	void *upcall_ctx;
 	unsigned int upcall_left, upcall_read;
+
+	struct ring_buffer *asked; /* dns.c */
+	dp_asked_fn asked_cb;
+	void *asked_ctx;
+	unsigned int asked_left;
+
 	int raw4, raw6, packet;
 
 	int netlink;        /* addr.c */
@@ -168,6 +180,11 @@ bool session_matches(const struct dp_match *m, const struct fq_tuple *out_key,
 
 int upcall_open(struct dataplane *dp);
 void upcall_close(struct dataplane *dp);
+
+/* ---- dns.c ---- */
+
+int dns_open(struct dataplane *dp);
+void dns_close(struct dataplane *dp);
 
 /* ---- maps.c ---- */
 

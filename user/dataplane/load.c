@@ -171,8 +171,6 @@ static int set_rooms(struct fqdnat_bpf *skel, const struct dp_settings *s, const
 		r = set_room(skel->maps.sessions_cold, maps[M_SESSIONS_COLD], slots);
 	if (r == 0)
 		r = set_room(skel->maps.sessions_six, maps[M_SESSIONS_SIX], slots);
-	if (r == 0)
-		r = set_room(skel->maps.dns, maps[M_DNS], s->domains_max);
 	return r;
 }
 

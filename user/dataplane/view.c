@@ -299,6 +299,10 @@ static int limit_row(struct dpview *view, enum dp_map map, struct dpview_limit *
 		r = get_one(view, M_CONTROL, 0, &control);
 		row.used = control.sessions;
 		row.max = control.sessions_max;
+	} else if (map == M_DNS) {
+		r = get_one(view, M_USER, 0, &user);
+		row.used = user.dnsnames.names;
+		row.max = user.dnsnames.max;
 	} else if (map == M_EDGE || map == M_XLAT) {
 		r = get_one(view, M_USER, 0, &user);
 		row.used = map == M_EDGE ? user.proxies.edge : user.proxies.xlat;
