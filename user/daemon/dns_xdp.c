@@ -10,8 +10,9 @@
 
 #define TYPE_PTR 12 /* RFC 1035 3.2.2 */
 
-#define ASKED_AT_ONCE  1024 /* queries, before others are served */
-#define ASKED_LATER_US (FQ_DNS_WAKE_NS / 1000)
+#define ASKED_AT_ONCE 1024 /* queries, before others are served */
+/* When the programs would wake it again; their clocks may be ticks apart. */
+#define ASKED_LATER_US (3 * FQ_DNS_WAKE_NS / 2 / 1000)
 
 static void keep_ptr(struct daemon *d, const struct dname *name)
 {
