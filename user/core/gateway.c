@@ -182,7 +182,7 @@ static bool overtaken(const struct gateway *gw, const struct control_message *ms
 		for (unsigned int i = 0; i < request->count[f]; i++) {
 			const struct fq_xlat_key key = {.scope = request->scope->id,
 							.proxy = request->proxies[f][i]};
-			const struct gw_xlat *xlat = gw_xlat_find(gw, &key);
+			const struct gw_xlat *xlat = gw_xlat_find(gw, &key, gw_xlat_hash(gw, &key));
 
 			if (xlat && xlat->binding != own &&
 			    older(msg->generation, xlat->binding->generation))
@@ -300,7 +300,7 @@ static unsigned int missing(const struct gateway *gw, const struct request *requ
 				.scope = request->scope->id,
 				.proxy = request->proxies[f][i],
 			};
-			const struct gw_xlat *xlat = gw_xlat_find(gw, &key);
+			const struct gw_xlat *xlat = gw_xlat_find(gw, &key, gw_xlat_hash(gw, &key));
 
 			n += !xlat || xlat->binding != binding;
 		}

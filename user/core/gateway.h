@@ -259,6 +259,7 @@ struct gateway_found {
  *
  * @name:  of the domain; NULL if it is not known, which removes the translations
  * @found: all of the same scope and domain
+ * @count: at most CONTROL_PROXIES_MAX
  *
  * Return: 0; -ENOMEM.
  */

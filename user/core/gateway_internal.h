@@ -24,12 +24,13 @@
 /* Proxy addresses of a domain, each family (P-02). */
 #define PROXIES_PER_FAMILY CONTROL_PROXIES_ONE
 
+/* The node first, beside what it is found by: in one cache line, here and below. */
 struct gw_xlat {
+	struct bucket_node by_key;
 	struct fq_xlat_key key;
 	struct fq_xlat value;
 	bool installed; /* the map has it */
 	struct gw_binding *binding;
-	struct bucket_node by_key;
 };
 
 struct gw_binding_key {
@@ -38,6 +39,7 @@ struct gw_binding_key {
 };
 
 struct gw_binding {
+	struct bucket_node by_key;
 	struct gw_binding_key key;
 	struct gw_scope *scope;
 	struct gw_domain *domain;
@@ -46,7 +48,6 @@ struct gw_binding {
 	uint32_t generation;              /* of the last AssignedIps; 0: none */
 	TAILQ_ENTRY(gw_binding) of_scope; /* longest unasked first */
 	LIST_ENTRY(gw_binding) of_domain;
-	struct bucket_node by_key;
 };
 
 /* An AssignedIps that has not been answered yet. */
@@ -74,6 +75,7 @@ struct gw_lookup {
 };
 
 struct gw_domain {
+	struct bucket_node by_name;
 	struct dname name;
 	uint32_t id;
 	struct fq_addr *known[GATEWAY_FAMILIES];
@@ -84,7 +86,6 @@ struct gw_domain {
 	struct gw_lookup *lookup; /* NULL: none under way */
 	LIST_HEAD(, gw_binding) bindings;
 	TAILQ_ENTRY(gw_domain) of_gateway;
-	struct bucket_node by_name;
 };
 
 struct gw_scope {
@@ -167,9 +168,10 @@ void gw_addrs_add(const struct gateway *gw, enum gateway_family family, const st
 
 /* ---- gateway_xlat.c ---- */
 
-/* In gw->xlats. */
+/* In gw->xlats; the second: @hash is that of the key. */
 uint32_t gw_xlat_hash(const struct gateway *gw, const struct fq_xlat_key *key);
-struct gw_xlat *gw_xlat_find(const struct gateway *gw, const struct fq_xlat_key *key);
+struct gw_xlat *gw_xlat_find(const struct gateway *gw, const struct fq_xlat_key *key,
+			     uint32_t hash);
 struct gw_binding *gw_binding_find(const struct gateway *gw, uint32_t scope, uint32_t domain);
 int gw_binding_get(struct gateway *gw, struct gw_scope *scope, struct gw_domain *domain,
 		   struct gw_binding **ret_binding);
@@ -194,9 +196,12 @@ void gw_binding_abandon(struct gateway *gw, struct gw_binding *binding);
 int gw_binding_assign(struct gateway *gw, struct gw_binding *binding, enum gateway_family family,
 		      const struct fq_addr *proxies, bool *moved);
 
-/* Put one translation, found after a restart, into a binding. Return: 0; -ENOSPC; -ENOMEM. */
+/*
+ * Put one translation, found after a restart, into a binding; @hash: of its key. Return: 0;
+ * -ENOSPC; -ENOMEM.
+ */
 int gw_binding_restore(struct gateway *gw, struct gw_binding *binding,
-		       const struct fq_xlat_key *key, const struct fq_xlat *value);
+		       const struct gateway_found *found, uint32_t hash);
 
 /*
  * Let packets for the binding's proxy addresses use @resource, too: at once where there is a

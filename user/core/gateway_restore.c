@@ -3,7 +3,9 @@
  * Taking over translations after a restart. They stay in force as they are found; whatever the
  * policy or the pools do not permit any more goes.
  */
+#include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "core/gateway_internal.h"
 
@@ -44,12 +46,28 @@ static int domain_get(struct gateway *gw, const struct dname *name, uint32_t id,
 	return 0;
 }
 
-static bool is_permitted(const struct gateway *gw, const struct dname *name,
-			 const struct gateway_found *found)
+/* What decides whether a resource publishes it is mostly the same for all of a domain. */
+static bool same_resources(const struct fq_xlat *a, const struct fq_xlat *b)
 {
-	return name && in_pools(gw, &found->key->proxy) &&
-	       policy_knows_scope(gw->policy, found->key->scope) &&
-	       found->value->resources <= FQ_XLAT_RESOURCES && is_published(gw, name, found->value);
+	return a->resources == b->resources &&
+	       memcmp(a->resource, b->resource, sizeof(a->resource)) == 0;
+}
+
+struct judged {
+	const struct fq_xlat *value; /* NULL: none yet */
+	bool published;
+};
+
+static bool is_permitted(const struct gateway *gw, const struct dname *name,
+			 const struct gateway_found *found, struct judged *last)
+{
+	if (!name || !in_pools(gw, &found->key->proxy) ||
+	    !policy_knows_scope(gw->policy, found->key->scope) ||
+	    found->value->resources > FQ_XLAT_RESOURCES)
+		return false;
+	if (!last->value || !same_resources(found->value, last->value))
+		*last = (struct judged){found->value, is_published(gw, name, found->value)};
+	return last->published;
 }
 
 static int binding_get(struct gateway *gw, const struct dname *name, uint32_t scope_id, uint32_t id,
@@ -73,22 +91,19 @@ static int binding_get(struct gateway *gw, const struct dname *name, uint32_t sc
 
 /* Into *@binding, which is made for the first one. */
 static int restore(struct gateway *gw, const struct dname *name, const struct gateway_found *found,
-		   struct gw_binding **binding)
+		   uint32_t hash, struct gw_binding **binding)
 {
 	int r = 0;
 
 	if (!*binding)
 		r = binding_get(gw, name, found->key->scope, found->value->domain, binding);
-	return r < 0 ? r : gw_binding_restore(gw, *binding, found->key, found->value);
+	return r < 0 ? r : gw_binding_restore(gw, *binding, found, hash);
 }
 
 /* Places in a table that is larger than any cache: have all that are looked for come together. */
 static void reach_for(const struct gateway *gw, const struct gateway_found *found,
-		      unsigned int count)
+		      unsigned int count, uint32_t hashes[CONTROL_PROXIES_MAX])
 {
-	uint32_t hashes[CONTROL_PROXIES_MAX];
-
-	count = count < CONTROL_PROXIES_MAX ? count : CONTROL_PROXIES_MAX;
 	for (unsigned int i = 0; i < count; i++) {
 		hashes[i] = gw_xlat_hash(gw, found[i].key);
 		buckets_expect(&gw->xlats, hashes[i]);
@@ -100,16 +115,19 @@ static void reach_for(const struct gateway *gw, const struct gateway_found *foun
 int gateway_restore_xlats(struct gateway *gw, const struct dname *name,
 			  const struct gateway_found *found, unsigned int count)
 {
+	uint32_t hashes[CONTROL_PROXIES_MAX];
 	struct gw_binding *binding = NULL;
+	struct judged last = {0};
 	int r;
 
+	assert(count <= CONTROL_PROXIES_MAX);
 	r = gw_reserve(gw, BINDING_ACTIONS + count);
-	reach_for(gw, found, count);
+	reach_for(gw, found, count, hashes);
 	for (unsigned int i = 0; i < count && r == 0; i++) {
-		if (gw_xlat_find(gw, found[i].key))
+		if (gw_xlat_find(gw, found[i].key, hashes[i]))
 			continue;
-		if (is_permitted(gw, name, &found[i]))
-			r = restore(gw, name, &found[i], &binding);
+		if (is_permitted(gw, name, &found[i], &last))
+			r = restore(gw, name, &found[i], hashes[i], &binding);
 		else
 			discard(gw, found[i].key);
 		if (r == -ENOMEM)

@@ -15,10 +15,8 @@ uint32_t gw_xlat_hash(const struct gateway *gw, const struct fq_xlat_key *key)
 	return hash_bytes(key, sizeof(*key), gw->settings.hash_key);
 }
 
-struct gw_xlat *gw_xlat_find(const struct gateway *gw, const struct fq_xlat_key *key)
+struct gw_xlat *gw_xlat_find(const struct gateway *gw, const struct fq_xlat_key *key, uint32_t hash)
 {
-	const uint32_t hash = gw_xlat_hash(gw, key);
-
 	for (struct bucket_node *at = buckets_first(&gw->xlats, hash); at; at = at->next) {
 		struct gw_xlat *xlat = bucket_owner(at, struct gw_xlat, by_key);
 
@@ -29,14 +27,14 @@ struct gw_xlat *gw_xlat_find(const struct gateway *gw, const struct fq_xlat_key 
 }
 
 /* A translation of no binding yet. */
-static struct gw_xlat *xlat_new(struct gateway *gw, const struct fq_xlat_key *key)
+static struct gw_xlat *xlat_new(struct gateway *gw, const struct fq_xlat_key *key, uint32_t hash)
 {
 	struct gw_xlat *xlat = calloc(1, sizeof(*xlat));
 
 	if (!xlat)
 		return NULL;
 	xlat->key = *key;
-	buckets_add(&gw->xlats, &xlat->by_key, gw_xlat_hash(gw, key));
+	buckets_add(&gw->xlats, &xlat->by_key, hash);
 	return xlat;
 }
 
@@ -206,8 +204,9 @@ static int xlats_get(struct gateway *gw, uint32_t scope, const struct fq_addr *p
 
 	for (unsigned int i = 0; i < PROXIES_PER_FAMILY; i++) {
 		struct fq_xlat_key key = {.scope = scope, .proxy = proxies[i]};
+		uint32_t hash = gw_xlat_hash(gw, &key);
 
-		xlats[i] = gw_xlat_find(gw, &key) ?: xlat_new(gw, &key);
+		xlats[i] = gw_xlat_find(gw, &key, hash) ?: xlat_new(gw, &key, hash);
 		if (xlats[i])
 			continue;
 		while (i-- > 0)
@@ -246,17 +245,17 @@ int gw_binding_assign(struct gateway *gw, struct gw_binding *binding, enum gatew
 }
 
 int gw_binding_restore(struct gateway *gw, struct gw_binding *binding,
-		       const struct fq_xlat_key *key, const struct fq_xlat *value)
+		       const struct gateway_found *found, uint32_t hash)
 {
-	enum gateway_family family = ipaddr_is_v4(&key->proxy) ? GATEWAY_A : GATEWAY_AAAA;
+	enum gateway_family family = ipaddr_is_v4(&found->key->proxy) ? GATEWAY_A : GATEWAY_AAAA;
 	struct gw_xlat *xlat;
 
 	if (binding->count[family] == PROXIES_PER_FAMILY)
 		return -ENOSPC;
-	xlat = xlat_new(gw, key);
+	xlat = xlat_new(gw, found->key, hash);
 	if (!xlat)
 		return -ENOMEM;
-	xlat->value = *value;
+	xlat->value = *found->value;
 	xlat->installed = true;
 	xlat_link(xlat, binding);
 	return 0;
