@@ -105,18 +105,3 @@ static __noinline int dns_ahead6(fq_ctx *ctx, enum fq_mode mode)
 {
 	return dns_family(ctx, mode, FQ_AF_INET6);
 }
-
-/* Return: the verdict; FAST_NOT: nothing has happened. */
-fq_inline int dns_ahead(fq_ctx *ctx, enum fq_mode mode)
-{
-	const void *data = ctx_data(ctx), *end = ctx_end(ctx);
-	const struct ethhdr *eth = data;
-
-	if ((const void *)(eth + 1) > end)
-		return FAST_NOT;
-	if (eth->h_proto == bpf_htons(ETH_P_IP) && dns_may_be_query(data, end, FQ_AF_INET))
-		return dns_ahead4(ctx, mode);
-	if (eth->h_proto == bpf_htons(ETH_P_IPV6) && dns_may_be_query(data, end, FQ_AF_INET6))
-		return dns_ahead6(ctx, mode);
-	return FAST_NOT;
-}

@@ -293,20 +293,3 @@ static __noinline int fast_ip6(fq_ctx *ctx, enum fq_mode mode)
 {
 	return fast_family(ctx, mode, FQ_AF_INET6);
 }
-
-/* Return: the verdict; FAST_NOT: nothing has happened, and the packet takes the pipeline. */
-fq_inline int fast_path(fq_ctx *ctx, enum fq_mode mode)
-{
-	const struct ethhdr *eth = ctx_data(ctx);
-
-	if ((const void *)(eth + 1) > ctx_end(ctx))
-		return FAST_NOT;
-	switch (eth->h_proto) {
-	case bpf_htons(ETH_P_IP):
-		return fast_ip4(ctx, mode);
-	case bpf_htons(ETH_P_IPV6):
-		return fast_ip6(ctx, mode);
-	default:
-		return FAST_NOT;
-	}
-}

@@ -7,12 +7,27 @@
 #include "dns_ahead.h"
 #include "fast.h"
 
-/* Return: the verdict; FAST_NOT: it takes the pipeline. */
+/* Return: the verdict; FAST_NOT: nothing has happened, and the packet takes the pipeline. */
 fq_inline int straight(fq_ctx *ctx, const enum fq_mode mode)
 {
-	int verdict = dns_ahead(ctx, mode);
+	const void *data = ctx_data(ctx), *end = ctx_end(ctx);
+	const struct ethhdr *eth = data;
+	int verdict = FAST_NOT;
 
-	return verdict != FAST_NOT ? verdict : fast_path(ctx, mode);
+	if ((const void *)(eth + 1) > end)
+		return FAST_NOT;
+	switch (eth->h_proto) {
+	case bpf_htons(ETH_P_IP):
+		if (dns_may_be_query(data, end, FQ_AF_INET))
+			verdict = dns_ahead4(ctx, mode);
+		return verdict != FAST_NOT ? verdict : fast_ip4(ctx, mode);
+	case bpf_htons(ETH_P_IPV6):
+		if (dns_may_be_query(data, end, FQ_AF_INET6))
+			verdict = dns_ahead6(ctx, mode);
+		return verdict != FAST_NOT ? verdict : fast_ip6(ctx, mode);
+	default:
+		return FAST_NOT;
+	}
 }
 
 fq_inline int run(fq_ctx *ctx, const enum fq_mode mode)
