@@ -11,16 +11,17 @@
 #include "pkt.h"
 
 /*
- * Fold a sum into 16 bits. The result is 0 only if @sum is 0. Each step is done twice: the
- * first leaves a carry.
+ * Fold a sum into 16 bits. The result is 0 only if @sum is 0. To a word its own halves are added
+ * the other way round: the carry of the lower half goes into the upper one, which is the result.
  */
 fq_inline __u16 csum_fold(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
+	__u32 half;
+
+	sum += sum << 32 | sum >> 32;
+	half = sum >> 32;
+	half += half << 16 | half >> 16;
+	return half >> 16;
 }
 
 /*

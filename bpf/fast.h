@@ -36,7 +36,6 @@ fq_inline bool fast_parse4(const void *data, const void *end, struct fq_pkt *p)
 	p->ttl = ip->ttl;
 	p->tos = ip->tos;
 	p->df = (ip->frag_off & bpf_htons(IP4_DF)) != 0;
-	p->tuple.proto = ip->protocol;
 	p->l3_len = len;
 	p->l4_off = ETH_HLEN + sizeof(*ip);
 	p->l4_len = len - sizeof(*ip);
@@ -59,7 +58,6 @@ fq_inline bool fast_parse6(const void *data, const void *end, struct fq_pkt *p)
 	p->tuple.dst = ip->dst;
 	p->ttl = ip->hop_limit;
 	p->flowinfo = ip->flowinfo & bpf_htonl(0x0fffffff);
-	p->tuple.proto = ip->next_header;
 	p->l3_len = len;
 	p->l4_off = ETH_HLEN + sizeof(*ip);
 	p->l4_len = len - sizeof(*ip);
@@ -83,9 +81,10 @@ fq_inline bool fast_parse_l4(const void *data, const void *end, struct fq_pkt *p
 }
 
 /* A packet of which nothing is unusual, and that may go one hop further. */
-fq_inline bool fast_parse(const void *data, const void *end, struct fq_pkt *p, const __u8 family)
+fq_inline bool fast_parse(const void *data, const void *end, struct fq_pkt *p, const __u8 family,
+			  const __u8 proto)
 {
-	*p = (struct fq_pkt){.family = family, .l3_off = ETH_HLEN};
+	*p = (struct fq_pkt){.family = family, .l3_off = ETH_HLEN, .tuple.proto = proto};
 	if (!(family == FQ_AF_INET ? fast_parse4(data, end, p) : fast_parse6(data, end, p)))
 		return false;
 	p->mtu_len = p->l3_len;
@@ -103,14 +102,30 @@ fq_inline void fast_reload6(const void *data, struct fq_pkt *p)
 	p->tuple.dst = ip->dst;
 }
 
-/* Copies, because only what is known by no address stays in registers. */
+/*
+ * As table_lookup. Only what is known by no address stays in registers: hence the copies, of which
+ * those for IPv4 are not made before they are needed. For IPv6 there is no room for two.
+ */
 fq_inline struct fq_slot *fast_find(const struct fq_control *c, const struct fq_pkt *p,
 				    __u32 *ret_index)
 {
 	const struct fq_tuple key = p->tuple;
 	const struct table_query q = table_query(&c->table, &key);
+	struct fq_slot *s;
+	__u64 bits;
 
-	return table_lookup(&q, &key, ret_index);
+	if (p->family == FQ_AF_INET6)
+		return table_lookup(&q, &key, ret_index);
+	*ret_index = q.home;
+	s = table_home(&q, &key, &bits);
+	if (!s && bits) {
+		const struct table_query far = q;
+		const struct fq_tuple far_key = key;
+
+		*ret_index = table_scan(&far, &far_key, bits);
+		s = session_at(*ret_index);
+	}
+	return s;
 }
 
 /* Of a session whose packets keep their IP version, and permitted as it is? */
@@ -143,14 +158,13 @@ fq_inline bool fast_forwards(const fq_ctx *ctx, const struct fq_slot *s, __u8 di
 }
 
 /* The next hop that the session remembers, if it takes this packet. */
-fq_inline const struct fq_hop *fast_hop(const fq_ctx *ctx, const struct fq_slot *s,
-					const struct fq_pkt *p, __u32 gen, __u16 gateway)
+fq_inline const struct fq_hop *fast_hop(const fq_ctx *ctx, const struct ethhdr *eth,
+					const struct fq_slot *s, const struct fq_pkt *p, __u32 gen,
+					__u16 gateway)
 {
 	const struct fq_hop *hop = hop_find(s, gen, hop_asked(p, gateway));
-	const struct ethhdr *eth = ctx_data(ctx);
 
-	if (!hop || (const void *)(eth + 1) > ctx_end(ctx) || hop->iif != ctx_ifindex(ctx) ||
-	    p->l3_len > hop->mtu || !hop_is_here(hop, eth))
+	if (!hop || hop->iif != ctx_ifindex(ctx) || p->l3_len > hop->mtu || !hop_is_here(hop, eth))
 		return NULL;
 	return hop;
 }
@@ -227,8 +241,8 @@ fq_inline void fast_write_ttl(void *l3, const struct fq_pkt *p)
 	ip4->check = csum_update(ip4->check, nat_ttl_diff(p));
 }
 
-/* The same function for each IP version, so that all offsets are constants. */
-fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 family)
+/* The same function for each IP version and protocol, so that all offsets are constants. */
+fq_inline int fast_run(fq_ctx *ctx, const enum fq_mode mode, const __u8 family, const __u8 proto)
 {
 	void *data = ctx_data(ctx), *end = ctx_end(ctx);
 	struct fq_plan plan = {.mode = mode, .family = family};
@@ -238,12 +252,12 @@ fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 famil
 	struct ethhdr *eth = data;
 	struct fq_slot *s;
 	struct fq_pkt p;
-	__u32 off, index;
+	__u32 index;
 	__u16 *check;
 	bool forward;
 	__u64 now;
 
-	if (!c || !fast_parse(data, end, &p, family))
+	if (!c || !fast_parse(data, end, &p, family, proto))
 		return FAST_NOT;
 	plan.dir = pool_has(&p.tuple.dst) ? FQ_DIR_OUT : FQ_DIR_IN;
 	if (normalise(&p, plan.dir))
@@ -254,18 +268,13 @@ fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 famil
 	if (!s)
 		return FAST_NOT;
 	now = fast_now(c);
-	/* Kernel 6.1 does not know any more for which protocol the bounds have been checked. */
-	off = p.l4_off + nat_check_off(p.tuple.proto);
-	barrier_var(off);
-	check = data + off;
-	if ((void *)(check + 1) > end)
-		return FAST_NOT;
+	check = data + p.l4_off + nat_check_off(proto);
 	if (!fast_permitted(s, &p, plan.dir, c, now) || nat_csum_partial(&p, *check))
 		return FAST_NOT;
 	forward = s->kind & TABLE_KIND_FORWARD;
 	if (forward && !fast_forwards(ctx, s, plan.dir, &plan.gateway))
 		return FAST_NOT;
-	hop = fast_hop(ctx, s, &p, hops_gen(c, now), plan.gateway);
+	hop = fast_hop(ctx, eth, s, &p, hops_gen(c, now), plan.gateway);
 	if (family == FQ_AF_INET6 && !(six = bpf_map_lookup_elem(&sessions_six, &index)))
 		return FAST_NOT;
 	if (!hop || xdp_redirect(hop->oif, mode) != XDP_REDIRECT)
@@ -286,10 +295,36 @@ fq_inline int fast_family(fq_ctx *ctx, const enum fq_mode mode, const __u8 famil
 
 static __noinline int fast_ip4(fq_ctx *ctx, enum fq_mode mode)
 {
-	return fast_family(ctx, mode, FQ_AF_INET);
+	const struct fq_ip4 *ip = ctx_data(ctx) + ETH_HLEN;
+
+	if ((const void *)(ip + 1) > ctx_end(ctx))
+		return FAST_NOT;
+	switch (ip->protocol) {
+	case FQ_PROTO_TCP:
+		return fast_run(ctx, mode, FQ_AF_INET, FQ_PROTO_TCP);
+	case FQ_PROTO_UDP:
+		return fast_run(ctx, mode, FQ_AF_INET, FQ_PROTO_UDP);
+	case FQ_PROTO_ICMP:
+		return fast_run(ctx, mode, FQ_AF_INET, FQ_PROTO_ICMP);
+	default:
+		return FAST_NOT;
+	}
 }
 
 static __noinline int fast_ip6(fq_ctx *ctx, enum fq_mode mode)
 {
-	return fast_family(ctx, mode, FQ_AF_INET6);
+	const struct fq_ip6 *ip = ctx_data(ctx) + ETH_HLEN;
+
+	if ((const void *)(ip + 1) > ctx_end(ctx))
+		return FAST_NOT;
+	switch (ip->next_header) {
+	case FQ_PROTO_TCP:
+		return fast_run(ctx, mode, FQ_AF_INET6, FQ_PROTO_TCP);
+	case FQ_PROTO_UDP:
+		return fast_run(ctx, mode, FQ_AF_INET6, FQ_PROTO_UDP);
+	case FQ_PROTO_ICMPV6:
+		return fast_run(ctx, mode, FQ_AF_INET6, FQ_PROTO_ICMPV6);
+	default:
+		return FAST_NOT;
+	}
 }

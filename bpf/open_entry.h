@@ -43,14 +43,12 @@ fq_inline struct open_work *open_work(__u32 slot)
 	return bpf_map_lookup_elem(&open_scratch, &slot);
 }
 
-/* What the packets of @key become, in the same words: not yet to be found by anybody. */
-fq_inline void open_fill(const struct open_work *w, const struct fq_tuple *key, bool in,
+/* The key of @q, and what its packets become: not yet to be found by anybody. */
+fq_inline void open_fill(const struct open_work *w, const struct table_query *q, bool in,
 			 struct fq_slot *s)
 {
-	bool v6 = s->kind & TABLE_KIND_IP6;
-
-	s->sport = key->sport;
-	s->dport = key->dport;
+	s->ports = q->ports;
+	s->print = q->print;
 	s->to_port = in ? w->client_port : w->in.dport;
 	s->hop = TABLE_HOP_NONE;
 	s->gen = w->gen;
@@ -59,11 +57,9 @@ fq_inline void open_fill(const struct open_work *w, const struct fq_tuple *key, 
 	s->tcp.ack = 0;
 	s->tcp.edge = 0;
 	s->tcp.next = 0;
-	if (key->proto == FQ_PROTO_UDP)
+	if (w->in.proto == FQ_PROTO_UDP)
 		s->peer_port = w->ask.port;
-	if (!v6) {
-		s->src = key->src.w[3];
-		s->dst = key->dst.w[3];
+	if (!(q->kind & TABLE_KIND_IP6)) {
 		s->to_src = in ? w->out.dst.w[3] : w->nat.w[3];
 		s->to_dst = in ? w->out.src.w[3] : w->real.w[3];
 	}
@@ -148,13 +144,10 @@ fq_global enum fq_reason open_add(__u32 slot, bool in)
 		table_abandon(&claim);
 		return FQ_R_TABLE_FULL;
 	}
-	open_fill(w, key, in, claim.slot);
+	open_fill(w, q, in, claim.slot);
 	open_fill_cold(w, cold);
-	if (w->six) {
+	if (w->six)
 		open_fill_six(w, key, in, six);
-		if (q->kind & TABLE_KIND_IP6)
-			claim.slot->print = q->hash;
-	}
 	r = table_publish(q, key, &claim);
 	if (r == TABLE_DONE)
 		return FQ_OK;

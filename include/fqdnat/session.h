@@ -50,8 +50,13 @@ struct fq_slot {
 			__u8 wscale; /* TCP: shift of the sender's windows */
 		};
 	};
-	__be16 sport;
-	__be16 dport;
+	union {
+		__u32 ports; /* both of the key */
+		struct {
+			__be16 sport;
+			__be16 dport;
+		};
+	};
 	union {
 		struct {
 			__be32 src;
@@ -60,7 +65,7 @@ struct fq_slot {
 			__be32 to_dst;
 		};
 		struct {
-			__u64 print;   /* TABLE_KIND_IP6: of the key, which stands in fq_slot6 */
+			__u64 print;   /* IPv4: both addresses; IPv6: the key's hash, see fq_slot6 */
 			__u32 gateway; /* TABLE_KIND_FORWARD: of both IP versions */
 			__u32 zero;
 		};

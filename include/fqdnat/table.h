@@ -30,13 +30,13 @@
 
 #define table_inline static inline __attribute__((always_inline))
 
-/* Where to look for a key. */
+/* Where to look for a key, and for what: as in fq_slot. */
 struct table_query {
-	__u64 hash;
+	__u64 print;
+	__u32 ports;
+	__u32 kind; /* TABLE_KIND_KEY of it */
 	__u32 slots;
 	__u32 home;
-	__u32 kind; /* TABLE_KIND_KEY of it */
-	__u32 pad;
 #ifndef __bpf__
 	const void *arrays; /* which table: for table_at and table_at6 */
 #endif
@@ -62,7 +62,7 @@ static inline void table_touch6(__u32 index);
 #define table_global  __attribute__((noinline)) /* as fq_global: the verifier looks at it once */
 #define TABLE_LOAD(x) (*(const volatile __typeof__(x) *)&(x))
 
-table_inline __u32 table_after(__u32 index, __u64 bits)
+table_inline __u64 table_after(__u64 index, __u64 bits)
 {
 	asm volatile("%[bits] &= 0\n\t%[index] += %[bits]"
 		     : [index] "+r"(index), [bits] "+r"(bits));
@@ -72,7 +72,7 @@ table_inline __u32 table_after(__u32 index, __u64 bits)
 #define table_global  static inline
 #define TABLE_LOAD(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 
-table_inline __u32 table_after(__u32 index, __u64 bits)
+table_inline __u64 table_after(__u64 index, __u64 bits)
 {
 	(void)bits;
 	return index;
@@ -95,6 +95,27 @@ table_inline __u32 table_word(__u8 state, __u8 kind)
 	return word.w;
 }
 
+/* Two halves of a word, in the order in which they stand in memory. */
+table_inline __u32 table_pair16(__be16 first, __be16 second)
+{
+	union {
+		__be16 half[2];
+		__u32 w;
+	} word = {.half = {first, second}};
+
+	return word.w;
+}
+
+table_inline __u64 table_pair32(__be32 first, __be32 second)
+{
+	union {
+		__be32 half[2];
+		__u64 w;
+	} word = {.half = {first, second}};
+
+	return word.w;
+}
+
 #define TABLE_TCP 6 /* IP protocol numbers */
 #define TABLE_UDP 17
 
@@ -113,9 +134,9 @@ table_inline __u8 table_kind(const struct fq_tuple *tuple)
  * (MurmurHash3's 64-bit finalizer) is not linear: who has found out, by timing, that two keys share
  * a home has learnt nothing about others.
  */
-table_inline __u64 table_hash(const struct fq_table *t, const struct fq_tuple *tuple, __u8 kind)
+table_inline __u64 table_hash(const struct fq_table *t, const struct fq_tuple *tuple, __u32 ports,
+			      __u8 kind)
 {
-	__u32 ports = (__u32)tuple->sport << 16 | tuple->dport;
 	__u64 h = t->key[0] + t->key[1] * tuple->src.w[3] + t->key[2] * tuple->dst.w[3] +
 		  t->key[3] * ports + t->key[4] * kind;
 
@@ -131,14 +152,17 @@ table_inline __u64 table_hash(const struct fq_table *t, const struct fq_tuple *t
 
 table_inline struct table_query table_query(const struct fq_table *t, const struct fq_tuple *tuple)
 {
+	__u32 ports = table_pair16(tuple->sport, tuple->dport);
 	__u8 kind = table_kind(tuple);
-	__u64 hash = table_hash(t, tuple, kind);
+	__u64 hash = table_hash(t, tuple, ports, kind);
 
 	return (struct table_query){
-		.hash = hash,
+		.print = kind & TABLE_KIND_IP6 ? hash
+					       : table_pair32(tuple->src.w[3], tuple->dst.w[3]),
+		.ports = ports,
+		.kind = kind,
 		.slots = t->slots,
 		.home = (hash >> 32) * t->slots >> 32,
-		.kind = kind,
 	};
 }
 
@@ -168,12 +192,10 @@ table_inline bool table_is(const struct fq_slot *s, __u32 index, const struct ta
 	const struct fq_slot6 *six;
 
 	if ((TABLE_LOAD(s->word) & table_word(0, TABLE_KIND_KEY)) != table_word(0, q->kind) ||
-	    s->sport != key->sport || s->dport != key->dport)
+	    s->ports != q->ports || s->print != q->print)
 		return false;
 	if (!(q->kind & TABLE_KIND_IP6))
-		return s->src == key->src.w[3] && s->dst == key->dst.w[3];
-	if (s->print != q->hash)
-		return false;
+		return true;
 	six = table_at6(q, index);
 	return six && table_same_addr(&six->src, &key->src) &&
 	       table_same_addr(&six->dst, &key->dst);
@@ -199,6 +221,32 @@ table_global __u32 table_scan(const struct table_query *q, const struct fq_tuple
 }
 
 /*
+ * The entry of a key if it stands at home; else NULL, and *@ret_bits says where else it may stand,
+ * for table_scan: nowhere if they are 0.
+ */
+table_inline struct fq_slot *table_home(const struct table_query *q, const struct fq_tuple *key,
+					__u64 *ret_bits)
+{
+	struct fq_slot *home = table_at(q, q->home);
+	__u64 bits;
+
+	*ret_bits = 0;
+	if (!home)
+		return NULL;
+	if (q->kind & TABLE_KIND_IP6)
+		table_touch6(q->home);
+	bits = TABLE_LOAD(home->bits);
+	if (bits & 1) {
+		struct fq_slot *s = (void *)home + table_after(0, bits);
+
+		if (table_is(s, q->home, q, key))
+			return s;
+	}
+	*ret_bits = bits & ~1ULL;
+	return NULL;
+}
+
+/*
  * Find an entry. It stays what it is until the program has ended, even if it is removed meanwhile.
  *
  * @ret_index: where it is; TABLE_NONE if there is none
@@ -208,27 +256,11 @@ table_global __u32 table_scan(const struct table_query *q, const struct fq_tuple
 table_inline struct fq_slot *table_lookup(const struct table_query *q, const struct fq_tuple *key,
 					  __u32 *ret_index)
 {
-	struct fq_slot *home = table_at(q, q->home), *s;
 	__u64 bits;
+	struct fq_slot *s = table_home(q, key, &bits);
 
-	*ret_index = TABLE_NONE;
-	if (!home)
-		return NULL;
-	if (q->kind & TABLE_KIND_IP6)
-		table_touch6(q->home);
-	bits = TABLE_LOAD(home->bits);
-	if (bits & 1) {
-		s = home + table_after(0, bits);
-		if (table_is(s, q->home, q, key)) {
-			*ret_index = q->home;
-			return s;
-		}
-	}
-	bits &= ~1ULL;
-	if (!bits)
-		return NULL;
-	*ret_index = table_scan(q, key, bits);
-	return table_at(q, *ret_index);
+	*ret_index = s ? q->home : bits ? table_scan(q, key, bits) : TABLE_NONE;
+	return s ? s : table_at(q, *ret_index);
 }
 
 enum table_result {

@@ -95,15 +95,12 @@ static inline void table_lab_fill(struct table_lab *lab, const struct table_clai
 {
 	struct fq_slot *s = c->slot;
 
-	s->sport = k->sport;
-	s->dport = k->dport;
+	s->ports = q->ports;
+	s->print = q->print;
 	if (q->kind & TABLE_KIND_IP6) {
-		s->print = q->hash;
 		s->gateway = s->zero = 0;
 		lab->slot6[c->index] = (struct fq_slot6){.src = k->src, .dst = k->dst};
 	} else {
-		s->src = k->src.w[3];
-		s->dst = k->dst.w[3];
 		s->to_src = serial;
 		s->to_dst = ~serial;
 	}

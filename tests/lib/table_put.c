@@ -18,15 +18,9 @@ static uint8_t flags_of(const struct session_entry *e)
 static void fill_slot(struct fq_slot *s, const struct table_query *q, const struct fq_tuple *key,
 		      const struct session_entry *e)
 {
-	bool v6 = q->kind & TABLE_KIND_IP6;
-
-	s->sport = key->sport;
-	s->dport = key->dport;
-	if (v6) {
-		s->print = q->hash;
-	} else {
-		s->src = key->src.w[3];
-		s->dst = key->dst.w[3];
+	s->ports = q->ports;
+	s->print = q->print;
+	if (!(q->kind & TABLE_KIND_IP6)) {
 		s->to_src = e->src.w[3];
 		s->to_dst = e->dst.w[3];
 	}
