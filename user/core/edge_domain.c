@@ -7,13 +7,21 @@
 
 struct entry *edge_entry_new(struct domain *d, struct resource *resource)
 {
-	struct entry *e = calloc(1, sizeof(*e));
+	struct entry *e = d->own.domain ? calloc(1, sizeof(*e)) : &d->own;
 
 	if (e) {
 		e->domain = d;
 		e->resource = resource;
 	}
 	return e;
+}
+
+void edge_entry_free(struct entry *e)
+{
+	if (e == &e->domain->own)
+		*e = (struct entry){0};
+	else
+		free(e);
 }
 
 struct domain *edge_domain_new(const struct dname *name, const struct match *match)

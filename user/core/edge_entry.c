@@ -293,11 +293,14 @@ void edge_domain_wake(struct edge *edge, struct domain *d, struct instant now)
 
 void edge_domain_query(struct edge *edge, struct domain *d, struct instant now, bool at_once)
 {
-	edge_domain_queried(edge, d, now);
+	/* Its neighbours in the list, which is the last thing to be done. */
+	__builtin_prefetch(d->idle_prev, 1);
+	__builtin_prefetch(d->idle_next, 1);
 	for (struct entry *e = d->entries; e; e = e->next_of_domain) {
 		edge_entry_catch_up(edge, e, now);
 		entry_query(edge, e, now, at_once);
 	}
+	edge_domain_queried(edge, d, now);
 	edge_domain_settle(edge, d);
 }
 

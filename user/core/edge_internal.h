@@ -148,6 +148,7 @@ struct domain {
 	struct domain *prev, *next;               /* table.first, in order of creation */
 	struct domain *idle_prev, *idle_next;     /* edge.idle[passed] */
 	struct entry *entries;                    /* most specific first */
+	struct entry own;                         /* room for one of them; see edge_entry_new */
 	struct holding *holding;                  /* NULL: no packet waits */
 	struct instant queried;
 	struct instant touch_at[IP_FAMILIES]; /* of the verdicts */
@@ -297,7 +298,9 @@ void edge_domain_passes(struct edge *edge, struct domain *d);
 /* Drop what is held and say so, because nobody will take it. Room is reserved. */
 void edge_domain_drop_held(struct edge *edge, struct domain *d);
 
+/* In the domain itself, where most have theirs, if it has none there. NULL: no memory. */
 struct entry *edge_entry_new(struct domain *d, struct resource *resource);
+void edge_entry_free(struct entry *e);
 
 /* Say that the domain is new or has other resources. Room is reserved. */
 void edge_domain_announce(struct edge *edge, struct domain *d, bool is_new);

@@ -64,7 +64,7 @@ void edge_domain_unref(struct domain *d)
 		return;
 	for (e = d->entries; e; e = next) {
 		next = e->next_of_domain;
-		free(e);
+		edge_entry_free(e);
 	}
 	free(d);
 }

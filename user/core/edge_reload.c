@@ -29,7 +29,7 @@ static void plans_done(struct plans *plans)
 	for (size_t i = 0; i < plans->count; i++)
 		for (unsigned int j = 0; j < plans->plan[i].count; j++)
 			if (plans->plan[i].is_new[j])
-				free(plans->plan[i].entry[j]);
+				edge_entry_free(plans->plan[i].entry[j]);
 	free(plans->plan);
 }
 
@@ -123,7 +123,7 @@ static void apply(struct edge *edge, struct plan *p, struct instant now)
 			continue;
 		edge_entry_vanish(edge, e, now);
 		if (!plan_contains(p, e))
-			free(e);
+			edge_entry_free(e);
 	}
 	d->entry_count = (uint8_t)p->count;
 	for (unsigned int i = 0; i < p->count; i++) {

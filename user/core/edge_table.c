@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define BUCKETS_MAX (1U << 22)
+#define FETCH_NAME  32 /* bytes of a name that are fetched with its domain */
 
 int edge_table_init(struct table *t, uint32_t domains_max)
 {
@@ -42,10 +43,19 @@ static struct domain **bucket_of_id(const struct edge *edge, uint32_t id)
 	return &edge->table.by_id[id & edge->table.mask];
 }
 
+/* Have the memory bring at once what is about to be read one after the other. */
+static void fetch(const struct domain *d)
+{
+	for (size_t at = 0; at < sizeof(*d) + FETCH_NAME; at += 64)
+		__builtin_prefetch((const char *)d + at);
+}
+
 struct domain *edge_domain_find(const struct edge *edge, const struct dname *name)
 {
 	struct domain *d = *bucket_of_name(edge, name);
 
+	if (d)
+		fetch(d);
 	while (d && (d->name_len != name->len || memcmp(d->name, name->text, name->len) != 0))
 		d = d->next_by_name;
 	return d;
