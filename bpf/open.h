@@ -235,7 +235,7 @@ fq_global enum fq_reason open_claim(fq_ctx *ctx, __u32 slot, __be16 rport, __u32
 	if (proto_has_ports(w->in.proto) && open_addresses_local() &&
 	    local_socket(ctx, &w->in, rport, false))
 		return FQ_R_NO_PORT;
-	return open_add(slot, true);
+	return open_add(w->slot, true);
 }
 
 /* The client's own port if possible, else one after the other from the hashed start. */

@@ -202,10 +202,8 @@ table_inline bool table_is(const struct fq_slot *s, __u32 index, const struct ta
 }
 
 /* Look for the key at the places that @bits names. Return: its index; TABLE_NONE. */
-table_global __u32 table_scan(const struct table_query *q, const struct fq_tuple *key, __u64 bits)
+table_inline __u32 table_look(const struct table_query *q, const struct fq_tuple *key, __u64 bits)
 {
-	if (!q || !key)
-		return TABLE_NONE;
 	for (__u32 i = 0; i < TABLE_PROBES && bits >> i; i++) {
 		struct fq_slot *s;
 		__u32 index;
@@ -219,6 +217,30 @@ table_global __u32 table_scan(const struct table_query *q, const struct fq_tuple
 	}
 	return TABLE_NONE;
 }
+
+table_global __u32 table_scan(const struct table_query *q, const struct fq_tuple *key, __u64 bits)
+{
+	return q && key ? table_look(q, key, bits) : TABLE_NONE;
+}
+
+#ifdef __bpf__
+/*
+ * The same for IPv4, whose key a query holds completely: for who has it in registers, and would
+ * keep in memory whatever has an address.
+ */
+table_global __u32 table_scan4(__u64 print, __u32 ports, __u32 kind, __u64 place, __u64 bits)
+{
+	const struct table_query q = {
+		.print = print,
+		.ports = ports,
+		.kind = kind & ~TABLE_KIND_IP6,
+		.slots = place >> 32,
+		.home = place,
+	};
+
+	return table_look(&q, NULL, bits);
+}
+#endif
 
 /*
  * The entry of a key if it stands at home; else NULL, and *@ret_bits says where else it may stand,
