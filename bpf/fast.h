@@ -117,8 +117,7 @@ fq_inline struct fq_slot *fast_find(const struct fq_control *c, const struct fq_
 	s = table_home(&q, &key, &bits);
 	if (s || !bits)
 		return s;
-	*ret_index =
-		table_scan4(q.print, q.ports, q.kind, (__u64)q.slots << 32 | q.home, bits);
+	*ret_index = table_scan4(q.print, q.ports, q.kind, (__u64)q.slots << 32 | q.home, bits);
 	return session_at(*ret_index);
 }
 

@@ -65,7 +65,7 @@ struct fq_slot {
 			__be32 to_dst;
 		};
 		struct {
-			__u64 print;   /* IPv4: both addresses; IPv6: the key's hash, see fq_slot6 */
+			__u64 print; /* IPv4: both addresses; IPv6: the key's hash, see fq_slot6 */
 			__u32 gateway; /* TABLE_KIND_FORWARD: of both IP versions */
 			__u32 zero;
 		};
