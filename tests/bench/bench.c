@@ -30,7 +30,6 @@ struct options {
 	int cpu; /* -1: the last that we may use */
 	unsigned int rounds;
 	unsigned int flows[REPORT_FLOWS_MAX], flows_count; /* 0: the sections' defaults */
-	bool full;
 };
 
 static const char usage[] =
@@ -43,9 +42,8 @@ static const char usage[] =
 	"                   memory   of a session\n"
 	"                   latency  echoes while packets are sent as fast as they pass\n"
 	"                   install  filling the maps of 100000 domains\n"
-	"  --flows N,N,...  numbers of flows (default: 1,1000,100000 and, for ns, 1000000;\n"
+	"  --flows N,N,...  numbers of flows (default: 1,1000,100000,1000000;\n"
 	"                   for latency 1000)\n"
-	"  --full           1000000 flows for pps as well (also: BENCH_FULL=1)\n"
 	"  --line NAME      of ns this one alone, as the report calls it (\"nat44 out\")\n"
 	"  --rounds N       interleaved rounds (default 9)\n"
 	"  --cpu N          CPU to work on (default: the last)\n"
@@ -105,15 +103,10 @@ static int parse_flows(char *list, struct options *o)
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
-		{"only", required_argument, NULL, 'o'},
-		{"flows", required_argument, NULL, 'f'},
-		{"full", no_argument, NULL, 'F'},
-		{"rounds", required_argument, NULL, 'r'},
-		{"cpu", required_argument, NULL, 'c'},
-		{"json", required_argument, NULL, 'j'},
-		{"line", required_argument, NULL, 'l'},
-		{"help", no_argument, NULL, 'h'},
-		{},
+		{"only", required_argument, NULL, 'o'},   {"flows", required_argument, NULL, 'f'},
+		{"rounds", required_argument, NULL, 'r'}, {"cpu", required_argument, NULL, 'c'},
+		{"json", required_argument, NULL, 'j'},   {"line", required_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},         {},
 	};
 	unsigned int n;
 	int c, r = 0;
@@ -127,9 +120,6 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'f':
 			r = parse_flows(optarg, o);
-			break;
-		case 'F':
-			o->full = true;
 			break;
 		case 'r':
 			r = parse_number(optarg, REPORT_ROUNDS_MAX, &o->rounds);
@@ -179,11 +169,10 @@ static int pin(int cpu)
 	return cpu;
 }
 
-static struct bench_plan make_plan(const struct options *o, bool million)
+static struct bench_plan make_plan(const struct options *o)
 {
-	struct bench_plan plan = {.rounds = o->rounds,
-				  .flows = {1, 1000, 100000, 1000000},
-				  .flows_count = million ? 4 : 3};
+	struct bench_plan plan = {
+		.rounds = o->rounds, .flows = {1, 1000, 100000, 1000000}, .flows_count = 4};
 
 	if (o->flows_count) {
 		memcpy(plan.flows, o->flows, sizeof(plan.flows));
@@ -247,8 +236,7 @@ static int in_lab(int (*part)(const struct bench_plan *, struct lab *, struct re
 /* What fills most comes last: the kernel is busy with removing it for a while. */
 static int measure(const struct options *o, struct report *report)
 {
-	struct bench_plan ns = make_plan(o, true), pps = make_plan(o, o->full);
-	struct bench_plan latency = make_plan(o, false);
+	struct bench_plan ns = make_plan(o), pps = make_plan(o), latency = make_plan(o);
 	size_t printed = 0;
 	int r = 0;
 
@@ -283,7 +271,7 @@ static void print_head(int cpu, unsigned int rounds)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.rounds = ROUNDS_DEFAULT, .cpu = -1, .full = !!getenv("BENCH_FULL")};
+	struct options o = {.rounds = ROUNDS_DEFAULT, .cpu = -1};
 	struct report report = {.program = argv[0]};
 	int r;
 
