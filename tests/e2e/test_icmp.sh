@@ -42,9 +42,6 @@ router6=$(ip -n "$LAB_NET" -6 route get 2001:db8:2::1 | sed -n 's/.* src \([^ ]*
 
 # ---- who is on the path ----
 
-# Addresses that a traceroute has seen, in their order; two probes for each hop at most.
-hops() { lab_client traceroute -n -q 1 -w 10 -m 8 "$@" | awk 'NR > 1 {printf "%s%s", sep, $2; sep = " "}'; }
-
 # I-01, I-02, I-06: every hop answers, and all of them by the proxy address.
 hidden() {
     local way

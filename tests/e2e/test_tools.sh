@@ -41,7 +41,6 @@ NAT64 far4 AAAA 1320 1272
 ROWS
 }
 
-hops() { lab_client traceroute -n -q 1 -w 10 -m 8 "$@" | awk 'NR > 1 {printf "%s%s", sep, $2; sep = " "}'; }
 # Addresses and losses.
 mtr_hops() {
     lab_client mtr --report --json -n -c 3 -i 0.2 "$1" |

@@ -107,7 +107,6 @@ lab_zone set only4 60 A 198.51.100.11
 lab_zone set only6 60 AAAA 2001:db8:2::11
 settle only4.corp.example confirmed
 settle only6.corp.example confirmed
-hops() { lab_client traceroute -n -q 1 -w 10 -m 8 "$@" | awk 'NR > 1 {printf "%s%s", sep, $2; sep = " "}'; }
 # Ports by their state, of those that are listed: scan MODE PORTS PROXY
 scan() {
     local six=''
@@ -167,10 +166,12 @@ lab_fqdnat session flush >/dev/null
 mix "tunnel to tunnel" 10.78.0.1 fd78::1
 claim_eq "tunnel to tunnel: held packets are released" "answers 1 2" "$(held_then_released slower)"
 
+# One in 65,536 looks as if its checksum were partial, and goes the slow way: of some 5000, hardly any.
+fast=$(reason translated) slow=$(reason translated_slow)
+straight() { [ $((($(reason translated_slow) - slow) * 1000)) -lt $(($(reason translated) - fast)) ]; }
 pools_by_ethernet
-slow=$(reason translated_slow)
 mix "Ethernet to tunnel" 10.78.0.1 fd78::1
-claim_eq "only held packets take the slow way" "$slow" "$(reason translated_slow)"
+claim "none but held packets take the slow way" straight
 
 # The tunnel's process dies and another one makes the interface anew.
 pools_by_tunnel
